@@ -1,0 +1,78 @@
+# Everything a developer runs, one command each; `make` alone lists them.
+#
+# Tools are installed into .venv, once for each state of setup.cfg.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Programs that tests compare us with, as COMMAND:DEBIAN-PACKAGE.
+PROGRAMS := dash:dash
+
+.PHONY: help demo test lint bench docs lock image
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make demo    a throw-away database, a running server, three commands to try
+demo: $(VENV)/core.stamp
+	@exec $(BIN)/promptlooper-export demo
+
+## make test    every test, on SQLite and on a real PostgreSQL
+test: $(VENV)/dev.stamp programs
+	@$(BIN)/pytest
+
+## make lint    style, format, types, architecture, Dockerfile
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+
+## make bench   how long exports take, with how much memory
+bench: $(VENV)/dev.stamp
+	$(BIN)/python bench
+
+## make docs    write the pages that are generated from the code
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate.py
+
+## make lock    pin every runtime dependency, with hashes
+lock: $(VENV)/dev.stamp
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --extra all \
+		--extra build \
+		--no-emit-index-url --no-emit-find-links --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock setup.cfg
+
+## make image   build the container image, with docker or another BUILDER
+BUILDER ?= docker
+image:
+	$(BUILDER) build --tag promptlooper-export .
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# Editable, and without any extra: a few seconds on a machine that has Python only.
+$(VENV)/core.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# uv is quick, but knows nothing of a mirror that only pip was told about.
+$(VENV)/dev.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]' \
+		|| $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/core.stamp
+
+.PHONY: programs
+programs:
+	@for pair in $(PROGRAMS); do \
+		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Not installed, and left out:$$missing" >&2; exit 0; \
+	fi; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing

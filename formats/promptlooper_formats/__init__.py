@@ -1,0 +1,1 @@
+"""The built-in formats, one module each; they use only what any plugin may use."""

@@ -1,0 +1,132 @@
+"""`promptlooper-export export`."""
+
+import shutil
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from promptlooper_export import settings
+from promptlooper_export.cli.files import write_whole
+from promptlooper_export.cli.terminal import note, printable
+from promptlooper_export.documents import Report
+from promptlooper_export.errors import UsageError
+from promptlooper_export.export import Limits, Selection
+from promptlooper_export.export import export as render
+from promptlooper_export.options import load_options
+from promptlooper_export.registry import AnyFormat, Registry, discover
+from promptlooper_export.store.open import open_store
+from promptlooper_export.viewer import OPERATOR
+
+STDOUT = "-"
+UNLIMITED = 1 << 63
+
+
+def split_pairs(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """Split each `name=value` at its first `=`; click.BadParameter without one."""
+    pairs = []
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals:
+            msg = f"{value!r} is not like name=value"
+            raise click.BadParameter(msg, ctx, param)
+        pairs.append((name, text))
+    return pairs
+
+
+def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFormat:
+    """Return the format of this name, else of the file's extension, else the first.
+
+    The longest extension wins, then the order of the registry. Raises UsageError.
+    """
+    known = ", ".join(registry.formats)
+    if name is not None:
+        if name not in registry.formats:
+            msg = f"no format {name!r}; available: {known}"
+            raise UsageError(msg)
+        return registry.formats[name]
+    if output == STDOUT:
+        return next(iter(registry.formats.values()))
+    fitting = [
+        row
+        for row in registry.formats.values()
+        if Path(output).name.endswith(f".{row.extension}")
+    ]
+    if not fitting:
+        msg = f"no format has the extension of {output!r}; name one with -f: {known}"
+        raise UsageError(msg)
+    return max(fitting, key=lambda row: len(row.extension))
+
+
+@click.command()
+@click.argument("reference", metavar="ID|NAME")
+@click.option(
+    "-f",
+    "--format",
+    "format_name",
+    metavar="FORMAT",
+    help="A name from `formats`; by default the one with FILE's extension.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default=STDOUT,
+    help="Written whole or not at all; standard output by default.",
+)
+@click.option(
+    "-O",
+    "--option",
+    "pairs",
+    multiple=True,
+    callback=split_pairs,
+    metavar="NAME=VALUE",
+    help="An option of the format; repeat for more.",
+)
+@click.option(
+    "--top-n",
+    type=click.IntRange(1, 50),
+    help="The runs that a report ranks.  [default: 5]",
+)
+def export(
+    *,
+    reference: str,
+    format_name: str | None,
+    output: str,
+    pairs: list[tuple[str, str]],
+    top_n: int | None,
+) -> None:
+    """Write one experiment in one format.
+
+    ID may be the beginning of an id, NAME a name that only one experiment has. The
+    bytes are those that the HTTP service answers.
+    """
+    loaded = settings.load()
+    chosen = choose_format(discover(), name=format_name, output=output)
+    if top_n is not None and chosen.document is not Report:
+        msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
+        raise UsageError(msg)
+    options = load_options(chosen.options, pairs)
+    with closing(open_store(loaded.database_url)) as store:
+        with store.snapshot(OPERATOR) as snapshot:
+            experiment = snapshot.find(reference)
+        body = render(
+            store,
+            OPERATOR,
+            experiment,
+            chosen,
+            options,
+            selection=Selection() if top_n is None else Selection(top_n=top_n),
+            limits=Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir),
+        )
+    for notice in body.notices:
+        note(f"warning: {printable(notice.message)}")
+    with body.file:
+        if output == STDOUT:
+            shutil.copyfileobj(body.file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        else:
+            write_whole(Path(output), body.file)

@@ -1,0 +1,32 @@
+"""`promptlooper-export formats`."""
+
+import click
+
+from promptlooper_export.cli.terminal import note, table
+from promptlooper_export.registry import discover
+
+
+@click.command()
+@click.option("--broken", is_flag=True, help="List those left out instead, and why.")
+def formats(*, broken: bool) -> None:
+    """List the formats."""
+    registry = discover()
+    if broken:
+        left_out = [(row.name, row.distribution, row.reason) for row in registry.broken]
+        if not left_out:
+            note("no format is broken")
+            return
+        lines = table([("NAME", "PACKAGE", "REASON"), *left_out])
+    else:
+        rows = [
+            (
+                row.name,
+                row.document.__name__.lower(),
+                f".{row.extension}",
+                ", ".join(row.media_types),
+            )
+            for row in registry.formats.values()
+        ]
+        lines = table([("NAME", "DOCUMENT", "EXTENSION", "MEDIA TYPES"), *rows])
+    for line in lines:
+        click.echo(line)

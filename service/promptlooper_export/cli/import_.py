@@ -1,0 +1,35 @@
+"""`promptlooper-export import`."""
+
+from itertools import chain
+
+import click
+
+from promptlooper_export import settings
+from promptlooper_export.cli.terminal import counted, note
+from promptlooper_export.importers.importer import choose, installed
+from promptlooper_export.store.writer import write
+
+
+@click.command("import")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.option(
+    "--from",
+    "kind",
+    metavar="KIND",
+    help=f"What wrote the sources ({', '.join(sorted(installed()))}); recognised from "
+    "the source by default.",
+)
+def import_(sources: tuple[str, ...], kind: str | None) -> None:
+    """Write experiments from files into the database.
+
+    A SOURCE is a file, or - for standard input. All sources are written or none.
+    Importing the same source again changes nothing.
+    """
+    url = settings.load().database_url
+    chosen = [(choose(source, kind=kind), source) for source in sources]
+    written = write(
+        url, chain.from_iterable(importer.read(source) for importer, source in chosen)
+    )
+    experiments = counted(written.experiments, "experiment")
+    runs = counted(written.runs, "run")
+    note(f"imported {experiments}, {runs} ({written.unchanged} unchanged)")

@@ -1,0 +1,130 @@
+"""The command `promptlooper-export`: a table of commands, loaded when called."""
+
+import difflib
+import errno
+import signal
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from promptlooper_export import __version__
+from promptlooper_export.cli.terminal import note, printable
+from promptlooper_export.errors import ExportError
+from promptlooper_export.settings import SETTINGS
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+# The summaries stand here too, so that --help and completion import no command.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("demo:demo", "Try everything on a throw-away database."),
+    "serve": ("serve:serve", "Serve the exports over HTTP."),
+    "migrate": ("migrate:migrate", "Bring the database to the current schema."),
+    "import": ("import_:import_", "Write experiments from files into the database."),
+    "list": ("list:list_", "List the experiments, newest first."),
+    "export": ("export:export", "Write one experiment in one format."),
+    "token": ("token:token", "Print a token for the HTTP service."),
+    "formats": ("formats:formats", "List the formats."),
+    "doctor": ("doctor:doctor", "Check configuration, database and plugins."),
+    "fold": ("fold:fold", "Fold changes into the stored ranking."),
+    "config": ("config:config", "Show the effective settings, secrets masked."),
+}
+
+COMPLETION = (
+    ("bash", 'eval "$(_PROMPTLOOPER_EXPORT_COMPLETE=bash_source promptlooper-export)"'),
+    ("zsh", 'eval "$(_PROMPTLOOPER_EXPORT_COMPLETE=zsh_source promptlooper-export)"'),
+    ("fish", "_PROMPTLOOPER_EXPORT_COMPLETE=fish_source promptlooper-export | source"),
+)
+
+
+class CommandTable(click.Group):
+    """The commands of the table; a refusal is one line on stderr and its exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command's module and return the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(f"promptlooper_export.cli.{module}"), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the closest one."""
+        close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if close and args[0] not in COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's signature
+        """Run the command and turn what ends it into an exit code."""
+        try:
+            return super().invoke(ctx)
+        except ExportError as error:
+            note(f"promptlooper-export: {printable(error.detail)}")
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly
+            where = f"{error.filename}: " if error.filename else ""
+            note(f"promptlooper-export: {printable(f'{where}{error.strerror}')}")
+            ctx.exit(1)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the names and summaries of the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[1]) for name, row in COMMANDS.items()])
+
+    def format_epilog(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the settings and how to switch completion on."""
+        with formatter.section("Environment"):
+            formatter.write_dl([(row.variable, row.help) for row in SETTINGS])
+        with formatter.section("Shell completion, a line for the shell's start file"):
+            for _, line in COMPLETION:
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete the names of the table without importing a command."""
+        names = [
+            CompletionItem(name, help=row[1])
+            for name, row in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="promptlooper-export")
+def promptlooper_export() -> None:
+    """Export the outcome of a PromptLooper experiment in any registered format."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def main() -> None:
+    """Run the command line; TERM unwinds it, so that no temporary file stays behind."""
+    signal.signal(signal.SIGTERM, _terminate)
+    promptlooper_export(prog_name="promptlooper-export")

@@ -1,0 +1,29 @@
+"""`promptlooper-export serve`."""
+
+import click
+from gunicorn.util import parse_address
+
+from promptlooper_export import settings
+from promptlooper_export.cli.checks import database_checks
+from promptlooper_export.cli.server import Server
+from promptlooper_export.errors import MigrationError, SettingsError
+
+
+@click.command()
+def serve() -> None:
+    """Serve the exports over HTTP.
+
+    Ends with TERM or Ctrl-C; TERM lets running exports finish.
+    """
+    loaded = settings.load()
+    settings.signing_key(loaded)
+    try:
+        parse_address(loaded.bind)
+    except RuntimeError as error:
+        msg = f"PROMPTLOOPER_BIND must be like 127.0.0.1:8000: {error}"
+        raise SettingsError(msg) from error
+    for check in database_checks(loaded.database_url):
+        if check.remedy:
+            msg = f"{check.subject}: {check.state}; {check.remedy}"
+            raise MigrationError(msg)
+    Server(loaded).run()

@@ -1,0 +1,32 @@
+"""What people read: messages on stderr, tables on stdout."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, characters that steer a terminal as escapes."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def note(text: str) -> None:
+    """Write a line to stderr."""
+    click.echo(text, err=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, such as `2 runs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the rows as lines, the columns aligned to the left."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()

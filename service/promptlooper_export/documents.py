@@ -1,0 +1,263 @@
+"""The documents that formats render: plain values, the same for every door and format."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+"""A decoded JSON value; its floats are finite."""
+
+Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
+"""The states of a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something a reader of the export should know; `path` says where in the config."""
+
+    code: str
+    message: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The winning run of an experiment and its whole config."""
+
+    experiment_name: str
+    experiment_id: UUID
+    exported_at: datetime
+    weighted_score: float
+    scores: Mapping[str, float]
+    run_id: UUID
+    config_hash: str
+    config: Mapping[str, JSON]
+    warnings: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """An experiment's own row; None where the database holds no value."""
+
+    id: UUID
+    name: str
+    description: str | None
+    status: str
+    parameter_space: JSON
+    scoring_config: JSON
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCounts:
+    """How many runs there are: in all, by status, and how many count for the ranking."""
+
+    total: int
+    by_status: Mapping[str, int]
+    scored: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedRun:
+    """One place of the ranking; rank 1 is the winner."""
+
+    rank: int
+    run_id: UUID
+    weighted_score: float
+    scores: Mapping[str, float]
+    config_hash: str
+    duration_ms: int | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner:
+    """The winning run; `config` is None where the stored one is not valid (see warnings)."""
+
+    run: RankedRun
+    config: Mapping[str, JSON] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A parameter by which the winner stands out.
+
+    `runner_up` is the second run's value and `usual` the most frequent one among the
+    compared runs; each is None (with its `has_` flag False) where there is no such value.
+    `share` is the part of the compared runs, 0 to 1, that agree with the winner.
+    """
+
+    path: str
+    winner: JSON
+    has_winner: bool
+    runner_up: JSON
+    has_runner_up: bool
+    usual: JSON
+    has_usual: bool
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """What the winner does differently, against `compared` other runs, best first."""
+
+    compared: int
+    parameters: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """One bar of a histogram: values in [low, high), the last bar also takes its high."""
+
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerStatistics:
+    """A scorer over the completed runs that have it; a run's value is its mean judgement.
+
+    `values` holds count, min, max, mean, standard_deviation (of a sample; absent for a
+    single run) and the quartiles q1, median, q3 (linear interpolation).
+    """
+
+    name: str
+    direction: Literal["maximize", "minimize"]
+    weight: float | None
+    required: bool
+    values: Mapping[str, float]
+    histogram: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Tokens over all runs of any status."""
+
+    tokens_in: int
+    tokens_out: int
+
+    @property
+    def total(self) -> int:
+        """Tokens in and out together."""
+        return self.tokens_in + self.tokens_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Durations of completed runs, in milliseconds; `count` of them have one."""
+
+    count: int
+    fastest: float
+    slowest: float
+    average: float
+    median: float
+    p95: float
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Cost in USD over all runs that have one."""
+
+    count: int
+    total: float
+    average: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """Runs created in [start, end): how many count, their best and mean weighted score."""
+
+    start: datetime
+    end: datetime
+    count: int
+    best: float
+    mean: float
+    best_so_far: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything about an experiment that does not grow with its runs.
+
+    `top` holds the best runs, at most the `top_n` that were asked for.
+    """
+
+    experiment: Experiment
+    exported_at: datetime
+    counts: RunCounts
+    top_n: int
+    top: tuple[RankedRun, ...]
+    winner: Winner | None
+    differences: Differences | None
+    scorers: tuple[ScorerStatistics, ...]
+    tokens: Tokens
+    timing: Timing | None
+    cost: Cost | None
+    history: tuple[Period, ...]
+    warnings: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What one stage of a run gave."""
+
+    stage_name: str
+    output: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of any status."""
+
+    run_id: UUID
+    name: str | None
+    status: str
+    weighted_score: float | None
+    rank: int | None
+    config: Mapping[str, JSON] | None
+    config_hash: str
+    scores: Mapping[str, float]
+    tokens_in: int | None
+    tokens_out: int | None
+    duration_ms: int | None
+    cost_usd: float | None
+    error: str | None
+    tags: JSON
+    stage_results: tuple[StageResult, ...]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The flattened columns that occur in a Runs document, each sorted."""
+
+    config: tuple[str, ...]
+    scores: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Every run of an experiment, by created_at, then id; `rows` can be read once."""
+
+    experiment: Experiment
+    count: int
+    columns: Columns
+    rows: Iterator[Run] = field(repr=False)
+    warnings: tuple[Notice, ...] = ()
+
+
+Document: TypeAlias = Best | Report | Runs
+"""What a format renders: exactly one of these."""

@@ -1,0 +1,270 @@
+"""Refusals: what can go wrong, as values that both doors show to people.
+
+ExportError
+├── UnauthorizedError          401  the token
+├── ForbiddenError             403  the token's scope
+├── NotFoundError              404  no such page
+├── ExperimentNotFoundError    404  missing or not yours
+├── NothingToExportError       404  no completed run has a score
+├── MethodNotAllowedError      405  the method
+├── NotAcceptableError         406  no format fits Accept
+├── InvalidParameterError      422  the query
+├── InvalidConfigError         422  a stored config is no strict JSON object
+├── UnrepresentableError       422  the format cannot hold a value
+├── ExportTooLargeError        422  the body outgrew the spool
+├── TooManyExportsError        429  all export slots are taken
+├── FormatFailedError          500  a format raised or broke its promise
+├── InternalError              500  a defect of this service
+├── DatabaseUnavailableError   503  no answer from the database
+├── FormatTimeoutError         504  a format used up its time
+├── SettingsError               -   the environment
+├── MigrationError              -   the database cannot be migrated
+├── SourceError                 -   a file to import is broken
+└── UsageError                  -   the command line
+"""
+
+from typing import ClassVar
+
+
+class ExportError(Exception):
+    """A refusal.
+
+    `detail` says what is wrong and what to do next; `members` are extension members of
+    the problem document (RFC 9457, section 3.2). A class that names a `status` can be an
+    answer over HTTP; its docstring is its page: what it means, then what to do.
+    """
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, detail: str, **members: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+
+class UnauthorizedError(ExportError):
+    """The request carries no token, or one that this service does not accept.
+
+    Send one valid token as `Authorization: Bearer TOKEN`. The command
+    `promptlooper-export token` makes one; the service's log says why one was refused.
+    """
+
+    slug = "unauthorized"
+    title = "A valid token is needed"
+    status = 401
+
+
+class ForbiddenError(ExportError):
+    """The token is valid, but its scope does not cover this document.
+
+    Ask for a token whose `scope` has the word in `scope`, or choose a format of another
+    document.
+    """
+
+    slug = "forbidden"
+    title = "The token's scope does not cover this"
+    status = 403
+
+
+class NotFoundError(ExportError):
+    """Nothing is served under this path.
+
+    Exports are at `/experiments/ID/export`; `/formats` lists what can be had there.
+    """
+
+    slug = "not-found"
+    title = "No such resource"
+    status = 404
+
+
+class ExperimentNotFoundError(ExportError):
+    """The experiment does not exist, or this token may not see it; the two answer alike.
+
+    Check the id, and whether the token's subject or groups were granted the experiment.
+    """
+
+    slug = "experiment-not-found"
+    title = "Experiment not found"
+    status = 404
+
+    def __init__(self, detail: str = "Experiment not found", **members: object) -> None:
+        super().__init__(detail, **members)
+
+
+class NothingToExportError(ExportError):
+    """The experiment has no completed run with a finite score and every required scorer.
+
+    Wait for a run to be scored, or ask for a report, which needs none.
+    """
+
+    slug = "no-scored-runs"
+    title = "Nothing to export yet"
+    status = 404
+    exit_code = 4
+
+    def __init__(
+        self,
+        detail: str = "No completed runs with scores found",
+        **members: object,
+    ) -> None:
+        super().__init__(detail, **members)
+
+
+class MethodNotAllowedError(ExportError):
+    """The resource exists, but not for this method; `Allow` lists those it has.
+
+    Use GET or HEAD.
+    """
+
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+    status = 405
+
+
+class NotAcceptableError(ExportError):
+    """No registered format matches the Accept header; `available` lists them all.
+
+    Name one of these media types in `Accept`, or put `?format=NAME` into the URL.
+    """
+
+    slug = "not-acceptable"
+    title = "No format matches Accept"
+    status = 406
+
+
+class InvalidParameterError(ExportError):
+    """A query parameter or path segment is unknown, repeated or has a value outside its range.
+
+    Correct the one named in `parameter`; `allowed` lists what it may be.
+    """
+
+    slug = "invalid-parameter"
+    title = "Invalid parameter"
+    status = 422
+    exit_code = 2
+
+
+class InvalidConfigError(ExportError):
+    """The stored config of the run is no JSON object, or holds NaN or infinity.
+
+    Correct the config in the database; reports show the other runs meanwhile.
+    """
+
+    slug = "invalid-config"
+    title = "A stored config is not valid JSON"
+    status = 422
+
+
+class UnrepresentableError(ExportError):
+    """The format cannot hold a value; `paths` names where in the config it stands.
+
+    Choose a format that can, such as json, or change the values at these paths.
+    """
+
+    slug = "unrepresentable"
+    title = "The format cannot hold a value"
+    status = 422
+
+    def __init__(
+        self, detail: str, *, paths: tuple[str, ...], **members: object
+    ) -> None:
+        super().__init__(detail, paths=list(paths), **members)
+
+
+class ExportTooLargeError(ExportError):
+    """The rendered body is larger than PROMPTLOOPER_SPOOL_MAX_BYTES.
+
+    Export it with the command line, which has no such limit, or raise the setting.
+    """
+
+    slug = "export-too-large"
+    title = "The export is too large"
+    status = 422
+
+
+class TooManyExportsError(ExportError):
+    """As many exports as the service allows are running; try again shortly.
+
+    `Retry-After` says after how many seconds.
+    """
+
+    slug = "too-many-exports"
+    title = "Too many exports at once"
+    status = 429
+
+
+class FormatFailedError(ExportError):
+    """A format raised an exception or did not keep to the plugin interface.
+
+    Choose another format, and tell the author of the one named in `format`.
+    """
+
+    slug = "format-failed"
+    title = "The format failed"
+    status = 500
+
+
+class InternalError(ExportError):
+    """A defect of this service; the log holds the cause under the request id.
+
+    Report it with the id in `instance`.
+    """
+
+    slug = "internal-error"
+    title = "Internal error"
+    status = 500
+
+
+class DatabaseUnavailableError(ExportError):
+    """The database did not answer; nothing is wrong with the request.
+
+    Try again after the seconds in `Retry-After`.
+    """
+
+    slug = "database-unavailable"
+    title = "The database is not available"
+    status = 503
+
+
+class FormatTimeoutError(ExportError):
+    """A format did not finish within PROMPTLOOPER_RENDER_TIMEOUT.
+
+    Choose another format, or raise the setting.
+    """
+
+    slug = "format-timeout"
+    title = "The format took too long"
+    status = 504
+
+
+class SettingsError(ExportError):
+    """An environment variable is missing, unknown or unsafe."""
+
+    slug = "settings"
+    title = "Configuration refused"
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class MigrationError(ExportError):
+    """The database cannot be brought to the wanted schema version."""
+
+    slug = "migration"
+    title = "Migration refused"
+
+
+class SourceError(ExportError):
+    """A source to import cannot be read; the detail names the file and the line."""
+
+    slug = "source"
+    title = "Import refused"
+
+
+class UsageError(ExportError):
+    """The command line is wrong."""
+
+    slug = "usage"
+    title = "Usage"
+    exit_code = 2

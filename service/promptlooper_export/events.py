@@ -1,0 +1,51 @@
+"""What can happen, as values: logged once each, at the rim."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events; the class name and the fields are the log record."""
+
+    def __str__(self) -> str:
+        """Write the event as one line of `key=value` pairs for text logs."""
+        pairs = " ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        return f"{type(self).__name__} {pairs}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatLeftOut(Event):
+    """An entry point cannot be offered as a format."""
+
+    name: str
+    distribution: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestServed(Event):
+    """An HTTP request was answered; `route` is the rule, never the raw path."""
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    format: str | None
+    bytes: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRefused(Event):
+    """A token opened nothing; only the log says why."""
+
+    request_id: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestFailed(Event):
+    """A request met a defect; the traceback goes beside this event."""
+
+    request_id: str
+    error: str

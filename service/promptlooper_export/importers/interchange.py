@@ -1,0 +1,260 @@
+"""The interchange file: experiments and runs, one JSON object a line.
+
+A line `{"type": "experiment", ...}` opens an experiment; lines with type `run` after
+it are its runs, until the next experiment. Only a run's `config` must be there. A null
+member counts as absent (but a null `config` stands for one that was no valid JSON), and
+members that are not known are passed over. For an absent member stands:
+
+id            a UUIDv5 of the line's content and the file's name, or for a run the
+              experiment's id, so that importing a file twice changes nothing
+name          an experiment's: the file's name without its extension; a run's: none
+status        an experiment's: completed; a run's: completed where it has scores, failed
+              where it has an error, else pending
+config_hash   the SHA-256, in hex, of the config as canonical JSON
+created_at    a run's: that of its experiment; an experiment's: 1970-01-01
+updated_at    created_at
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, get_args
+from uuid import UUID, uuid5
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from promptlooper_export.documents import JSON, StageResult, Status
+from promptlooper_export.errors import SourceError
+from promptlooper_export.importers.fields import (
+    Json,
+    Moment,
+    Number,
+    Scores,
+    Text,
+    Whole,
+)
+from promptlooper_export.importers.importer import Importer
+from promptlooper_export.importers.lines import STDIN, Line, read_lines
+from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
+
+NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
+"""Of the ids that are derived."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_HEAD = 1 << 16
+_TYPE = re.compile(rb'"type"\s*:\s*"(experiment|run)"')
+
+
+class _LineSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    id = fields.UUID(load_default=None)
+    name = Text(load_default=None)
+    created_at = Moment()
+    updated_at = Moment()
+
+
+class _ExperimentSchema(_LineSchema):
+    description = Text(load_default=None)
+    status = Text(load_default="completed")
+    parameter_space = Json(load_default=None)
+    scoring_config = Json(load_default=None)
+
+
+class _StageSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    stage_name = Text(required=True)
+    output = Text(load_default=None, allow_none=True)
+    tokens_in = Whole(load_default=None, allow_none=True)
+    tokens_out = Whole(load_default=None, allow_none=True)
+    duration_ms = Whole(load_default=None, allow_none=True)
+
+
+class _RunSchema(_LineSchema):
+    status = Text(validate=validate.OneOf(get_args(Status)))
+    config_hash = Text()
+    scores = Scores(load_default=dict)
+    tokens_in = Whole(load_default=None)
+    tokens_out = Whole(load_default=None)
+    duration_ms = Whole(load_default=None)
+    cost_usd = Number(load_default=None)
+    error = Text(load_default=None)
+    tags = Json(load_default=None)
+    stage_results = fields.List(fields.Nested(_StageSchema), load_default=list)
+    started_at = Moment()
+    finished_at = Moment()
+
+
+_SCHEMAS = {"experiment": _ExperimentSchema(), "run": _RunSchema()}
+
+
+class _Ids:
+    """The ids of one file: each is there once, 16 bytes of each are remembered."""
+
+    def __init__(self) -> None:
+        self._taken: set[bytes] = set()
+        self._alike: Counter[bytes] = Counter()
+
+    def take(self, line: Line, given: UUID | None, parent: UUID, salt: str) -> UUID:
+        """Return the given id, or one derived from the parent's, the salt and the line.
+
+        Lines that are alike are told apart by counting them.
+        """
+        identity = given
+        if identity is None:
+            values = {name: member.value for name, member in line.members.items()}
+            content = uuid5(parent, salt + _canonical(values))
+            self._alike[content.bytes] += 1
+            identity = uuid5(content, str(self._alike[content.bytes]))
+        if identity.bytes in self._taken:
+            msg = f"{line.place}: the id {identity} is there twice"
+            raise SourceError(msg)
+        self._taken.add(identity.bytes)
+        return identity
+
+
+def read(source: str) -> Records:
+    """Yield the experiments of a file, or of stdin for `-`; see the module.
+
+    Raises SourceError naming file and line, at any point of the iteration.
+    """
+    ids = _Ids()
+    lines = read_lines(source, lenient=frozenset({"scores"}))
+    empty = True
+    for _, group in groupby(_numbered(lines), key=itemgetter(0)):
+        empty = False
+        yield _experiment((line for _, line in group), source=source, ids=ids)
+    if empty:
+        msg = f"{source}: holds no experiment"
+        raise SourceError(msg)
+
+
+def _numbered(lines: Iterator[Line]) -> Iterator[tuple[int, Line]]:
+    """Put before each line how many experiments have begun."""
+    number = 0
+    for line in lines:
+        kind = line.members["type"].value if "type" in line.members else None
+        if not isinstance(kind, str) or kind not in _SCHEMAS:
+            msg = f'{line.place}: the member "type" must be "experiment" or "run"'
+            raise SourceError(msg)
+        number += kind == "experiment"
+        if number == 0:
+            msg = f"{line.place}: a run before the first experiment"
+            raise SourceError(msg)
+        yield number, line
+
+
+def _experiment(lines: Iterator[Line], *, source: str, ids: _Ids) -> ExperimentRecord:
+    line = next(lines)
+    values = _load(line)
+    path = Path("stdin" if source == STDIN else source)
+    identity = ids.take(line, values["id"], NAMESPACE, f"{path.name}\n")
+    created_at = values.get("created_at", EPOCH)
+    return ExperimentRecord(
+        id=identity,
+        name=values["name"] or path.stem,
+        description=values["description"],
+        status=values["status"],
+        parameter_space=values["parameter_space"],
+        scoring_config=values["scoring_config"],
+        created_at=created_at,
+        updated_at=values.get("updated_at", created_at),
+        runs=map(partial(_run, parent=identity, since=created_at, ids=ids), lines),
+    )
+
+
+def _run(line: Line, *, parent: UUID, since: datetime, ids: _Ids) -> RunRecord:
+    config = line.members.get("config")
+    if config is None or not isinstance(config.value, dict | None):
+        msg = f"{line.place}: config: must be there and be an object"
+        raise SourceError(msg)
+    values = _load(line)
+    created_at = values.get("created_at", since)
+    return RunRecord(
+        id=ids.take(line, values["id"], parent, ""),
+        name=values["name"],
+        status=values.get("status") or _status(values),
+        config=config.text,
+        config_hash=values.get("config_hash") or _hash(config.value),
+        scores=values["scores"],
+        tokens_in=values["tokens_in"],
+        tokens_out=values["tokens_out"],
+        duration_ms=values["duration_ms"],
+        cost_usd=values["cost_usd"],
+        error=values["error"],
+        tags=values["tags"],
+        stage_results=tuple(StageResult(**stage) for stage in values["stage_results"]),
+        created_at=created_at,
+        started_at=values.get("started_at"),
+        finished_at=values.get("finished_at"),
+        updated_at=values.get("updated_at", created_at),
+    )
+
+
+def _status(values: dict[str, Any]) -> str:
+    if any(
+        score is not None for judged in values["scores"].values() for score in judged
+    ):
+        return "completed"
+    return "pending" if values["error"] is None else "failed"
+
+
+def _load(line: Line) -> dict[str, Any]:
+    schema = _SCHEMAS[str(line.members["type"].value)]
+    given = {
+        name: member.value
+        for name, member in line.members.items()
+        if member.value is not None
+    }
+    try:
+        loaded: dict[str, Any] = schema.load(given)
+    except ValidationError as error:
+        path, why = _first(error.messages_dict)
+        msg = f"{line.place}: {path}: {why}"
+        raise SourceError(msg) from error
+    return loaded
+
+
+def _first(messages: dict[Any, Any]) -> tuple[str, str]:
+    """Return the path to the first thing that is wrong, and what is."""
+    path = []
+    found: Any = messages
+    while isinstance(found, dict):
+        key, found = next(iter(found.items()))
+        path.append(str(key))
+    return ".".join(path), found[0]
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(config: JSON) -> str:
+    return hashlib.sha256(_canonical(config).encode()).hexdigest()
+
+
+def recognises(source: str) -> bool:
+    """Tell an interchange file by its extension or first line; stdin is one."""
+    path = Path(source)
+    if source == STDIN or path.suffix in {".ndjson", ".jsonl"}:
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _TYPE.search(file.readline(_HEAD)) is not None
+
+
+INTERCHANGE = Importer(
+    title="Interchange file (NDJSON)", recognises=recognises, read=read
+)

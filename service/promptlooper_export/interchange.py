@@ -1,0 +1,54 @@
+"""What importers yield: experiments and runs as records, free of any database."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from promptlooper_export.documents import JSON, StageResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run to be written; `config` is JSON text, kept as it was written.
+
+    `scores` maps a scorer to its judgements; NaN and infinities are allowed there.
+    """
+
+    id: UUID
+    name: str | None
+    status: str
+    config: str
+    config_hash: str
+    scores: Mapping[str, tuple[float | None, ...]]
+    tokens_in: int | None
+    tokens_out: int | None
+    duration_ms: int | None
+    cost_usd: float | None
+    error: str | None
+    tags: JSON
+    stage_results: tuple[StageResult, ...]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentRecord:
+    """An experiment to be written; `runs` can be read once, before the next experiment."""
+
+    id: UUID
+    name: str
+    description: str | None
+    status: str
+    parameter_space: JSON
+    scoring_config: JSON
+    created_at: datetime
+    updated_at: datetime
+    runs: Iterator[RunRecord] = field(repr=False)
+
+
+Records: TypeAlias = Iterator[ExperimentRecord]
+"""What an importer yields."""

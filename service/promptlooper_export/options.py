@@ -1,0 +1,42 @@
+"""Read the options of a format: pairs from a query string or from a command line."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError
+
+from promptlooper_export.errors import InvalidParameterError
+
+
+def load_options(
+    schema: type[Schema], pairs: Iterable[tuple[str, str]]
+) -> dict[str, Any]:
+    """Validate the pairs with the schema and return the keywords of `render`.
+
+    Raises InvalidParameterError for a name that the schema does not have, a name that
+    comes twice and a value that the schema refuses; `parameter` holds the name, and
+    `allowed`, for an unknown name, all the schema's names.
+    """
+    loader = schema(unknown=RAISE)
+    allowed = [field.data_key or name for name, field in loader.load_fields.items()]
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in allowed:
+            detail = f"Unknown parameter {name!r}; {_choice(allowed)}."
+            raise InvalidParameterError(detail, parameter=name, allowed=allowed)
+        if name in values:
+            detail = f"The parameter {name!r} is given more than once; give it once."
+            raise InvalidParameterError(detail, parameter=name)
+        values[name] = value
+    try:
+        loaded: dict[str, Any] = loader.load(values)
+    except ValidationError as error:
+        name, messages = next(iter(error.messages_dict.items()))
+        reason = " ".join(messages) if isinstance(messages, list) else str(messages)
+        detail = f"The parameter {name!r} has a value that is not allowed: {reason}"
+        raise InvalidParameterError(detail, parameter=name) from None
+    return loaded
+
+
+def _choice(allowed: list[str]) -> str:
+    return f"allowed are: {', '.join(allowed)}" if allowed else "none is allowed here"

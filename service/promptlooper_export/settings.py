@@ -1,0 +1,225 @@
+"""The environment table: every setting, read once, handed down as values."""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptlooper_export.errors import SettingsError
+
+PREFIX = "PROMPTLOOPER_"
+MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key as long as the HS256 output
+
+_PLACEHOLDERS = re.compile(
+    r"(change|replace|me|this|my|your|super|very|secret|key|jwt|token|password|passphrase|"
+    r"default|example|sample|placeholder|dev|development|test|testing|demo|dummy|insecure|"
+    r"unsafe|prod|production|local|please|in|the|a|to|with|not|for|of|use|only|value|here|"
+    r"string|random|long|strong|some|app|flask|django|promptlooper|export|admin|root|foo|bar|"
+    r"baz|qwerty|letmein|abc|xyz|todo|fixme|xxx|s3cr3t|[\W\d_])+",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the table; `parse` raises ValueError with what is allowed."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable."""
+        return PREFIX + self.name
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not low <= int(text) <= high:
+            msg = f"must be a whole number from {low} to {high}"
+            raise ValueError(msg)
+        return int(text)
+
+    return parse
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            msg = f"must be one of {', '.join(allowed)}"
+            raise ValueError(msg)
+        return text
+
+    return parse
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+SETTINGS = (
+    Setting(
+        name="DATABASE_URL",
+        default="sqlite:///promptlooper.db",
+        parse=str,
+        help="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME with several hosts "
+        "and target_session_attrs if you like.",
+        secret=True,
+    ),
+    Setting(
+        name="JWT_SECRET_KEY",
+        default=None,
+        parse=str,
+        help="The key that signs tokens, at least 32 bytes: openssl rand -hex 32.",
+        secret=True,
+    ),
+    Setting(
+        name="JWT_ALGORITHM",
+        default="HS256",
+        parse=_choice("HS256", "HS384", "HS512"),
+        help="The one algorithm that tokens may be signed with.",
+    ),
+    Setting(
+        name="JWT_ISSUER",
+        default="promptlooper",
+        parse=str,
+        help="The iss claim that tokens must have.",
+    ),
+    Setting(
+        name="JWT_AUDIENCE",
+        default="promptlooper-export",
+        parse=str,
+        help="The aud claim that tokens must have.",
+    ),
+    Setting(
+        name="JWT_REQUIRED_CLAIMS",
+        default="exp iat sub jti type",
+        parse=_words,
+        help="The claims that tokens must have, non-empty; where type is among them it must "
+        "be access.",
+    ),
+    Setting(
+        name="JWT_LEEWAY",
+        default="30",
+        parse=_integer(0, 300),
+        help="Seconds by which the clocks of issuer and service may differ.",
+    ),
+    Setting(
+        name="BIND",
+        default="127.0.0.1:8000",
+        parse=str,
+        help="The address that serve listens on.",
+    ),
+    Setting(
+        name="TRUSTED_PROXIES",
+        default="0",
+        parse=_integer(0, 10),
+        help="How many proxies in front may set X-Forwarded-* headers.",
+    ),
+    Setting(
+        name="SPOOL_DIR",
+        default=None,
+        parse=str,
+        help="Where bodies over 1 MiB are kept until they are sent; the system's temporary "
+        "directory by default.",
+    ),
+    Setting(
+        name="SPOOL_MAX_BYTES",
+        default=str(1 << 30),
+        parse=_integer(1 << 10, 1 << 44),
+        help="The largest body over HTTP, in bytes.",
+    ),
+    Setting(
+        name="WORKERS",
+        default="2",
+        parse=_integer(1, 256),
+        help="Worker processes of serve; as many as there are cores.",
+    ),
+    Setting(
+        name="THREADS",
+        default="64",
+        parse=_integer(1, 1024),
+        help="Threads of each worker; each slow client takes one.",
+    ),
+    Setting(
+        name="LOG_FORMAT",
+        default="text",
+        parse=_choice("text", "json"),
+        help="How log lines are written to stderr.",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The effective settings; the fields are the rows of SETTINGS in lower case."""
+
+    database_url: str
+    jwt_secret_key: str | None
+    jwt_algorithm: str
+    jwt_issuer: str
+    jwt_audience: str
+    jwt_required_claims: tuple[str, ...]
+    jwt_leeway: int
+    bind: str
+    trusted_proxies: int
+    spool_dir: str | None
+    spool_max_bytes: int
+    workers: int
+    threads: int
+    log_format: str
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the environment.
+
+    The secret is not checked here, since most commands need none: see `signing_key`.
+    Raises SettingsError naming the variable.
+    """
+    known = {setting.variable for setting in SETTINGS}
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else "; unset it"
+            msg = f"{variable} is no setting of this service{hint}"
+            raise SettingsError(msg)
+    return Settings(**{row.name.lower(): _value(row, environ) for row in SETTINGS})
+
+
+def _value(setting: Setting, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+    text = environ.get(setting.variable) or setting.default
+    if text is None:
+        return None
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        msg = f"{setting.variable} {error}"
+        raise SettingsError(msg) from None
+
+
+def signing_key(settings: Settings) -> str:
+    """Return the secret that signs tokens.
+
+    Raises SettingsError where it is missing, shorter than 32 bytes, one repeated
+    character, or made of nothing but placeholder words, digits and separators.
+    """
+    variable = f"{PREFIX}JWT_SECRET_KEY"
+    mend = 'set one with: export PROMPTLOOPER_JWT_SECRET_KEY="$(openssl rand -hex 32)"'
+    key = settings.jwt_secret_key or ""
+    size = len(key.encode("utf-8", "surrogateescape"))
+    if not key:
+        msg = f"{variable} is not set; {mend}"
+    elif size < MINIMUM_SECRET_BYTES:
+        msg = f"{variable} has {size} bytes, needs {MINIMUM_SECRET_BYTES}; {mend}"
+    elif len(set(key)) == 1:
+        msg = f"{variable} is one repeated character; {mend}"
+    elif _PLACEHOLDERS.fullmatch(key):
+        msg = f"{variable} is a placeholder; {mend}"
+    else:
+        return key
+    raise SettingsError(msg)

@@ -1,0 +1,246 @@
+"""Statistics over the runs of an experiment, computed in SQL."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from promptlooper_export.documents import (
+    Bin,
+    Cost,
+    Period,
+    RunCounts,
+    ScorerStatistics,
+    Timing,
+    Tokens,
+)
+from promptlooper_export.store import rules
+from promptlooper_export.store.access import ExperimentRow
+from promptlooper_export.store.database import Session
+from promptlooper_export.store.ranking import ranked
+
+BINS = 20
+PERIODS = 50
+
+_TOTALS = """
+SELECT
+    status, count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0),
+    count(cost_usd), coalesce(sum(cost_usd), 0)
+FROM runs WHERE experiment_id = ? GROUP BY status ORDER BY status
+"""
+
+_SCORED = "SELECT count(*) FROM ({}) AS ranked WHERE weighted_score IS NOT NULL"
+
+_DURATIONS = """
+SELECT count(*), min(duration_ms), max(duration_ms), sum(duration_ms)
+FROM runs WHERE experiment_id = ? AND status = 'completed' AND duration_ms IS NOT NULL
+"""
+
+# Quantiles interpolate between the values at two places, counted from 0.
+_DURATION_PLACES = """
+SELECT place, value FROM (
+    SELECT
+        duration_ms AS value,
+        row_number() OVER (ORDER BY duration_ms) - 1 AS place,
+        count(*) OVER () - 1 AS last
+    FROM runs
+    WHERE experiment_id = ? AND status = 'completed' AND duration_ms IS NOT NULL
+) AS placed
+WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
+"""
+
+# Squares of larger values leave the range of a double, which PostgreSQL refuses.
+_VALUES = """
+WITH run_value AS (
+    SELECT run_id, scorer_name, avg(value) AS value
+    FROM scores
+    JOIN runs ON runs.id = scores.run_id
+    WHERE experiment_id = ? AND status = 'completed' AND value BETWEEN -1e150 AND 1e150
+    GROUP BY run_id, scorer_name
+),
+summary AS (
+    SELECT
+        scorer_name, count(*) AS number, min(value) AS low, max(value) AS high,
+        avg(value) AS mean
+    FROM run_value GROUP BY scorer_name
+)
+"""
+
+_SUMMARIES = {
+    "sqlite": _VALUES
+    + """
+SELECT
+    scorer_name, number, low, high, mean,
+    sum((value - mean) * (value - mean)) / (number - 1)
+FROM summary JOIN run_value USING (scorer_name)
+GROUP BY scorer_name ORDER BY scorer_name
+""",
+    "postgresql": _VALUES
+    + """
+SELECT scorer_name, number, low, high, mean, variance
+FROM summary
+JOIN (
+    SELECT scorer_name, var_samp(value) AS variance FROM run_value GROUP BY scorer_name
+) AS spread USING (scorer_name)
+ORDER BY scorer_name COLLATE "C"
+""",
+}
+
+_SCORE_PLACES = (
+    _VALUES
+    + """
+SELECT scorer_name, place, value FROM (
+    SELECT
+        scorer_name, value,
+        row_number() OVER (PARTITION BY scorer_name ORDER BY value) - 1 AS place,
+        count(*) OVER (PARTITION BY scorer_name) - 1 AS last
+    FROM run_value
+) AS placed
+WHERE place IN (
+    last / 4, last / 4 + 1, last / 2, last / 2 + 1, last * 3 / 4, last * 3 / 4 + 1
+)
+"""
+)
+
+# The bar, from 0, of a value between low and high; the highest value is in the last.
+_BAR = {
+    "sqlite": "min(CAST(({value} - {low}) / ({high} - {low}) * {bars} AS INTEGER), {bars} - 1)",
+    "postgresql": "least(width_bucket({value}, {low}, {high}, {bars}), {bars}) - 1",
+}
+
+_HISTOGRAM = (
+    _VALUES
+    + """
+SELECT scorer_name, CASE WHEN low < high THEN {bar} ELSE 0 END AS bar, count(*)
+FROM summary JOIN run_value USING (scorer_name)
+GROUP BY scorer_name, bar
+"""
+)
+
+_EPOCH = {
+    "sqlite": "created",
+    "postgresql": "extract(epoch FROM created)::double precision",
+}
+
+_HISTORY = """
+WITH scored AS (
+    SELECT {epoch} AS created, weighted_score FROM ({ranked}) AS ranked
+    WHERE weighted_score BETWEEN -1e150 AND 1e150
+),
+bounds AS (SELECT min(created) AS low, max(created) AS high FROM scored)
+SELECT
+    CASE WHEN low < high THEN {bar} ELSE 0 END AS period,
+    count(*), max(weighted_score), avg(weighted_score), min(low), min(high)
+FROM scored CROSS JOIN bounds
+GROUP BY period ORDER BY period
+"""
+
+
+def totals(
+    session: Session, row: ExperimentRow
+) -> tuple[RunCounts, Tokens, Cost | None]:
+    """Return what is summed over all runs, of any status."""
+    by_status = session.all(_TOTALS, session.key(row.experiment.id))
+    query, values = ranked(session, row)
+    scored = session.all(_SCORED.format(query), *values)[0][0]
+    priced = sum(int(line[4]) for line in by_status)
+    spent = math.fsum(float(line[5]) for line in by_status)
+    return (
+        RunCounts(
+            total=sum(line[1] for line in by_status),
+            by_status={line[0]: line[1] for line in by_status},
+            scored=scored,
+        ),
+        Tokens(
+            tokens_in=sum(int(line[2]) for line in by_status),
+            tokens_out=sum(int(line[3]) for line in by_status),
+        ),
+        Cost(count=priced, total=spent, average=spent / priced) if priced else None,
+    )
+
+
+def timing(session: Session, row: ExperimentRow) -> Timing | None:
+    """Return the durations of completed runs, None where none has one."""
+    key = session.key(row.experiment.id)
+    count, fastest, slowest, total = session.all(_DURATIONS, key)[0]
+    if not count:
+        return None
+    places = {
+        place: float(value) for place, value in session.all(_DURATION_PLACES, key)
+    }
+    return Timing(
+        count=count,
+        fastest=fastest,
+        slowest=slowest,
+        average=float(total) / count,
+        median=_quantile(places, count, 50),
+        p95=_quantile(places, count, 95),
+        total=float(total),
+    )
+
+
+def scorers(session: Session, row: ExperimentRow) -> Iterator[ScorerStatistics]:
+    """Yield the statistics of every scorer, by name."""
+    key = session.key(row.experiment.id)
+    summaries = session.all(_SUMMARIES[session.kind], key)
+    places: dict[str, dict[int, float]] = {}
+    for scorer, place, value in session.all(_SCORE_PLACES, key):
+        places.setdefault(scorer, {})[place] = value
+    bars: dict[str, dict[int, int]] = {}
+    bar = _BAR[session.kind].format(value="value", low="low", high="high", bars=BINS)
+    for scorer, number, count in session.all(_HISTOGRAM.format(bar=bar), key):
+        bars.setdefault(scorer, {})[number] = count
+    for scorer, count, low, high, mean, variance in summaries:
+        rule = rules.rule(row.experiment.scoring_config, scorer)
+        values = {"count": count, "min": low, "max": high, "mean": mean}
+        if variance is not None:
+            values["standard_deviation"] = math.sqrt(variance)
+        for name, percent in (("q1", 25), ("median", 50), ("q3", 75)):
+            values[name] = _quantile(places[scorer], count, percent)
+        yield ScorerStatistics(
+            name=scorer,
+            direction=rule.direction,
+            weight=rule.weight,
+            required=rule.required,
+            values=values,
+            histogram=_histogram(low, high, bars[scorer]),
+        )
+
+
+def history(session: Session, row: ExperimentRow) -> Iterator[Period]:
+    """Yield the weighted scores of equal stretches of time that have any."""
+    query, values = ranked(session, row)
+    kind = session.kind
+    sql = _HISTORY.format(
+        epoch=_EPOCH[kind],
+        ranked=query,
+        bar=_BAR[kind].format(value="created", low="low", high="high", bars=PERIODS),
+    )
+    best_so_far = -math.inf
+    for number, count, best, mean, low, high in session.all(sql, *values):
+        best_so_far = max(best_so_far, best)
+        width = (high - low) / PERIODS
+        yield Period(
+            start=datetime.fromtimestamp(low + number * width, UTC),
+            end=datetime.fromtimestamp(low + (number + 1) * width, UTC),
+            count=count,
+            best=best,
+            mean=mean,
+            best_so_far=best_so_far,
+        )
+
+
+def _quantile(places: dict[int, float], count: int, percent: int) -> float:
+    """Interpolate linearly between the two nearest of the sorted values."""
+    place, hundredths = divmod((count - 1) * percent, 100)
+    low = places[place]
+    return low if not hundredths else low + (places[place + 1] - low) * hundredths / 100
+
+
+def _histogram(low: float, high: float, counts: dict[int, int]) -> tuple[Bin, ...]:
+    if low == high:
+        return (Bin(low=low, high=high, count=counts[0]),)
+    edges = [low + (high - low) * place / BINS for place in range(BINS)] + [high]
+    return tuple(
+        Bin(low=edges[bar], high=edges[bar + 1], count=counts.get(bar, 0))
+        for bar in range(BINS)
+    )

@@ -1,0 +1,173 @@
+"""Open a database from its URL, for reading or for writing."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from peewee import (
+    Database,
+    InterfaceError,
+    OperationalError,
+    PeeweeException,
+    ProgrammingError,
+    SqliteDatabase,
+    __exception_wrapper__,
+)
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
+
+from promptlooper_export.errors import (
+    DatabaseUnavailableError,
+    MigrationError,
+    SettingsError,
+)
+
+Row = tuple[Any, ...]
+
+READ_SECONDS = 60
+"""How long one statement may take on PostgreSQL."""
+
+LOCK_SECONDS = 30
+"""How long a writer waits for a lock."""
+
+
+class Session:
+    """One transaction on one connection; placeholders are `?` for both databases."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgresql"
+
+    def all(self, sql: str, *values: object) -> list[Row]:
+        """Run a statement and fetch every row."""
+        rows: list[Row] = self._execute(sql, values).fetchall()
+        return rows
+
+    def one(self, sql: str, *values: object) -> Row | None:
+        """Run a statement and fetch its first row, or None."""
+        row: Row | None = self._execute(sql, values).fetchone()
+        return row
+
+    def rows(self, sql: str, *values: object) -> Iterator[Row]:
+        """Run a statement and yield its rows."""
+        yield from self._execute(sql, values)
+
+    def run(self, sql: str, *values: object) -> int:
+        """Run a statement for its effect; the number of rows changed."""
+        count: int = self._execute(sql, values).rowcount
+        return count
+
+    def run_many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Run a statement once for each row of values."""
+        if self.kind == "postgresql":
+            sql = sql.replace("?", "%s")
+        with __exception_wrapper__:
+            self.database.connection().cursor().executemany(sql, rows)
+
+    def key(self, value: UUID) -> object:
+        """Return an id as this database holds it."""
+        return value.hex if self.kind == "sqlite" else value
+
+    def _execute(self, sql: str, values: tuple[object, ...]) -> Any:  # noqa: ANN401
+        if self.kind == "postgresql":
+            sql = sql.replace("?", "%s")
+        return self.database.execute_sql(sql, values)
+
+
+def open_for_reading(url: str) -> Database:
+    """Open a database that nothing can be written to.
+
+    Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
+    """
+    if (path := sqlite_path(url)) is not None:
+        return SqliteDatabase(
+            f"file:{quote(str(path.resolve()))}?mode=ro",
+            uri=True,
+            pragmas={"query_only": 1, "busy_timeout": 2000},
+        )
+    return _postgresql(
+        url,
+        isolation_level="REPEATABLE READ",
+        options="-c default_transaction_read_only=on "
+        f"-c statement_timeout={READ_SECONDS}s "
+        "-c idle_in_transaction_session_timeout=120s "
+        "-c timezone=UTC",
+    )
+
+
+def open_for_writing(url: str) -> Database:
+    """Open a database to write to; a missing SQLite file is created.
+
+    Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
+    """
+    if (path := sqlite_path(url)) is not None:
+        return SqliteDatabase(
+            str(path),
+            pragmas={"journal_mode": "wal", "busy_timeout": LOCK_SECONDS * 1000},
+        )
+    return _postgresql(url, options=f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC")
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a `sqlite:///FILE` URL, None for another database's URL."""
+    if not url.startswith("sqlite:"):
+        return None
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        msg = "PROMPTLOOPER_DATABASE_URL: SQLite's form is sqlite:///FILE"
+        raise SettingsError(msg)
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _postgresql(url: str, **options: object) -> Database:
+    if not url.startswith(("postgresql://", "postgres://")):
+        msg = (
+            "PROMPTLOOPER_DATABASE_URL is neither sqlite:///FILE nor "
+            "postgresql://USER@HOST/NAME"
+        )
+        raise SettingsError(msg)
+    try:
+        import psycopg  # noqa: F401, PLC0415  an extra, and slow to import
+    except ModuleNotFoundError:
+        msg = (
+            "PROMPTLOOPER_DATABASE_URL names PostgreSQL, whose driver is not installed: "
+            "pip install 'promptlooper-export[postgres]'"
+        )
+        raise SettingsError(msg) from None
+    return PooledPostgresqlDatabase(
+        "postgresql://" + url.split("://", 1)[1],
+        prefer_psycopg3=True,
+        max_connections=16,
+        timeout=5,
+        stale_timeout=300,
+        connect_timeout=3,
+        **options,
+    )
+
+
+@contextmanager
+def transaction(database: Database) -> Iterator[Session]:
+    """Open a connection and a transaction for the length of the block.
+
+    Raises DatabaseUnavailableError where the database does not answer or has no such
+    tables, MigrationError where it refuses a statement.
+    """
+    try:
+        with database.connection_context(), database.atomic():
+            yield Session(database)
+    except MaxConnectionsExceeded as error:
+        msg = "All connections to the database are taken; try again shortly."
+        raise DatabaseUnavailableError(msg) from error
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: PeeweeException) -> DatabaseUnavailableError | MigrationError:
+    """Turn a driver's error into what a person can do about it."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
+    if "no such table" in text or "does not exist" in text and "relation" in text:
+        msg = f"The database is not migrated ({text}); run: promptlooper-export migrate"
+    else:
+        msg = f"The database does not answer: {text}"
+    return DatabaseUnavailableError(msg)

@@ -1,0 +1,111 @@
+"""A database as the rest of the service sees it: opened for reading, one snapshot a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+from peewee import Database
+
+from promptlooper_export.documents import Best, Report
+from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
+from promptlooper_export.store import access, best, report
+from promptlooper_export.store.access import ExperimentSummary
+from promptlooper_export.store.database import (
+    Session,
+    open_for_reading,
+    sqlite_path,
+    transaction,
+)
+from promptlooper_export.store.migrate import LATEST, schema_version
+from promptlooper_export.viewer import Viewer
+
+
+class Snapshot:
+    """One moment of the database, seen by one viewer."""
+
+    def __init__(self, session: Session, viewer: Viewer) -> None:
+        self._session = session
+        self._viewer = viewer
+
+    def best(self, experiment: UUID) -> Best:
+        """Return the winner and its config.
+
+        Raises ExperimentNotFoundError, NothingToExportError and InvalidConfigError.
+        """
+        row = access.experiment(self._session, self._viewer, experiment)
+        return best.document(self._session, row, _now())
+
+    def report(self, experiment: UUID, *, top_n: int) -> Report:
+        """Return the report with the `top_n` best runs.
+
+        Raises ExperimentNotFoundError.
+        """
+        row = access.experiment(self._session, self._viewer, experiment)
+        return report.document(self._session, row, _now(), top_n=top_n)
+
+    def experiments(self) -> Iterator[ExperimentSummary]:
+        """Yield the experiments that the viewer may see, newest first."""
+        return access.experiments(self._session, self._viewer)
+
+    def find(self, reference: str) -> UUID:
+        """Return the id that an id, the start of one, or a unique name stands for.
+
+        Raises ExperimentNotFoundError for none and UsageError for several.
+        """
+        return access.find(self._session, self._viewer, reference)
+
+
+class Store:
+    """A database, opened for reading."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def snapshot(self, viewer: Viewer) -> Iterator[Snapshot]:
+        """Open one moment of the database; its connection is given back at the end.
+
+        Raises DatabaseUnavailableError.
+        """
+        with transaction(self._database) as session:
+            yield Snapshot(session, viewer)
+
+    def ping(self) -> None:
+        """Raise DatabaseUnavailableError unless the database answers and is migrated."""
+        with transaction(self._database) as session:
+            version = schema_version(session)
+        if version != LATEST:
+            msg = (
+                f"The database is at schema version {version}, this release needs "
+                f"{LATEST}; run: promptlooper-export migrate"
+            )
+            raise DatabaseUnavailableError(msg)
+
+    def close(self) -> None:
+        """Close this thread's connection, if it is open."""
+        self._database.close()
+
+
+def open_store(url: str) -> Store:
+    """Open a database for reading.
+
+    Raises SettingsError for an unknown kind of URL and for a SQLite file that is not in
+    WAL mode, in which a reader would make the runner's writes fail.
+    """
+    database = open_for_reading(url)
+    path = sqlite_path(url)
+    if path is not None and path.exists():
+        with transaction(database) as session:
+            mode = session.one("PRAGMA journal_mode")
+        if mode != ("wal",):
+            msg = (
+                f"{path} is not in WAL mode, so exports would block the runner; "
+                "run: promptlooper-export migrate"
+            )
+            raise SettingsError(msg)
+    return Store(database)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

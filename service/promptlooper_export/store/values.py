@@ -1,0 +1,86 @@
+"""Stored values as the documents hold them."""
+
+import json
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from promptlooper_export.documents import JSON, Notice
+from promptlooper_export.plugin import Path
+
+
+class InvalidJsonError(ValueError):
+    """Text that is no strict JSON; `path` says where, as far as it is known."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def strict_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
+    """Decode JSON text, with a notice for each object that repeats a key.
+
+    Raises InvalidJsonError for anything that RFC 8259 has no form for (NaN, infinity),
+    for a number beyond a double, and for text that is nested too deeply to be read.
+    """
+    repeated: list[str] = []
+
+    def pairs(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
+        value = dict(items)
+        if len(value) < len(items):
+            keys = [key for key, _ in items]
+            repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
+        return value
+
+    try:
+        value = json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        raise InvalidJsonError("is nested too deeply", "") from None
+    except ValueError as error:
+        raise InvalidJsonError(f"is not JSON ({error})", "") from error
+    for path, number in _floats(value, ()):
+        if not math.isfinite(number):
+            raise InvalidJsonError(f"holds {number}", str(Path(path)))
+    notices = tuple(
+        Notice(
+            code="repeated-key",
+            message=f"The stored JSON repeats the key {key!r}; its last value is shown.",
+            path=key,
+        )
+        for key in repeated
+    )
+    return value, notices
+
+
+def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
+    """Decode a column that may be NULL; text that is no strict JSON becomes a notice."""
+    if text is None:
+        return None, ()
+    try:
+        return strict_json(text)
+    except InvalidJsonError as error:
+        message = f"The stored {path} {error} and is left out."
+        return None, (Notice(code="invalid-json", message=message, path=path),)
+
+
+def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
+    """Return a stored moment in UTC; SQLite keeps text, and no zone means UTC."""
+    if not isinstance(value, datetime):
+        value = datetime.fromisoformat(str(value))
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value.astimezone(UTC)
+
+
+def _floats(
+    value: JSON, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from _floats(member, (*path, key))
+    elif isinstance(value, list):
+        for place, member in enumerate(value):
+            yield from _floats(member, (*path, str(place)))

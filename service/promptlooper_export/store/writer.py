@@ -1,0 +1,139 @@
+"""Write imported experiments: all of them or none."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from promptlooper_export.documents import JSON
+from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
+from promptlooper_export.store.database import Session, open_for_writing, transaction
+
+_EXPERIMENT = """
+INSERT INTO experiments (
+    id, name, description, status, parameter_space, scoring_config, created_at, updated_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_RUN = """
+INSERT INTO runs (
+    id, experiment_id, name, status, config, config_hash, tokens_in, tokens_out,
+    duration_ms, cost_usd, error, tags, created_at, started_at, finished_at, updated_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_SCORE = "INSERT INTO scores (run_id, scorer_name, value) VALUES (?, ?, ?)"
+
+_STAGE_RESULT = """
+INSERT INTO stage_results (
+    run_id, stage_name, output, tokens_in, tokens_out, duration_ms
+) VALUES (?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """How many experiments and runs are new, and how many runs were there already."""
+
+    experiments: int
+    runs: int
+    unchanged: int
+
+
+def write(url: str, records: Records) -> Written:
+    """Write the records in one transaction; what has an id that is there stays as it is.
+
+    Raises what the importer raises while it is read, then nothing is written, and
+    DatabaseUnavailableError.
+    """
+    experiments = runs = unchanged = 0
+    with transaction(open_for_writing(url)) as session:
+        for record in records:
+            experiments += _write_experiment(session, record)
+            for run in record.runs:
+                if _is_there(session, "runs", run.id):
+                    unchanged += 1
+                else:
+                    _write_run(session, record.id, run)
+                    runs += 1
+    return Written(experiments=experiments, runs=runs, unchanged=unchanged)
+
+
+def _is_there(session: Session, table: str, row: UUID) -> bool:
+    found = session.one(f"SELECT 1 FROM {table} WHERE id = ?", session.key(row))  # noqa: S608
+    return found is not None
+
+
+def _write_experiment(session: Session, record: ExperimentRecord) -> int:
+    if _is_there(session, "experiments", record.id):
+        return 0
+    session.run(
+        _EXPERIMENT,
+        session.key(record.id),
+        record.name,
+        record.description,
+        record.status,
+        _json(record.parameter_space),
+        _json(record.scoring_config),
+        _moment(session, record.created_at),
+        _moment(session, record.updated_at),
+    )
+    return 1
+
+
+def _write_run(session: Session, experiment: UUID, run: RunRecord) -> None:
+    key = session.key(run.id)
+    session.run(
+        _RUN,
+        key,
+        session.key(experiment),
+        run.name,
+        run.status,
+        run.config,
+        run.config_hash,
+        run.tokens_in,
+        run.tokens_out,
+        run.duration_ms,
+        run.cost_usd,
+        run.error,
+        _json(run.tags),
+        _moment(session, run.created_at),
+        _moment(session, run.started_at),
+        _moment(session, run.finished_at),
+        _moment(session, run.updated_at),
+    )
+    session.run_many(_SCORE, _judgements(key, run))
+    session.run_many(
+        _STAGE_RESULT,
+        (
+            (
+                key,
+                stage.stage_name,
+                stage.output,
+                stage.tokens_in,
+                stage.tokens_out,
+                stage.duration_ms,
+            )
+            for stage in run.stage_results
+        ),
+    )
+
+
+def _judgements(
+    key: object, run: RunRecord
+) -> Iterable[tuple[object, str, float | None]]:
+    for scorer, values in run.scores.items():
+        for value in values:
+            yield key, scorer, value
+
+
+def _json(value: JSON) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _moment(session: Session, moment: datetime | None) -> object:
+    """Return a moment as this database holds it: SQLite as text in UTC."""
+    if moment is None or session.kind == "postgresql":
+        return moment
+    return moment.astimezone(UTC).isoformat(" ")

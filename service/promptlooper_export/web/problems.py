@@ -1,0 +1,131 @@
+"""Every refusal as a problem document (RFC 9457)."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from promptlooper_export.errors import (
+    DatabaseUnavailableError,
+    ExportError,
+    ForbiddenError,
+    InternalError,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    NotFoundError,
+    TooManyExportsError,
+    UnauthorizedError,
+)
+from promptlooper_export.events import RequestFailed
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+DATABASE_RETRY_SECONDS = 5
+SLOT_RETRY_SECONDS = 1
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def install(app: Flask) -> None:
+    """Answer every exception of the application with a problem document."""
+    app.register_error_handler(ExportError, refuse)
+    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(Exception, _fail)
+
+
+def request_id() -> str:
+    """Return the id of the running request: the client's when well-formed, else new."""
+    if "request_id" not in g:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    return str(g.request_id)
+
+
+def refuse(error: ExportError) -> Response:
+    """Answer with the problem document of a refusal."""
+    return _problem(
+        type_=f"{request.script_root}/problems/{error.slug}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        members=error.members,
+        headers=_headers(error),
+    )
+
+
+def _refuse_http(error: HTTPException) -> Response:
+    """Answer what the router or the parser of requests refused."""
+    if isinstance(error, NotFound):
+        detail = (
+            "Nothing is served under this path; exports are at /experiments/ID/export."
+        )
+        return refuse(NotFoundError(detail))
+    if isinstance(error, MethodNotAllowed):
+        allowed = sorted(error.valid_methods or ())
+        detail = f"This resource has {', '.join(allowed)}."
+        response = refuse(MethodNotAllowedError(detail, allowed=allowed))
+        response.headers["Allow"] = ", ".join(allowed)
+        return response
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    # RFC 9457, section 4.2.1: about:blank says no more than the status does.
+    return _problem(
+        type_="about:blank", title=status.phrase, status=status, detail=status.phrase
+    )
+
+
+def _fail(error: Exception) -> Response:
+    """Log a defect with its traceback and answer without it."""
+    event = RequestFailed(request_id=request_id(), error=type(error).__name__)
+    logger.error(event, exc_info=error)
+    return refuse(
+        InternalError("The request met a defect of the service; its log has the cause.")
+    )
+
+
+def _problem(  # noqa: PLR0913  the members of RFC 9457, section 3.1
+    *,
+    type_: str,
+    title: str,
+    status: int,
+    detail: str,
+    members: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    document = {
+        "type": type_,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": f"urn:request:{request_id()}",
+        **(members or {}),
+    }
+    response = Response(json.dumps(document), status, content_type=MEDIA_TYPE)
+    response.headers.update(headers or {})
+    return response
+
+
+def _headers(error: ExportError) -> dict[str, str]:
+    """Return the header fields that belong to a kind of refusal."""
+    match error:
+        case UnauthorizedError():
+            # RFC 6750, section 3: no error code where no credentials were sent.
+            sent = request.headers.get("Authorization")
+            challenge = 'Bearer error="invalid_token"' if sent else "Bearer"
+            return {"WWW-Authenticate": challenge}
+        case ForbiddenError():
+            scope = error.members["scope"]
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            return {"WWW-Authenticate": challenge}
+        case NotAcceptableError():
+            return {"Vary": "Accept"}
+        case DatabaseUnavailableError():
+            return {"Retry-After": str(DATABASE_RETRY_SECONDS)}
+        case TooManyExportsError():
+            return {"Retry-After": str(SLOT_RETRY_SECONDS)}
+    return {}

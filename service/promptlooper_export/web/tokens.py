@@ -1,0 +1,172 @@
+"""Verify the bearer's token, strictly, and say who asks.
+
+flask-jwt-extended checks signature, times, issuer and audience. It fills in claims that
+are missing and leaves others unchecked, so the claims as they were sent are checked where
+it asks for the key, before that.
+"""
+
+import logging
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from flask import Flask, request
+from flask_jwt_extended import JWTManager, verify_jwt_in_request
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt import InvalidTokenError, PyJWTError
+
+from promptlooper_export.errors import UnauthorizedError
+from promptlooper_export.events import TokenRefused
+from promptlooper_export.settings import Settings, signing_key
+from promptlooper_export.tokens import ACCESS
+from promptlooper_export.viewer import Viewer
+from promptlooper_export.web.parameters import read_id
+from promptlooper_export.web.problems import request_id
+
+logger = logging.getLogger(__name__)
+
+MAXIMUM_BYTES = 8192
+DEFAULT_SCOPES = frozenset({"export:best", "export:report", "export:runs"})
+ADMIN_SCOPE = "export:admin"
+
+_DETAIL = "This needs one valid token, sent as Authorization: Bearer TOKEN."
+_EXACT = 1 << 53  # above, JSON numbers of different readers may differ
+# RFC 6750, section 2.1, around a JWS in compact form: RFC 7515, section 7.1.
+_CREDENTIALS = re.compile(r"bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Configure the verification of tokens.
+
+    Raises SettingsError for a missing or weak secret.
+    """
+    key = signing_key(settings)
+    app.config.update(
+        JWT_TOKEN_LOCATION=["headers"],
+        # The library also accepts JWT_ALGORITHM (HS256 by default), so both are set.
+        JWT_ALGORITHM=settings.jwt_algorithm,
+        JWT_DECODE_ALGORITHMS=[settings.jwt_algorithm],
+        JWT_DECODE_AUDIENCE=settings.jwt_audience,
+        JWT_DECODE_ISSUER=settings.jwt_issuer,
+        JWT_DECODE_LEEWAY=settings.jwt_leeway,
+    )
+
+    def check_and_give_key(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        _check_header(header)
+        _check_claims(claims, settings.jwt_required_claims)
+        return key
+
+    JWTManager(app).decode_key_loader(check_and_give_key)
+
+
+def viewer() -> Viewer:
+    """Return who asks.
+
+    Raises UnauthorizedError, which tells the client nothing; the log says why.
+    """
+    _check_credentials()
+    try:
+        verified = verify_jwt_in_request()
+    except (PyJWTError, JWTExtendedException) as error:
+        _refuse(str(error))
+    if verified is None:
+        _refuse("the library does not verify this method")
+    claims = verified[1]
+    scopes = claims.get("scope")
+    ids = claims.get("experiments")
+    granted = DEFAULT_SCOPES if scopes is None else frozenset(scopes.split(" "))
+    return Viewer(
+        subject=claims["sub"],
+        groups=tuple(claims.get("groups", ())),
+        scopes=granted,
+        experiments=None if ids is None else frozenset(filter(None, map(read_id, ids))),
+        admin=ADMIN_SCOPE in granted,
+    )
+
+
+def _refuse(reason: str) -> NoReturn:
+    logger.info(TokenRefused(request_id=request_id(), reason=reason[:200]))
+    raise UnauthorizedError(_DETAIL)
+
+
+def _check_credentials() -> None:
+    """Refuse all but one Authorization field with one token in it.
+
+    Servers join several fields with a comma, which no token holds.
+    """
+    field = request.headers.get("Authorization")
+    if not field:
+        _refuse("no Authorization field")
+    credentials = _CREDENTIALS.fullmatch(field)
+    if credentials is None:
+        _refuse("Authorization is not Bearer and one signed token")
+    if len(credentials[1]) > MAXIMUM_BYTES:
+        _refuse(f"the token is longer than {MAXIMUM_BYTES} bytes")
+    # The library knows the scheme in one spelling only; RFC 9110 takes any case.
+    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {credentials[1]}"
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    for name in ("crit", "kid"):  # no extension is known, and one secret has no key id
+        if name in header:
+            msg = f"the header has {name}"
+            raise InvalidTokenError(msg)
+
+
+def _check_claims(claims: Mapping[str, Any], required: tuple[str, ...]) -> None:
+    for name in required:
+        if claims.get(name) in (None, "", [], {}):
+            msg = f"the claim {name} is missing or empty"
+            raise InvalidTokenError(msg)
+    for name, is_valid in _CLAIMS.items():
+        if name in claims and not is_valid(claims[name]):
+            msg = f"the claim {name} has the wrong type or a value that is not allowed"
+            raise InvalidTokenError(msg)
+    if "type" in required and claims["type"] != ACCESS:
+        msg = f"the token is no {ACCESS} token"
+        raise InvalidTokenError(msg)
+
+
+def _is_moment(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and abs(value) < _EXACT
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not _UNSTORABLE.search(value)
+
+
+def _is_name(value: object) -> bool:
+    return value != "" and _is_text(value)
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_name, value))
+
+
+def _is_ids(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_id, value))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and read_id(value) is not None
+
+
+_CLAIMS: Mapping[str, Callable[[object], bool]] = {
+    "exp": _is_moment,
+    "nbf": _is_moment,
+    "iat": _is_moment,
+    "iss": _is_name,
+    "sub": _is_name,
+    "jti": _is_name,
+    "type": _is_name,
+    "groups": _is_names,
+    "scope": _is_text,
+    "experiments": _is_ids,
+}

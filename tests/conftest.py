@@ -1,0 +1,106 @@
+"""Fixtures: a database of each kind for every test that asks for one."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+import builders
+import runner_schema
+from databases import Database, Kind
+from postgres import Cluster, running_cluster
+from promptlooper_export.store.migrate import migrate
+
+KINDS = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(autouse=True)
+def _numbers_start_again() -> None:
+    builders.restart()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run the one PostgreSQL cluster of the session."""
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(cluster: Cluster) -> Iterator[str]:
+    """Return the name of a migrated database, to be cloned."""
+    with cluster.database() as name:
+        migrate(cluster.url(name))
+        Database(kind="postgresql", url=cluster.url()).execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ?",
+            name,
+        )
+        yield name
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "migrated.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Give a migrated database without rows, of each kind in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "test.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+        yield Database(kind="sqlite", url=f"sqlite:///{path}")
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        with cluster.database(request.getfixturevalue("migrated_postgresql")) as name:
+            yield Database(kind="postgresql", url=cluster.url(name))
+
+
+@pytest.fixture(params=KINDS)
+def empty_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Database]:
+    """Give a database without any table, of each kind in turn."""
+    with _empty(request, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture(params=KINDS)
+def runner_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Database]:
+    """Give a database as the runner makes it, never migrated, of each kind in turn."""
+    with _empty(request, tmp_path) as database:
+        if database.kind == "sqlite":
+            database.execute("PRAGMA journal_mode = WAL")
+        for statement in runner_schema.statements(database.kind):
+            database.execute(statement)
+        yield database
+
+
+@contextmanager
+def _empty(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    kind = cast("Kind", request.param)
+    if kind == "sqlite":
+        path = folder / "test.db"
+        path.touch()  # to SQLite, a file of no bytes is a database
+        yield Database(kind=kind, url=f"sqlite:///{path}")
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        with cluster.database() as name:
+            yield Database(kind=kind, url=cluster.url(name))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run in CI that skipped a test: there, everything must have run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter is not None and reporter.stats.get("skipped")
+    if os.environ.get("CI") == "true" and skipped and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
