@@ -18,7 +18,7 @@ demo: $(VENV)/core.stamp
 	@exec $(BIN)/promptlooper-export demo
 
 ## make test    every test, on SQLite and on a real PostgreSQL
-test: $(VENV)/dev.stamp programs
+test: $(VENV)/test.stamp programs
 	@$(BIN)/pytest
 
 ## make lint    style, format, types, architecture, Dockerfile
@@ -26,25 +26,25 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile
 
-## make bench   how long exports take, with how much memory
-bench: $(VENV)/dev.stamp
+## make bench   how long exports take, and how much memory
+bench: $(VENV)/test.stamp
 	$(BIN)/python bench
 
 ## make docs    write the pages that are generated from the code
-docs: $(VENV)/dev.stamp
+docs: $(VENV)/core.stamp
 	$(BIN)/python docs/generate.py
 
 ## make lock    pin every runtime dependency, with hashes
 lock: $(VENV)/dev.stamp
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --extra all \
-		--extra build \
-		--no-emit-index-url --no-emit-find-links --no-annotate \
-		--custom-compile-command "make lock" --output-file requirements.lock setup.cfg
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+		--extra all --extra build --no-emit-index-url --no-emit-find-links \
+		--no-annotate --custom-compile-command "make lock" \
+		--output-file requirements.lock setup.cfg
 
-## make image   build the container image, with docker or another BUILDER
+## make image   build the container image with docker, or with another BUILDER
 BUILDER ?= docker
 image:
 	$(BUILDER) build --tag promptlooper-export .
@@ -52,18 +52,18 @@ image:
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
-# Editable, and without any extra: a few seconds on a machine that has Python only.
+# Editable and without extras: a few seconds on a machine that has nothing but Python.
 $(VENV)/core.stamp: setup.cfg pyproject.toml | $(BIN)/pip
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# uv is quick, but knows nothing of a mirror that only pip was told about.
-$(VENV)/dev.stamp: setup.cfg pyproject.toml | $(BIN)/pip
-	@echo "Installing the development tools into $(VENV) ..."
+# uv is quick, but does not know the mirror that only pip was told about.
+$(VENV)/test.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing what make needs for $* into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]' \
-		|| $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$*]' \
+		|| $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@ $(VENV)/core.stamp
 
 .PHONY: programs

@@ -23,7 +23,8 @@ ExportError
 └── UsageError                  -   the command line
 """
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class ExportError(Exception):
@@ -133,6 +134,16 @@ class NotAcceptableError(ExportError):
     slug = "not-acceptable"
     title = "No format matches Accept"
     status = 406
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        available: Sequence[Mapping[str, Any]],
+        **members: object,
+    ) -> None:
+        super().__init__(detail, available=available, **members)
+        self.available = available
 
 
 class InvalidParameterError(ExportError):

@@ -65,16 +65,14 @@ def is_textual(media_type: str) -> bool:
 def choose(accept: str | None, offers: Sequence[Offer]) -> Choice:
     """Choose the offer that the client likes best.
 
-    `offers` is not empty and in the server's order of preference. Ties of weight go to
-    the type matched by the more exact range, then by the client's order, then by the
-    server's. An alias matches only where it is named.
+    `offers` are in the server's order of preference. Ties of weight go to the type
+    matched by the more exact range, then by the client's order, then by the server's.
+    An alias matches only where it is named.
     """
     ranges, malformed = _parse(accept or "")
     if not ranges and malformed is None:
         # Section 12.5.1: without the field, or with an empty one, any type will do.
-        return Choice(
-            offer=offers[0], media_type=offers[0].media_types[0], malformed=None
-        )
+        ranges, _ = _parse("*/*")
     best: tuple[_Rank, Offer, str] | None = None
     for offer in offers:
         for media_type in offer.media_types:

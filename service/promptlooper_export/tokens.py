@@ -11,7 +11,7 @@ ACCESS = "access"
 """The `type` of a token that opens exports; a refresh token has another one."""
 
 
-def issue(
+def issue(  # noqa: PLR0913  one keyword a claim
     settings: Settings,
     *,
     subject: str,

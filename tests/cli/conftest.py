@@ -1,55 +1,13 @@
-"""The installed command, in an empty directory and with a bare environment."""
+"""Fixtures: the installed command in an empty directory."""
 
 import os
 import secrets
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from cli.console import COMMAND, Console
 from databases import Database
-
-COMMAND = Path(sys.executable).with_name("promptlooper-export")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Console:
-    """Runs the command as a user does; `environ` holds its settings."""
-
-    directory: Path
-    environ: dict[str, str]
-
-    def __call__(
-        self, *arguments: str, stdin: bytes = b"", **settings: str
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run the command to its end; keywords are settings without their prefix."""
-        return subprocess.run(
-            [COMMAND, *arguments],
-            input=stdin,
-            capture_output=True,
-            cwd=self.directory,
-            env=self.environment(**settings),
-            check=False,
-            timeout=60,
-        )
-
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        """Start the command and leave it running."""
-        return subprocess.Popen(
-            [COMMAND, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.directory,
-            env=self.environment(**settings),
-        )
-
-    def environment(self, **settings: str) -> dict[str, str]:
-        """Return the whole environment of the command."""
-        added = {f"PROMPTLOOPER_{name}": value for name, value in settings.items()}
-        return self.environ | added
 
 
 @pytest.fixture

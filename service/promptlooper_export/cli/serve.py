@@ -7,6 +7,7 @@ from promptlooper_export import settings
 from promptlooper_export.cli.checks import database_checks
 from promptlooper_export.cli.server import Server
 from promptlooper_export.errors import MigrationError, SettingsError
+from promptlooper_export.logs import configure
 
 
 @click.command()
@@ -26,4 +27,5 @@ def serve() -> None:
         if check.remedy:
             msg = f"{check.subject}: {check.state}; {check.remedy}"
             raise MigrationError(msg)
+    configure(loaded.log_format)
     Server(loaded).run()

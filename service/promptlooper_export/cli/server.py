@@ -4,6 +4,8 @@ from pathlib import Path
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
 from promptlooper_export.settings import Settings
 from promptlooper_export.web.app import create_app
@@ -26,8 +28,17 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Flask:  # type: ignore[override]  # the stubs want any mapping
-        """Create the application, in each worker after the fork."""
+        """Create the application, once and before the fork."""
         return create_app(self._settings)
+
+
+class RootLogger(Logger):
+    """Hands gunicorn's messages to the handlers of the root logger."""
+
+    def setup(self, cfg: Config) -> None:
+        """Set the level and add no handler."""
+        self.error_log.propagate = True
+        self.error_log.setLevel(cfg.loglevel.upper())
 
 
 def gunicorn_settings(settings: Settings) -> dict[str, object]:
@@ -37,6 +48,8 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
         "worker_class": "gthread",
         "workers": settings.workers,
         "threads": settings.threads,
+        # Workers share the memory of what is imported, and a refusal ends the command.
+        "preload_app": True,
         "graceful_timeout": 30,
         # The heartbeat file on a disk can block a worker until it is taken for dead.
         "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
@@ -46,4 +59,5 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
         "limit_request_field_size": 8190,
         # Forwarded headers are the application's business: TRUSTED_PROXIES.
         "forwarded_allow_ips": "",
+        "logger_class": RootLogger,
     }

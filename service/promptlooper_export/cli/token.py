@@ -71,7 +71,10 @@ def token(
     experiments: tuple[UUID, ...],
     expires: timedelta,
 ) -> None:
-    """Print a token for the HTTP service, and nothing else."""
+    """Print a token for the HTTP service.
+
+    Nothing else is printed, so that the output can be captured.
+    """
     click.echo(
         issue(
             settings.load(),

@@ -1,16 +1,18 @@
 """Read the id and the query of a request, strictly."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, fields
+from marshmallow.validate import OneOf, Range
 
 from promptlooper_export.documents import Report
 from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.options import load_options
 from promptlooper_export.registry import AnyFormat, Registry
+from promptlooper_export.web.describe import options as describe_options
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 """The parameters of a query, in its order."""
@@ -21,54 +23,89 @@ TOP_N = "top_n"
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
 
 
 class WholeNumber(fields.Integer):
-    """A whole number in ASCII digits, within its bounds.
+    """A whole number in ASCII digits.
 
     marshmallow's own takes other scripts' digits, white space and underscores, too.
     """
 
-    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:  # noqa: ANN401
-        """Bound the values, both ends allowed."""
-        self.minimum = minimum
-        self.maximum = maximum
-        super().__init__(metadata={"minimum": minimum, "maximum": maximum}, **kwargs)
+    default_error_messages = {"invalid": "Must be a whole number."}  # noqa: RUF012
 
-    def _deserialize(
-        self,
-        value: Any,  # noqa: ANN401  marshmallow's signature
-        attr: str | None,  # noqa: ARG002
-        data: Mapping[str, Any] | None,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401, ARG002
-    ) -> int:
-        if re.fullmatch(r"[0-9]{1,18}", value):
-            number = int(value)
-            if self.minimum <= number <= self.maximum:
-                return number
-        msg = f"Must be a whole number from {self.minimum} to {self.maximum}."
-        raise ValidationError(msg)
+    def _validated(self, value: Any) -> int:  # noqa: ANN401  marshmallow's signature
+        if not re.fullmatch(r"[0-9]{1,18}", value):
+            raise self.make_error("invalid")  # noqa: EM101  the key of the message
+        return int(value)
 
 
-class NoParameters(Schema):
-    """What every format of every document has."""
-
-
-class ReportParameters(NoParameters):
-    """What the formats of the report document have in common."""
-
-    top_n = WholeNumber(1, 50)
+def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
+    """Return what all formats share; a path that fixes the format has no `format`."""
+    shared: dict[str, fields.Field[Any]] = {TOP_N: WholeNumber(validate=_TOP_N_RANGE)}
+    if negotiated:
+        shared[FORMAT] = fields.String(validate=OneOf(list(registry.formats)))
+    return Schema.from_dict(shared)
 
 
 def read_id(text: str) -> UUID | None:
-    """Read an id, hyphenated in any case or as 32 hex digits; None where it is neither."""
+    """Read an id, hyphenated or bare, in any case; None where it is neither."""
     return UUID(text) if _ID.fullmatch(text) else None
 
 
-def experiment_id(text: str) -> UUID:
-    """Read the id in a path. Raises InvalidParameterError."""
+def read_experiment(text: str) -> UUID:
+    """Read the id in the path. Raises InvalidParameterError."""
     experiment = read_id(text)
     if experiment is None:
-        detail = "The id of an experiment is a UUID, such as 2f1c…-…-…; GET /experiments."
-        raise InvalidParameterError(detail, parameter="id")
+        detail = "The id in the path is no UUID: 32 hexadecimal digits, with hyphens."
+        raise InvalidParameterError(detail, parameter="id", allowed="a UUID")
     return experiment
+
+
+def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
+    """Read the parameters that all formats share; the others are left for later.
+
+    Raises InvalidParameterError.
+    """
+    names = common().load_fields
+    return _load(common, [pair for pair in pairs if pair[0] in names])
+
+
+def read_options(
+    format: AnyFormat,  # noqa: A002  the field's word
+    common: type[Schema],
+    pairs: Pairs,
+) -> dict[str, Any]:
+    """Read the format's own parameters, once the common ones are known to be good.
+
+    Raises InvalidParameterError, also for a common one that this format does not have.
+    """
+    own = [str(row["name"]) for row in describe_options(format.options)]
+    shared = list(common().load_fields)
+    if format.document is not Report:
+        shared.remove(TOP_N)
+    for name, _ in pairs:
+        if name not in own and name not in shared:
+            detail = _unknown(name, format, [*shared, *own])
+            raise InvalidParameterError(detail, parameter=name, allowed=[*shared, *own])
+    return _load(format.options, [pair for pair in pairs if pair[0] in own])
+
+
+def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: A002
+    if name == TOP_N:
+        reason = "belongs to formats of the report document"
+    else:
+        reason = "is unknown"
+    choice = f"allowed: {', '.join(allowed)}" if allowed else "it takes none here"
+    return f"The parameter {name!r} {reason}; format {format.name!r}, {choice}."
+
+
+def _load(schema: type[Schema], pairs: Pairs) -> dict[str, Any]:
+    """Load the pairs, and say in a refusal which values the parameter may have."""
+    try:
+        return load_options(schema, pairs)
+    except InvalidParameterError as error:
+        for row in describe_options(schema):
+            if row["name"] == error.members["parameter"] and "allowed" in row:
+                error.members["allowed"] = row["allowed"]
+        raise

@@ -9,12 +9,15 @@ from markupsafe import Markup
 
 from promptlooper_export.errors import ExportError, NotFoundError
 
-KINDS = {kind.slug: kind for kind in ExportError.__subclasses__() if "status" in vars(kind)}
+KINDS = {
+    kind.slug: kind for kind in ExportError.__subclasses__() if "status" in vars(kind)
+}
 """The refusals that can be an answer over HTTP, by slug."""
 
 _STYLE = (
     ":root{color-scheme:light dark}"
-    "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}"
+    "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:4rem auto;"
+    "padding:0 1rem}"
     "code{font-family:ui-monospace,monospace}"
 )
 _POLICY = (

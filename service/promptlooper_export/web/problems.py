@@ -123,9 +123,17 @@ def _headers(error: ExportError) -> dict[str, str]:
             challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
             return {"WWW-Authenticate": challenge}
         case NotAcceptableError():
-            return {"Vary": "Accept"}
+            return {"Vary": "Accept", "Link": _alternates(error)}
         case DatabaseUnavailableError():
             return {"Retry-After": str(DATABASE_RETRY_SECONDS)}
         case TooManyExportsError():
             return {"Retry-After": str(SLOT_RETRY_SECONDS)}
     return {}
+
+
+def _alternates(error: NotAcceptableError) -> str:
+    """Link to every format (RFC 8288)."""
+    return ", ".join(
+        f'<{row["url"]}>; rel="alternate"; type="{row["media_types"][0]}"'
+        for row in error.available
+    )

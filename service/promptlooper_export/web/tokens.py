@@ -1,8 +1,8 @@
 """Verify the bearer's token, strictly, and say who asks.
 
-flask-jwt-extended checks signature, times, issuer and audience. It fills in claims that
-are missing and leaves others unchecked, so the claims as they were sent are checked where
-it asks for the key, before that.
+flask-jwt-extended checks signature, times, issuer and audience. It fills in claims
+that are missing and leaves others unchecked, so the claims as they were sent are
+checked where it asks for the key, before that.
 """
 
 import logging

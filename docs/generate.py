@@ -1,0 +1,211 @@
+"""Write the pages of docs/ that the code knows best, and the README's table of formats.
+
+Names each file that was out of date. With --check it writes nothing, and exits with 1
+where there was one.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import distribution
+from pathlib import Path
+
+import click
+from marshmallow import missing
+
+from promptlooper_export import errors
+from promptlooper_export.cli.main import COMMANDS, promptlooper_export
+from promptlooper_export.errors import ExportError
+from promptlooper_export.plugin import ENTRY_POINT_GROUP
+from promptlooper_export.registry import AnyFormat, build
+from promptlooper_export.settings import SETTINGS
+
+ROOT = Path(__file__).parent.parent
+
+CONFIGURATION = """\
+# Configuration
+
+<!-- Written by `make docs` from the code. -->
+
+Environment variables only. An unknown `PROMPTLOOPER_` name is refused, and so is a bad
+value: exit code 78, one line that names the variable. `promptlooper-export config`
+shows the effective settings, secrets masked.
+
+"""
+FORMATS = """\
+# Formats
+
+<!-- Written by `make docs` from the code. -->
+
+Chosen by `?format=NAME`, by `Accept`, or by `export -f NAME`. The first media type is
+the canonical one.
+
+"""
+ERRORS = """\
+# Errors
+
+<!-- Written by `make docs` from the code. -->
+
+Over HTTP an error is `application/problem+json` (RFC 9457), its `type` is `/problems/`
+with the slug. On the command line it is one line and an exit code.
+"""
+COMMANDS_HEAD = """\
+# Commands
+
+<!-- Written by `make docs` from the code. -->
+"""
+
+
+def configuration() -> Iterator[str]:
+    """Yield the page of settings."""
+    yield CONFIGURATION
+    yield from settings_table()
+
+
+def settings_table() -> Iterator[str]:
+    """Yield the table of settings."""
+    yield from table(
+        ("Variable", "Default", "Meaning"),
+        [
+            (code(row.variable), code(row.default) if row.default else "", row.help)
+            for row in SETTINGS
+        ],
+    )
+
+
+def formats() -> Iterator[str]:
+    """Yield the page of built-in formats with their options."""
+    yield FORMATS
+    yield from formats_table()
+    for built_in in built_ins():
+        rows = [
+            (
+                code(field.data_key or name),
+                default(field.load_default),
+                str(field.metadata.get("description", "")),
+            )
+            for name, field in built_in.options().load_fields.items()
+        ]
+        if rows:
+            yield f"\n## Options of `{built_in.name}`\n\n"
+            yield from table(("Option", "Default", "Meaning"), rows)
+
+
+def formats_table() -> Iterator[str]:
+    """Yield the table of built-in formats."""
+    yield from table(
+        ("Name", "What it is", "Document", "Media types", "File"),
+        [
+            (
+                code(built_in.name),
+                built_in.title,
+                built_in.document.__name__.lower(),
+                ", ".join(map(code, built_in.media_types)),
+                code(f".{built_in.extension}"),
+            )
+            for built_in in built_ins()
+        ],
+    )
+
+
+def refusals() -> Iterator[str]:
+    """Yield the page of what can go wrong."""
+    yield ERRORS
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, ExportError):
+            yield from refusal(error)
+
+
+def refusal(error: type[ExportError]) -> Iterator[str]:
+    """Yield the section of one error; the base of all has none."""
+    if error is ExportError:
+        return
+    over_http = f"HTTP {error.status}, " if "status" in vars(error) else ""
+    yield f"\n## `{error.slug}`: {error.title}\n\n"
+    yield f"{over_http}exit code {error.exit_code}.\n\n"
+    yield re.sub(r"^ {4}", "", (error.__doc__ or "").strip(), flags=re.MULTILINE) + "\n"
+
+
+def commands() -> Iterator[str]:
+    """Yield the page of commands: what each one's --help says."""
+    yield COMMANDS_HEAD
+    parent = click.Context(promptlooper_export, info_name="promptlooper-export")
+    for name in COMMANDS:
+        command = promptlooper_export.get_command(parent, name)
+        if command is None:
+            continue
+        context = click.Context(
+            command, info_name=name, parent=parent, terminal_width=80
+        )
+        yield f"\n## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def built_ins() -> Sequence[AnyFormat]:
+    """Return our own formats, whatever else is installed beside them."""
+    points = distribution("promptlooper-export").entry_points
+    found = build(tuple(points.select(group=ENTRY_POINT_GROUP)))
+    if found.broken:
+        msg = f"broken formats: {found.broken}"
+        raise SystemExit(msg)
+    return list(found.formats.values())
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a Markdown table."""
+    for row in (head, ["---"] * len(head), *rows):
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n"
+
+
+def code(text: str) -> str:
+    """Set text as code."""
+    return f"`{text}`"
+
+
+def default(value: object) -> str:
+    """Return an option's default as it would be given."""
+    return "" if value is missing or value is None else code(str(value))
+
+
+def readme(text: str) -> str:
+    """Return the README with its tables as they should be."""
+    for name, rows in (
+        ("formats", formats_table()),
+        ("configuration", settings_table()),
+    ):
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+            lambda found, body="".join(rows): f"{found[1]}{body}{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated file's text."""
+    front = ROOT / "README.md"
+    return {
+        ROOT / "docs" / "configuration.md": "".join(configuration()),
+        ROOT / "docs" / "formats.md": "".join(formats()),
+        ROOT / "docs" / "errors.md": "".join(refusals()),
+        ROOT / "docs" / "commands.md": "".join(commands()),
+        front: readme(front.read_text(encoding="utf-8")),
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or check them; return the exit code."""
+    stale = [
+        (path, text)
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path, text in stale:
+        click.echo(path.relative_to(ROOT))
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

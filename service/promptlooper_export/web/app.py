@@ -1,0 +1,89 @@
+"""The application: what it is made of, and what every request has in common."""
+
+import logging
+import time
+
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from promptlooper_export import registry
+from promptlooper_export.events import RequestServed
+from promptlooper_export.export import Limits
+from promptlooper_export.settings import Settings
+from promptlooper_export.store.open import open_store
+from promptlooper_export.web import (
+    describe,
+    exports,
+    health,
+    problem_pages,
+    problems,
+    tokens,
+)
+from promptlooper_export.web.problems import request_id
+
+logger = logging.getLogger(__name__)
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
+}
+"""What every answer has, whatever it is."""
+
+
+def create_app(settings: Settings) -> Flask:
+    """Make the WSGI application.
+
+    Raises SettingsError for a missing or weak secret and a database that cannot be
+    served.
+    """
+    app = Flask("promptlooper_export", static_folder=None)
+    app.url_map.merge_slashes = False  # one address for one thing, no redirects
+    hops = settings.trusted_proxies
+    if hops:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app,
+            x_for=hops,
+            x_proto=hops,
+            x_host=hops,
+            x_port=hops,
+            x_prefix=hops,
+        )
+    tokens.install(app, settings)
+    problems.install(app)
+    store = open_store(settings.database_url)
+    formats = registry.discover()
+    limits = Limits(
+        spool_bytes=settings.spool_max_bytes, spool_directory=settings.spool_dir
+    )
+    served = exports.Exports(store=store, registry=formats, limits=limits)
+    app.register_blueprint(exports.blueprint(served))
+    app.register_blueprint(describe.blueprint(formats))
+    app.register_blueprint(health.blueprint(store))
+    app.register_blueprint(problem_pages.blueprint())
+    app.before_request(_begin)
+    app.after_request(_finish)
+    return app
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    """Set the fields of every answer and log it: the rule, never the path as sent."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["X-Request-ID"] = request_id()
+    logger.info(
+        RequestServed(
+            request_id=request_id(),
+            method=request.method,
+            route=request.url_rule.rule if request.url_rule else "-",
+            status=response.status_code,
+            format=g.get("format"),
+            bytes=response.content_length,
+            seconds=round(time.perf_counter() - g.started, 6),
+        )
+    )
+    return response

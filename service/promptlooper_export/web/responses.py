@@ -1,0 +1,83 @@
+"""Send a finished body."""
+
+import json
+import re
+import unicodedata
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from typing import IO
+from urllib.parse import quote
+
+from flask import Response
+
+from promptlooper_export.documents import Notice
+from promptlooper_export.spool import Body
+
+CHUNK_BYTES = 1 << 16
+MAXIMUM_WARNINGS_BYTES = 2048
+"""The longest X-Export-Warnings; proxies often allow 4 KiB for all fields together."""
+
+_MAXIMUM_NAME_BYTES = 150  # most file systems allow 255, and people add to names
+_UNWRITABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_RESERVED = re.compile(r'[/\\:*?"<>|]')
+
+
+def send(body: Body, *, media_type: str, extension: str) -> Response:
+    """Answer with a body, whose file is closed when the answer was sent.
+
+    The length goes ahead of the body, so that no client can take a part for the whole.
+    """
+    response = Response(_chunks(body.file), mimetype=media_type)
+    response.call_on_close(body.file.close)
+    response.content_length = body.length
+    digest = b64encode(body.sha256).decode()
+    response.headers["Repr-Digest"] = f"sha-256=:{digest}:"  # RFC 9530, section 3
+    response.headers["Content-Disposition"] = disposition(body.title, extension)
+    if body.notices:
+        response.headers["X-Export-Warnings"] = warnings_field(body.notices)
+    return response
+
+
+def disposition(title: str, extension: str) -> str:
+    """Write Content-Disposition (RFC 6266): `inline`, so that browsers show an export.
+
+    The file name only matters where somebody saves it. It is made from any title, as
+    ASCII and, where that loses something, in UTF-8 (RFC 8187) beside it.
+    """
+    stem = _file_stem(title)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)
+    if not plain.strip("._"):
+        plain = "experiment"
+    field = f'inline; filename="{plain}.{extension}"'
+    if plain != stem:
+        field += f"; filename*=UTF-8''{quote(stem, safe='')}.{extension}"
+    return field
+
+
+def warnings_field(notices: Sequence[Notice]) -> str:
+    """Write notices as a JSON list in ASCII; a last number counts those left out."""
+    kept: list[str] = []
+    length = 0
+    for notice in notices:
+        row = {name: value for name, value in vars(notice).items() if value is not None}
+        text = json.dumps(row).replace("\x7f", "\\u007f")  # DEL is no field content
+        length += len(text) + len(", ")
+        if length > MAXIMUM_WARNINGS_BYTES - len("[, 9999999999]"):
+            break
+        kept.append(text)
+    if left_out := len(notices) - len(kept):
+        kept.append(str(left_out))
+    return f"[{', '.join(kept)}]"
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _file_stem(title: str) -> str:
+    """Make a file name that every system takes out of a text."""
+    kept = "".join(c for c in title if unicodedata.category(c) not in _UNWRITABLE)
+    clean = _RESERVED.sub("_", kept).strip(". ")
+    cut = clean.encode()[:_MAXIMUM_NAME_BYTES].decode(errors="ignore")
+    return cut.strip(". ") or "experiment"

@@ -1,0 +1,95 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.console import Console
+from databases import Database
+
+EXPERIMENT = {"type": "experiment", "name": "summaries"}
+RUN = {"type": "run", "config": {"temperature": 0.5}, "scores": {"accuracy": 0.9}}
+
+
+def lines(*members: object) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in members)
+
+
+@pytest.fixture
+def source(console: Console) -> Path:
+    path = console.directory / "results.ndjson"
+    path.write_bytes(lines(EXPERIMENT, RUN, RUN, {**RUN, "config": {}}))
+    return path
+
+
+def test_an_import_reports_what_it_wrote(console: Console, source: Path) -> None:
+    done = console.run("import", source.name)
+    assert done.returncode == 0
+    assert done.stdout == b""
+    assert done.stderr == b"imported 1 experiment, 3 runs (0 unchanged)\n"
+
+
+def test_importing_twice_changes_nothing(
+    console: Console, database: Database, source: Path
+) -> None:
+    console.run("import", source.name)
+    before = rows(database)
+    done = console.run("import", str(source))
+    assert done.stderr == b"imported 0 experiments, 0 runs (3 unchanged)\n"
+    assert rows(database) == before
+
+
+def test_standard_input_is_a_source(console: Console, database: Database) -> None:
+    done = console.run("import", "-", stdin=lines(EXPERIMENT, RUN))
+    assert done.returncode == 0
+    assert database.execute("SELECT name FROM experiments") == [("summaries",)]
+
+
+def test_a_broken_line_is_named_and_nothing_is_imported(
+    console: Console, database: Database, source: Path
+) -> None:
+    broken = console.directory / "broken.ndjson"
+    broken.write_bytes(lines(EXPERIMENT, RUN, RUN) + b'{"type": "run", "config"')
+    done = console.run("import", source.name, broken.name)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "promptlooper-export: broken.ndjson:4: not valid JSON: "
+        "Expecting ':' (column 25)\n"
+    )
+    assert rows(database) == []
+    assert database.execute("SELECT * FROM experiments") == []
+
+
+def test_a_missing_file_is_named(console: Console) -> None:
+    done = console.run("import", "nowhere.ndjson")
+    assert done.returncode == 1
+    assert b"nowhere.ndjson: No such file" in done.stderr
+
+
+def test_a_file_of_another_kind_is_not_guessed_at(console: Console) -> None:
+    (console.directory / "notes.txt").write_text("hello")
+    done = console.run("import", "notes.txt")
+    assert done.returncode == 1
+    assert b"notes.txt: recognised by none of interchange" in done.stderr
+
+
+def test_the_kind_can_be_named(console: Console, source: Path) -> None:
+    source.rename(console.directory / "results.dat")
+    done = console.run("import", "results.dat", "--from", "interchange")
+    assert done.returncode == 0
+
+
+def test_an_unknown_kind_is_a_usage_error(console: Console, source: Path) -> None:
+    done = console.run("import", source.name, "--from", "spreadsheet")
+    assert done.returncode == 2
+    assert b"known are: interchange" in done.stderr
+
+
+def test_no_source_is_a_usage_error(bare: Console) -> None:
+    assert bare.run("import").returncode == 2
+
+
+def rows(database: Database) -> list[tuple[object, ...]]:
+    return database.execute(
+        "SELECT runs.id, config, status, scorer_name, value FROM runs "
+        "JOIN scores ON run_id = runs.id ORDER BY runs.id, value"
+    )

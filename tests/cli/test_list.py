@@ -1,0 +1,43 @@
+from datetime import UTC, datetime
+
+from builders import experiment, run
+from cli.console import Console
+from databases import Database
+
+
+def test_experiments_are_listed_newest_first_in_columns(
+    console: Console, database: Database
+) -> None:
+    old = experiment(
+        run(), run(), name="old", created_at=datetime(2025, 1, 1, tzinfo=UTC)
+    )
+    new = experiment(name="newer", status="running")
+    database.load(old, new)
+    done = console.run("list")
+    assert done.stdout.decode().splitlines() == [
+        f"{'ID':36}  NAME   STATUS     RUNS",
+        f"{new.id}  newer  running    0",
+        f"{old.id}  old    completed  2",
+    ]
+    assert done.returncode == 0
+
+
+def test_a_name_stays_on_its_line(console: Console, database: Database) -> None:
+    database.load(experiment(name="two\nlines\x1b[2J"))
+    shown = console.run("list").stdout.decode()
+    assert r"two\nlines\x1b[2J" in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_an_empty_database_lists_nothing_and_says_what_to_do(console: Console) -> None:
+    done = console.run("list")
+    assert done.returncode == 0
+    assert done.stdout == b""
+    assert b"promptlooper-export import" in done.stderr
+
+
+def test_a_database_that_was_never_migrated_says_what_to_run(bare: Console) -> None:
+    (bare.directory / "promptlooper.db").touch()
+    done = bare.run("list")
+    assert done.returncode != 0
+    assert b"promptlooper-export migrate" in done.stderr

@@ -1,0 +1,88 @@
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from builders import experiment, run
+from cli.console import Console
+from databases import Database
+
+LISTENING = re.compile(rb"Listening at: (http://127\.0\.0\.1:\d+)")
+
+
+@contextmanager
+def served(
+    console: Console, **settings: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start the service on a free port; give its process and its URL."""
+    running = console.start("serve", BIND="127.0.0.1:0", WORKERS="1", **settings)
+    with running:
+        assert running.stderr is not None
+        log = []
+        for line in running.stderr:
+            log.append(line)
+            if found := LISTENING.search(line):
+                yield running, found[1].decode()
+                break
+        else:
+            pytest.fail(b"".join(log).decode())
+        if running.poll() is None:
+            running.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_exports_are_served_until_a_signal_ends_it_well(
+    console: Console, database: Database, number: signal.Signals
+) -> None:
+    record = experiment(run({"accuracy": 0.75}), name="summaries")
+    database.load(record)
+    token = console.run("token", "--subject", "ada").stdout.decode().strip()
+    with served(console) as (running, url):
+        request = urllib.request.Request(  # noqa: S310  the URL is our own
+            f"{url}/experiments/{record.id}/export?format=json",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            body = answer.read()
+        running.send_signal(number)
+        _, log = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert b'"weighted_score": 0.75' in body
+    assert b"Traceback" not in log
+    assert list(console.directory.iterdir()) == []
+
+
+def test_log_lines_can_be_json(console: Console) -> None:
+    with served(console, LOG_FORMAT="json") as (running, _):
+        running.terminate()
+        _, log = running.communicate(timeout=60)
+    assert log
+    assert all(line.startswith(b'{"time": "') for line in log.splitlines())
+
+
+def test_without_a_secret_nothing_is_served(console: Console) -> None:
+    done = console.run("serve", JWT_SECRET_KEY="")
+    assert done.returncode == 78
+    assert done.stderr.startswith(
+        b"promptlooper-export: PROMPTLOOPER_JWT_SECRET_KEY is not set; "
+    )
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_database_that_was_never_migrated_is_not_served(
+    console: Console, runner_database: Database
+) -> None:
+    done = console.run("serve", DATABASE_URL=runner_database.url)
+    assert done.returncode == 1
+    assert done.stderr.endswith(b"; run: promptlooper-export migrate\n")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_an_address_that_is_none_is_refused(console: Console) -> None:
+    done = console.run("serve", BIND="localhost:http")
+    assert done.returncode == 78
+    assert b"PROMPTLOOPER_BIND must be like 127.0.0.1:8000" in done.stderr

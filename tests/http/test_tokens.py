@@ -1,0 +1,363 @@
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import math
+import secrets
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from werkzeug.test import EnvironBuilder, TestResponse
+
+from promptlooper_export.tokens import issue
+from webservice import (
+    SECRET,
+    Service,
+    bearer,
+    problem,
+    settings_for,
+    without_instance,
+)
+
+PATH = "/experiments/no-id/export"
+REMOVED = object()
+
+
+def now() -> int:
+    return int(datetime.now(UTC).timestamp())
+
+
+def claims(**changes: object) -> dict[str, object]:
+    good: dict[str, object] = {
+        "iss": "promptlooper",
+        "aud": "promptlooper-export",
+        "sub": "alice",
+        "type": "access",
+        "jti": str(uuid4()),
+        "iat": now(),
+        "exp": now() + 3600,
+    }
+    return {
+        name: value for name, value in (good | changes).items() if value is not REMOVED
+    }
+
+
+def segment(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def signed(payload: object, header: object = None, *, key: str = SECRET) -> str:
+    """Sign by hand, since libraries refuse to make what an attacker sends."""
+    head = {"alg": "HS256", "typ": "JWT"} if header is None else header
+    signing_input = f"{segment(head)}.{segment(payload)}"
+    digest = hmac.new(key.encode(), signing_input.encode(), hashlib.sha256).digest()
+    signature = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return f"{signing_input}.{signature}"
+
+
+def raw_claims(name: str, literal: str) -> str:
+    """Return claims as JSON text with one value as it is written."""
+    text = json.dumps(claims(**{name: "PLACE"}))
+    return text.replace('"PLACE"', literal)
+
+
+def header(**changes: object) -> dict[str, object]:
+    return {"alg": "HS256", "typ": "JWT", **changes}
+
+
+NO_NUMBERS: dict[str, object] = {
+    "missing": REMOVED,
+    "null": None,
+    "empty": "",
+    "boolean": True,
+    "list": ["x"],
+    "object": {"x": 1},
+}
+NO_TEXTS = {**NO_NUMBERS, "number": 7}
+NO_MOMENTS = {**NO_NUMBERS, "text": str(2**31)}
+WRONG_CLAIMS = [
+    *((name, kind, value) for name in ("iss", "sub", "jti", "type")
+      for kind, value in NO_TEXTS.items()),
+    *((name, "other", "other") for name in ("iss", "aud", "type")),
+    ("type", "refresh", "refresh"),
+    ("type", "in capitals", "ACCESS"),
+    *((name, kind, value) for name in ("exp", "iat")
+      for kind, value in NO_MOMENTS.items()),
+    *(("nbf", kind, value)
+      for kind, value in NO_MOMENTS.items() if kind != "missing"),
+    *((name, "too large", 2**53) for name in ("exp", "iat", "nbf")),
+    *((name, "NaN", math.nan) for name in ("exp", "iat", "nbf")),
+    *((name, "infinite", math.inf) for name in ("exp", "iat", "nbf")),
+    ("exp", "past", 1_700_000_000),
+    ("exp", "negative", -1),
+    ("exp", "zero", 0),
+    ("iat", "future", 4_000_000_000),
+    ("nbf", "future", 4_000_000_000),
+    ("aud", "missing", REMOVED),
+    ("aud", "null", None),
+    ("aud", "empty", ""),
+    ("aud", "empty list", []),
+    ("aud", "number", 7),
+    ("aud", "object", {"promptlooper-export": 1}),
+    ("aud", "others", ["a", "b"]),
+    ("aud", "mixed list", ["promptlooper-export", 7]),
+    ("aud", "prefix", "promptlooper-export-other"),
+    ("sub", "NUL", "ali\0ce"),
+    ("sub", "lone surrogate", "\ud800"),
+    ("groups", "text", "admins"),
+    ("groups", "null", None),
+    ("groups", "numbers", [1]),
+    ("groups", "empty name", [""]),
+    ("groups", "NUL", ["a\0"]),
+    ("scope", "list", ["export:best"]),
+    ("scope", "null", None),
+    ("scope", "number", 1),
+    ("experiments", "text", str(UUID(int=1))),
+    ("experiments", "null", None),
+    ("experiments", "no ids", ["x"]),
+    ("experiments", "numbers", [1]),
+    ("experiments", "urn", [UUID(int=1).urn]),
+]  # fmt: skip
+
+
+def forged() -> dict[str, str]:
+    """Return tokens that must open nothing."""
+    good = claims()
+    token = signed(good)
+    head, payload, signature = token.split(".")
+    other = jwt.encode(good, secrets.token_hex(64), algorithm="HS256")
+    return {
+        **{
+            f"{name} {kind}": signed(claims(**{name: value}))
+            for name, kind, value in WRONG_CLAIMS
+        },
+        **{
+            f"alg {name!r}": f"{segment(header(alg=name))}.{payload}."
+            for name in ("none", "None", "NONE", "nOnE", "", None, [], ["HS256"], 1)
+        },
+        **{
+            f"alg {name!r} with the signature of HS256": signed(good, header(alg=name))
+            for name in ("none", "hs256", "RS256", "ES256", "HS", None, ["HS256"])
+        },
+        "HS384": jwt.encode(good, SECRET, algorithm="HS384"),
+        "HS512": jwt.encode(good, SECRET, algorithm="HS512"),
+        "no alg": signed(good, {"typ": "JWT"}),
+        "another secret": other,
+        "an empty secret": signed(good, key=""),
+        "no signature": f"{head}.{payload}.",
+        "no dot": "token",
+        "one dot": f"{head}.{payload}",
+        "five segments": f"{token}.a.b",
+        "padded": f"{token}=",
+        "the payload of another": f"{head}.{segment(claims(sub='bob'))}.{signature}",
+        "a changed signature": f"{head}.{payload}.{'A' * len(signature)}",
+        "a cut signature": token[:-2],
+        "crit unknown": signed(good, header(crit=["exp"])),
+        "crit b64": signed(good, header(crit=["b64"], b64=True)),
+        "crit empty": signed(good, header(crit=[])),
+        "b64 false": signed(good, header(b64=False, crit=["b64"])),
+        "kid": signed(good, header(kid="1")),
+        "kid traversal": signed(good, header(kid="../../dev/null")),
+        "kid number": signed(good, header(kid=1)),
+        "header no object": signed(good, ["HS256"]),
+        "header no JSON": signed(good, "{"),
+        "claims no object": signed([1]),
+        "claims text": signed('"text"'),
+        "claims no JSON": signed("{"),
+        "claims null": signed("null"),
+        "claims empty": signed({}),
+        "claims nested deeply": signed("[" * 5000),
+        "exp of 5000 digits": signed(raw_claims("exp", "9" * 5000)),
+        "exp 1e400": signed(raw_claims("exp", "1e400")),
+        "too long by the tiniest bit": oversize(),
+        "with a space": token.replace(".", " .", 1),
+        "with a newline": f"{token}\t",
+        "quoted": f'"{token}"',
+        "not ASCII": f"{head}.é.{signature}",
+    }  # fmt: skip
+
+
+def oversize() -> str:
+    """Return a token that is good but for its length, the shortest such."""
+    length = 1
+    while len(token := signed(claims(pad="x" * length))) <= 8192:
+        length += max(1, (8192 - len(token)) // 2)
+    return token
+
+
+FORGED = forged()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    missing = tmp_path_factory.mktemp("nothing") / "missing.db"
+    return Service(settings_for(f"sqlite:///{missing}"))
+
+
+def authorized(service: Service, field: str | None) -> TestResponse:
+    headers = {} if field is None else {"Authorization": field}
+    return service.client.get(PATH, headers=headers)
+
+
+def is_accepted(response: TestResponse) -> bool:
+    # The path holds no id, which is found out right after the token.
+    return response.status_code == 422
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_token_opens_nothing_and_learns_nothing(
+    service: Service, name: str
+) -> None:
+    response = authorized(service, f"Bearer {FORGED[name]}")
+    problem(response, 401, "unauthorized")
+    assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    without_token = authorized(service, None)
+    assert without_instance(response.data) == without_instance(without_token.data)
+
+
+def test_there_are_enough_forged_tokens() -> None:
+    assert len(FORGED) > 100
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "{token}",
+        "Bearer",
+        "Bearer ",
+        "Bearer  {token}",
+        "Bearer\t{token}",
+        " ,Bearer {token}",
+        "Bearer {token},",
+        "Bearer {token} ",
+        "Bearer {token},Bearer {token}",
+        "Bearer {token}, Bearer {token}",
+        "Basic YTpi, Bearer {token}",
+        "Bearer {token}, Basic YTpi",
+        "Basic YTpi",
+        "Token {token}",
+        "JWT {token}",
+        "Bearer: {token}",
+        "Bearer token={token}",
+        "Bearer {token} {token}",
+        "BearerX {token}",
+    ],
+)
+def test_only_one_field_with_one_token_counts(service: Service, field: str) -> None:
+    token = signed(claims())
+    problem(authorized(service, field.format(token=token)), 401, "unauthorized")
+
+
+def test_two_authorization_fields_are_refused(service: Service) -> None:
+    field = ("Authorization", f"Bearer {signed(claims())}")
+    problem(service.client.get(PATH, headers=[field, field]), 401, "unauthorized")
+
+
+def test_a_token_anywhere_else_is_none(service: Service) -> None:
+    token = signed(claims())
+    elsewhere = [
+        {"query_string": {"jwt": token}},
+        {"query_string": {"access_token": token}},
+        {"query_string": {"token": token}},
+        {"headers": {"Cookie": f"access_token_cookie={token}"}},
+        {"headers": {"X-Access-Token": token}},
+        {"headers": {"Proxy-Authorization": f"Bearer {token}"}},
+        {"json": {"access_token": token}},
+        {"data": {"access_token": token}},
+    ]
+    for place in elsewhere:
+        response = service.client.open(EnvironBuilder(PATH, **place))
+        problem(response, 401, "unauthorized")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert token not in response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_read_in_any_case(service: Service, scheme: str) -> None:
+    assert is_accepted(authorized(service, f"{scheme} {signed(claims())}"))
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        {},
+        {"aud": ["other", "promptlooper-export"]},
+        {"exp": now() + 0.5 + 60},
+        {"exp": now() - 20},
+        {"nbf": now() + 20},
+        {"iat": now() + 20},
+        {"groups": ["a", "b"]},
+        {"groups": []},
+        {"scope": "export:best"},
+        {"experiments": [str(UUID(int=1)).upper(), UUID(int=2).hex]},
+        {"extra": {"anything": [1]}},
+        {"sub": "Ünïcödé"},
+    ],
+)
+def test_a_good_token_is_accepted(service: Service, good: dict[str, object]) -> None:
+    assert is_accepted(authorized(service, f"Bearer {signed(claims(**good))}"))
+
+
+def test_a_token_of_just_the_longest_length_is_accepted(service: Service) -> None:
+    token = oversize()
+    fitting = signed(claims(pad="x" * (len("x" * 5800))))
+    assert len(token) > 8192 >= len(fitting)
+    assert is_accepted(authorized(service, f"Bearer {fitting}"))
+
+
+def test_clocks_may_differ_by_the_leeway_only(service: Service) -> None:
+    for late in ({"exp": now() - 32}, {"nbf": now() + 33}, {"iat": now() + 33}):
+        token = signed(claims(**late))
+        problem(authorized(service, f"Bearer {token}"), 401, "unauthorized")
+
+
+def test_the_required_claims_can_be_those_of_another_issuer(service: Service) -> None:
+    settings = settings_for(
+        service.settings.database_url, JWT_REQUIRED_CLAIMS="exp sub tenant"
+    )
+    other = Service(settings)
+    theirs = claims(type=REMOVED, jti=REMOVED, iat=REMOVED, tenant="acme")
+    assert is_accepted(authorized(other, f"Bearer {signed(theirs)}"))
+    problem(authorized(other, f"Bearer {signed(claims())}"), 401, "unauthorized")
+    problem(authorized(service, f"Bearer {signed(theirs)}"), 401, "unauthorized")
+
+
+def test_the_log_says_why_and_never_holds_the_token(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    token = signed(claims(jti=REMOVED))
+    response = authorized(service, f"Bearer {token}")
+    refusals = [
+        r.getMessage() for r in caplog.records if "TokenRefused" in r.getMessage()
+    ]
+    assert len(refusals) == 1
+    assert "jti is missing" in refusals[0]
+    assert response.headers["X-Request-ID"] in refusals[0]
+    assert token.rpartition(".")[2] not in caplog.text
+
+
+def test_an_issued_token_carries_what_it_was_asked_for(service: Service) -> None:
+    token = issue(
+        service.settings,
+        subject="bob",
+        groups=("a", "b"),
+        scopes=("export:best", "export:admin"),
+        experiments=(UUID(int=7),),
+        expires=timedelta(minutes=5),
+    )
+    payload = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert payload["sub"] == "bob"
+    assert payload["groups"] == ["a", "b"]
+    assert payload["scope"] == "export:best export:admin"
+    assert payload["experiments"] == [str(UUID(int=7))]
+    assert payload["exp"] - payload["iat"] == 300
+    assert is_accepted(authorized(service, f"Bearer {token}"))
+
+
+def test_two_issued_tokens_differ(service: Service) -> None:
+    assert bearer(service.settings) != bearer(service.settings)

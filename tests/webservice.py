@@ -1,0 +1,82 @@
+"""The application behind its WSGI door, and tokens for it."""
+
+import re
+import secrets
+from datetime import timedelta
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from werkzeug.test import TestResponse
+
+from promptlooper_export.settings import Settings, load
+from promptlooper_export.tokens import issue
+from promptlooper_export.web.app import create_app
+
+SECRET = secrets.token_hex(32)
+
+_MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?")
+_INSTANCE = re.compile(rb"urn:request:[A-Za-z0-9._-]+")
+
+
+def settings_for(url: str, **others: str) -> Settings:
+    """Return settings with a good secret; `others` are variables without the prefix."""
+    rows = {"DATABASE_URL": url, "JWT_SECRET_KEY": SECRET, **others}
+    return load({f"PROMPTLOOPER_{name}": value for name, value in rows.items()})
+
+
+class Claims(TypedDict, total=False):
+    """What else a token may hold, under the names of issue()."""
+
+    groups: tuple[str, ...]
+    scopes: tuple[str, ...]
+    experiments: tuple[UUID, ...]
+
+
+def bearer(settings: Settings, **claims: Unpack[Claims]) -> dict[str, str]:
+    """Return the header field with a token that is valid for an hour."""
+    token = issue(settings, subject="alice", expires=timedelta(hours=1), **claims)
+    return {"Authorization": f"Bearer {token}"}
+
+
+class Service:
+    """An application and a client who has a token for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.app = create_app(settings)
+        self.client = self.app.test_client()
+
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
+        **claims: Unpack[Claims],
+    ) -> TestResponse:
+        """Send a request with a token of these claims; `headers` come on top."""
+        sent = bearer(self.settings, **claims) | (headers or {})
+        return self.client.open(path, method=method, headers=sent)
+
+
+def without_clock(body: bytes) -> bytes:
+    """Blank out every moment, so that exports of different moments compare."""
+    return _MOMENT.sub(b"MOMENT", body)
+
+
+def without_instance(body: bytes) -> bytes:
+    """Blank out the request id of a problem document."""
+    return _INSTANCE.sub(b"INSTANCE", body)
+
+
+def problem(response: TestResponse, status: int, slug: str) -> dict[str, Any]:
+    """Check that an answer is this problem, and return the document."""
+    assert response.status_code == status, response.get_data(as_text=True)
+    assert response.content_type == "application/problem+json"
+    document: dict[str, Any] = response.get_json()
+    assert document["type"] == f"/problems/{slug}"
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"]
+    assert document["instance"] == f"urn:request:{response.headers['X-Request-ID']}"
+    return document
