@@ -59,11 +59,6 @@ COMMANDS_HEAD = """\
 def configuration() -> Iterator[str]:
     """Yield the page of settings."""
     yield CONFIGURATION
-    yield from settings_table()
-
-
-def settings_table() -> Iterator[str]:
-    """Yield the table of settings."""
     yield from table(
         ("Variable", "Default", "Meaning"),
         [
@@ -167,18 +162,14 @@ def default(value: object) -> str:
 
 
 def readme(text: str) -> str:
-    """Return the README with its tables as they should be."""
-    for name, rows in (
-        ("formats", formats_table()),
-        ("configuration", settings_table()),
-    ):
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, body="".join(rows): f"{found[1]}{body}{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-    return text
+    """Return the README with its table of formats as it should be."""
+    rows = "".join(formats_table())
+    return re.sub(
+        r"(<!-- formats -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}{rows}{found[2]}",
+        text,
+        flags=re.DOTALL,
+    )
 
 
 def pages() -> dict[Path, str]:

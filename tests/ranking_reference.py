@@ -19,7 +19,9 @@ class ReferenceRun:
     judgements: list[tuple[str, float | None]] = field(default_factory=list)
 
 
-def ranking(rules: Mapping[str, Any], runs: Iterable[ReferenceRun]) -> list[tuple[UUID, float]]:
+def ranking(
+    rules: Mapping[str, Any], runs: Iterable[ReferenceRun]
+) -> list[tuple[UUID, float]]:
     """Return the runs that count with their weighted scores, the winner first."""
     counting = []
     for run in runs:

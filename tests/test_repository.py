@@ -2,16 +2,24 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from configparser import ConfigParser
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from promptlooper_export.plugin import Best
+
 ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+) .*\\\n    --hash=sha256:", re.MULTILINE)
 
 
@@ -42,6 +50,12 @@ def runtime_requirements() -> list[Requirement]:
     ]
 
 
+def examples(language: str) -> list[str]:
+    """Return the code blocks of CONTRIBUTING in one language."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
 def pytest_run(folder: Path, **environment: str) -> int:
     """Run the tests of a folder with our conftest; return the exit code."""
     return subprocess.run(
@@ -64,7 +78,7 @@ def test_generated_pages_are_current() -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
-@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", text)
@@ -74,10 +88,8 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 def test_every_named_make_target_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / ".ci" / "run"]
-    named = re.findall(
-        r"(?:^|`)make ([a-z]+)", "\n".join(map(Path.read_text, pages)), re.MULTILINE
-    )
+    texts = [path.read_text() for path in (*PAGES, ROOT / ".ci" / "run")]
+    named = re.findall(r"(?:^|`|\$ )make ([a-z]+)", "\n".join(texts), re.MULTILINE)
 
     assert {"demo", "test", "lint"} <= set(named) <= set(targets)
 
@@ -105,6 +117,36 @@ def test_every_dependency_has_its_reason() -> None:
     }
 
     assert rows == used
+
+
+def test_the_format_in_contributing_works() -> None:
+    source = examples("python")[0]
+    module: dict[str, Any] = {}
+    exec(compile(source, "properties.py", "exec"), module)  # noqa: S102  our own page
+    best = Best(
+        experiment_name="demo",
+        experiment_id=UUID(int=1),
+        exported_at=datetime(2026, 1, 1, tzinfo=UTC),
+        weighted_score=0.9,
+        scores={"accuracy": 0.9},
+        run_id=UUID(int=2),
+        config_hash="",
+        config={"model": {"name": "small"}, "top_k": 5},
+    )
+
+    rendered = b"".join(module["PROPERTIES"].render(best))
+
+    assert rendered == b"model.name = small\ntop_k = 5\n"
+
+
+def test_the_migration_in_contributing_goes_up_and_down(tmp_path: Path) -> None:
+    up, down = examples("sql")
+    with closing(sqlite3.connect(tmp_path / "test.db")) as connection:
+        connection.executescript(up)
+        connection.execute("INSERT INTO export_note VALUES ('id', 'text')")
+        connection.executescript(down)
+
+        assert connection.execute("SELECT * FROM sqlite_schema").fetchall() == []
 
 
 def test_a_skipped_test_fails_in_ci_only(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ Config = Mapping[str, JSON]
 def differences(winner: Config, others: Sequence[Config]) -> Differences:
     """Compare the winner with other runs, best first.
 
-    Listed is every parameter in which the winner differs from the runner-up, or from the
-    most frequent value among the others.
+    Listed is every parameter in which the winner differs from the runner-up, or from
+    the most frequent value among the others.
     """
     return Differences(
         compared=len(others),
@@ -45,7 +45,7 @@ def _compare(winner: Config, others: Sequence[Config]) -> Iterator[Difference]:
 
 
 def _leaves(config: Config) -> dict[str, str]:
-    """Return the leaves by path, as JSON text: `1`, `1.0` and `true` are three values."""
+    """Return the leaves by path, as JSON text: 1, 1.0 and true are three values."""
     return {
         str(path): json.dumps(value, sort_keys=True) for path, value in flatten(config)
     }

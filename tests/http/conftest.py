@@ -1,5 +1,6 @@
 """The service as its clients meet it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,23 @@ def service(database: Database) -> Service:
 def service_without_database(tmp_path: Path) -> Service:
     """Serve a database that is not there: nothing that needs one can succeed."""
     return Service(settings_for(f"sqlite:///{tmp_path / 'missing.db'}"))
+
+
+@pytest.fixture
+def install_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Give a function that installs a stranger's module with the format FORMAT."""
+
+    def install(source: str) -> None:
+        folder = tmp_path / "installed"
+        information = folder / "stranger-1.dist-info"
+        information.mkdir(parents=True)
+        (folder / "stranger_format.py").write_text(source)
+        (information / "METADATA").write_text("Name: stranger\nVersion: 1\n")
+        (information / "entry_points.txt").write_text(
+            "[promptlooper_export.formats]\nstranger = stranger_format:FORMAT\n"
+        )
+        monkeypatch.syspath_prepend(folder)
+
+    return install

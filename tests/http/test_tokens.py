@@ -260,17 +260,17 @@ def test_two_authorization_fields_are_refused(service: Service) -> None:
 def test_a_token_anywhere_else_is_none(service: Service) -> None:
     token = signed(claims())
     elsewhere = [
-        {"query_string": {"jwt": token}},
-        {"query_string": {"access_token": token}},
-        {"query_string": {"token": token}},
-        {"headers": {"Cookie": f"access_token_cookie={token}"}},
-        {"headers": {"X-Access-Token": token}},
-        {"headers": {"Proxy-Authorization": f"Bearer {token}"}},
-        {"json": {"access_token": token}},
-        {"data": {"access_token": token}},
+        EnvironBuilder(PATH, query_string={"jwt": token}),
+        EnvironBuilder(PATH, query_string={"access_token": token}),
+        EnvironBuilder(PATH, query_string={"token": token}),
+        EnvironBuilder(PATH, headers=[("Cookie", f"access_token_cookie={token}")]),
+        EnvironBuilder(PATH, headers={"X-Access-Token": token}),
+        EnvironBuilder(PATH, headers=[("Proxy-Authorization", f"Bearer {token}")]),
+        EnvironBuilder(PATH, json={"access_token": token}),
+        EnvironBuilder(PATH, data={"access_token": token}),
     ]
     for place in elsewhere:
-        response = service.client.open(EnvironBuilder(PATH, **place))
+        response = service.client.open(place)
         problem(response, 401, "unauthorized")
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert token not in response.get_data(as_text=True)

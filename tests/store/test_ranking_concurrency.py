@@ -12,7 +12,8 @@ import pytest
 
 from postgres import Cluster
 from promptlooper_export.store import access, ranking
-from promptlooper_export.store.database import open_for_reading, transaction
+from promptlooper_export.store.database import open_for_reading, reading
+from promptlooper_export.store.fold import fold
 from promptlooper_export.viewer import OPERATOR
 from ranking_reference import ReferenceRun, decoded
 from ranking_reference import ranking as expected_ranking
@@ -31,14 +32,16 @@ def url(cluster: Cluster, migrated_postgresql: str) -> Iterator[str]:
         location = cluster.url(name)
         with psycopg.connect(location) as connection:
             connection.execute(
-                "INSERT INTO experiments VALUES (%s, 'x', NULL, 'running', NULL, NULL, %s, %s)",
+                "INSERT INTO experiments (id, name, status, created_at, updated_at) "
+                "VALUES (%s, 'x', 'running', %s, %s)",
                 (EXPERIMENT, EPOCH, EPOCH),
             )
             for number, run in enumerate(RUNS):
                 when = EPOCH + timedelta(seconds=number % 4)
                 connection.execute(
-                    "INSERT INTO runs (id, experiment_id, config, config_hash, status, "
-                    "created_at, updated_at) VALUES (%s, %s, '{}', 'h', 'completed', %s, %s)",
+                    "INSERT INTO runs (id, experiment_id, config, config_hash, "
+                    "status, created_at, updated_at) "
+                    "VALUES (%s, %s, '{}', 'h', 'completed', %s, %s)",
                     (run, EXPERIMENT, when, when),
                 )
         yield location
@@ -58,7 +61,7 @@ def write(url: str, number: int, outcome: Outcome) -> None:
 
     Without triggers such writers never wait for one another.
     """
-    choose = random.Random(number)
+    choose = random.Random(number)  # noqa: S311  a history to repeat
     own_runs = RUNS[number * 2 : number * 2 + 2]
     mine: list[int] = []
     with psycopg.connect(url) as connection:
@@ -94,7 +97,8 @@ def _write_once(
     value = choose.choice([None, round(choose.uniform(-1, 1), 3), float("nan")])
     if kind < 0.55 or (kind < 0.85 and not mine):
         row = connection.execute(
-            "INSERT INTO scores (run_id, scorer_name, value) VALUES (%s, %s, %s) RETURNING id",
+            "INSERT INTO scores (run_id, scorer_name, value) VALUES (%s, %s, %s) "
+            "RETURNING id",
             (choose.choice(RUNS), choose.choice(SCORERS), value),
         ).fetchone()
         assert row is not None
@@ -111,7 +115,8 @@ def _write_once(
             ['{"weights": {"a": 0.5, "b": 0.5}}', '{"direction": "minimize"}', "{}"]
         )
         connection.execute(
-            "UPDATE experiments SET scoring_config = %s WHERE id = %s", (rules, EXPERIMENT)
+            "UPDATE experiments SET scoring_config = %s WHERE id = %s",
+            (rules, EXPERIMENT),
         )
     else:
         connection.execute(
@@ -126,9 +131,11 @@ def read_until(url: str, done: threading.Event, outcome: Outcome) -> None:
     last = False
     while not last:
         last = done.is_set()  # one more look after the last commit
-        with transaction(database) as session:
+        with reading(database) as session:
             row = access.experiment(session, OPERATOR, EXPERIMENT)
-            found = [(p.run_id, p.weighted_score) for p in ranking.top(session, row, 12)]
+            found = [
+                (p.run_id, p.weighted_score) for p in ranking.top(session, row, 12)
+            ]
             runs = {
                 run: ReferenceRun(id=run, status=status, created_at=created_at)
                 for run, status, created_at in session.all(
@@ -143,7 +150,7 @@ def read_until(url: str, done: threading.Event, outcome: Outcome) -> None:
         outcome.checked += 1
         if found != (right := expected_ranking(rules, runs.values())):
             outcome.wrong.append(f"{found} instead of {right}")
-    database.close_all()
+    database.close()
 
 
 def race(url: str) -> Outcome:
@@ -199,7 +206,7 @@ def test_writers_above_read_committed_leave_the_ranking_right(url: str) -> None:
     outcome = Outcome()
     read_until(url, done, outcome)
     assert (outcome.checked, outcome.wrong) == (1, [])
-    assert ranking.fold(url) > 0
+    assert fold(url) > 0
     read_until(url, done, outcome)
     assert (outcome.checked, outcome.wrong) == (2, [])
 
@@ -211,7 +218,8 @@ def test_a_scoring_writer_never_waits_for_another(url: str) -> None:
         for run, other in zip(RUNS, reversed(RUNS), strict=True):
             for connection, target in ((first, run), (second, other)):
                 connection.execute(
-                    "INSERT INTO scores (run_id, scorer_name, value) VALUES (%s, 'a', 1)",
+                    "INSERT INTO scores (run_id, scorer_name, value) "
+                    "VALUES (%s, 'a', 1)",
                     (target,),
                 )
         second.execute("UPDATE runs SET status = 'failed' WHERE id = %s", (RUNS[0],))

@@ -25,11 +25,13 @@ EXPERIMENTS = tuple(UUID(int=number) for number in (1, 2))
 SCORERS = ("accuracy", "fluency", "latency", "cost")
 
 INSERT_EXPERIMENT = (
-    "INSERT INTO experiments (id, name, status, scoring_config, created_at, updated_at) "
+    "INSERT INTO experiments "
+    "(id, name, status, scoring_config, created_at, updated_at) "
     "VALUES (?, 'x', 'completed', ?, ?, ?)"
 )
 INSERT_RUN = (
-    "INSERT INTO runs (id, experiment_id, config, config_hash, status, created_at, updated_at)"
+    "INSERT INTO runs "
+    "(id, experiment_id, config, config_hash, status, created_at, updated_at)"
     " VALUES (?, ?, '{}', 'h', ?, ?, ?)"
 )
 
@@ -43,7 +45,7 @@ class History:
     rules: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     runs: dict[UUID, ReferenceRun] = field(default_factory=dict)
     owner: dict[UUID, UUID] = field(default_factory=dict)
-    score_rows: dict[int, tuple[UUID, int]] = field(default_factory=dict)
+    score_rows: list[int] = field(default_factory=list)
 
     def bind(self, value: object) -> object:
         if self.kind == "sqlite":
@@ -82,7 +84,9 @@ def start(history: History) -> None:
         history.rules[experiment] = {}
 
 
-def add_run(history: History, number: int, status: str, minute: int, scored: int) -> None:
+def add_run(
+    history: History, number: int, status: str, minute: int, scored: int
+) -> None:
     run = uuid5(EXPERIMENTS[0], str(number))
     if run in history.runs:
         return
@@ -108,54 +112,50 @@ def add_score(history: History, number: int, scorer: int, value: float | None) -
     run = _pick_run(history, number)
     if run is None:
         return
-    row = len(history.score_rows) + 1
-    while row in history.score_rows:
-        row += 1
-    name = SCORERS[scorer % len(SCORERS)]
+    row = max(history.score_rows, default=0) + 1
     history.sql(
         "INSERT INTO scores (id, run_id, scorer_name, value) VALUES (?, ?, ?, ?)",
         row,
         run,
-        name,
+        SCORERS[scorer % len(SCORERS)],
         value,
     )
-    history.runs[run].judgements.append((name, value))
-    history.score_rows[row] = (run, id(history.runs[run].judgements[-1]))
-    _recount(history)
+    _read_back(history)
 
 
-def _recount(history: History) -> None:
-    """Read the judgements back: what a plain SELECT shows is what should count."""
+def _read_back(history: History) -> None:
+    """Read the judgements again: what a plain SELECT shows is what should count."""
     for run in history.runs.values():
         run.judgements.clear()
-    rows = history.execute("SELECT id, run_id, scorer_name, value FROM scores").fetchall()
     history.score_rows.clear()
-    for row, run_id, scorer, value in rows:
-        run = UUID(str(run_id))
-        history.score_rows[row] = (run, row)
-        history.runs[run].judgements.append((scorer, value))
+    rows = history.execute(
+        "SELECT id, run_id, scorer_name, value FROM scores ORDER BY id"
+    )
+    for row, run_id, scorer, value in rows.fetchall():
+        history.score_rows.append(row)
+        history.runs[UUID(str(run_id))].judgements.append((scorer, value))
 
 
 def change_score(history: History, number: int, value: float | None) -> None:
     if history.score_rows:
-        row = sorted(history.score_rows)[number % len(history.score_rows)]
+        row = history.score_rows[number % len(history.score_rows)]
         history.sql("UPDATE scores SET value = ? WHERE id = ?", value, row)
-        _recount(history)
+        _read_back(history)
 
 
 def move_score(history: History, number: int, to: int) -> None:
     run = _pick_run(history, to)
     if history.score_rows and run is not None:
-        row = sorted(history.score_rows)[number % len(history.score_rows)]
+        row = history.score_rows[number % len(history.score_rows)]
         history.sql("UPDATE scores SET run_id = ? WHERE id = ?", run, row)
-        _recount(history)
+        _read_back(history)
 
 
 def replace_score(history: History, number: int, to: int, value: float) -> None:
     run = _pick_run(history, to)
     if not history.score_rows or run is None:
         return
-    row = sorted(history.score_rows)[number % len(history.score_rows)]
+    row = history.score_rows[number % len(history.score_rows)]
     if history.kind == "sqlite":
         history.sql(
             "INSERT OR REPLACE INTO scores (id, run_id, scorer_name, value) "
@@ -174,14 +174,14 @@ def replace_score(history: History, number: int, to: int, value: float) -> None:
             run,
             value,
         )
-    _recount(history)
+    _read_back(history)
 
 
 def delete_scores(history: History, number: int) -> None:
     run = _pick_run(history, number)
     if run is not None:
         history.sql("DELETE FROM scores WHERE run_id = ?", run)
-        _recount(history)
+        _read_back(history)
 
 
 def delete_run(history: History, number: int) -> None:
@@ -190,7 +190,7 @@ def delete_run(history: History, number: int) -> None:
         history.sql("DELETE FROM scores WHERE run_id = ?", run)
         history.sql("DELETE FROM runs WHERE id = ?", run)
         del history.runs[run], history.owner[run]
-        _recount(history)
+        _read_back(history)
 
 
 def change_status(history: History, number: int, status: str) -> None:
@@ -228,7 +228,7 @@ def change_rules(history: History, number: int, rules: dict[str, Any]) -> None:
 
 def rescore_all(history: History, value: float) -> None:
     history.sql("UPDATE scores SET value = ? WHERE scorer_name = 'fluency'", value)
-    _recount(history)
+    _read_back(history)
 
 
 numbers = st.integers(0, 60)
@@ -238,7 +238,9 @@ values = st.one_of(
 )
 judgements = st.one_of(values, st.just(None), st.just(math.inf), st.just(-math.inf))
 statuses = st.sampled_from(["completed", "completed", "running", "failed", "pruned"])
-weights = st.dictionaries(st.sampled_from(SCORERS), st.sampled_from([0.5, 0.3, 0.2, 1, 0, -0.5, 2.5]))
+weights = st.dictionaries(
+    st.sampled_from(SCORERS), st.sampled_from([0.5, 0.3, 0.2, 1, 0, -0.5, 2.5])
+)
 directions = st.dictionaries(
     st.sampled_from(SCORERS), st.sampled_from(["maximize", "minimize"])
 )
@@ -253,8 +255,12 @@ rules = st.fixed_dictionaries(
     },
 )
 steps = st.one_of(
-    st.tuples(st.just(add_run), numbers, statuses, st.integers(0, 5), st.integers(0, 6)),
-    st.tuples(st.just(add_run), numbers, st.just("completed"), st.integers(0, 5), st.just(4)),
+    st.tuples(
+        st.just(add_run), numbers, statuses, st.integers(0, 5), st.integers(0, 6)
+    ),
+    st.tuples(
+        st.just(add_run), numbers, st.just("completed"), st.integers(0, 5), st.just(4)
+    ),
     st.tuples(st.just(add_runs), numbers),
     st.tuples(st.just(add_score), numbers, numbers, judgements),
     st.tuples(st.just(change_score), numbers, judgements),
@@ -279,7 +285,9 @@ def first_difference(
     for act, *arguments in script:
         act(history, *arguments)
         for experiment in EXPERIMENTS:
-            runs = [r for r in history.runs.values() if history.owner[r.id] == experiment]
+            runs = [
+                r for r in history.runs.values() if history.owner[r.id] == experiment
+            ]
             expected = ranking(history.rules[experiment], runs)
             with store.snapshot(OPERATOR) as snapshot:
                 report = snapshot.report(experiment, top_n=50)

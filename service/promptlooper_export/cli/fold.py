@@ -4,7 +4,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import counted, note
-from promptlooper_export.store import ranking
+from promptlooper_export.store.fold import fold as fold_ranking
 
 
 @click.command()
@@ -14,5 +14,5 @@ def fold() -> None:
     Exports are right without it; it keeps the log of changes short on a database that
     is at rest.
     """
-    folded = ranking.fold(settings.load().database_url)
+    folded = fold_ranking(settings.load().database_url)
     note(f"folded {counted(folded, 'change')}")

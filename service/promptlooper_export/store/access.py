@@ -47,7 +47,7 @@ class ExperimentSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentRow:
-    """An experiment as read; `stale`: its ranking waits for a rebuild after new weights."""
+    """An experiment as read; `stale`: its ranking waits to be rebuilt."""
 
     experiment: Experiment
     warnings: tuple[Notice, ...]
@@ -55,7 +55,7 @@ class ExperimentRow:
 
 
 def experiment(session: Session, viewer: Viewer, wanted: UUID) -> ExperimentRow:
-    """Read one experiment. Raises ExperimentNotFoundError where there is none to see."""
+    """Read one experiment; raise ExperimentNotFoundError where there is none."""
     row = (
         session.one(_EXPERIMENT, session.key(wanted))
         if _may_see(viewer, wanted)
@@ -108,7 +108,10 @@ def find(session: Session, viewer: Viewer, reference: str) -> UUID:
         or (_HEX.fullmatch(start) and summary.id.hex.startswith(start))
     }
     if not found:
-        msg = f"No experiment is named or begins with {reference!r}; see: promptlooper-export list"
+        msg = (
+            f"No experiment is named or begins with {reference!r}; "
+            "see: promptlooper-export list"
+        )
         raise ExperimentNotFoundError(msg)
     if len(found) > 1:
         ids = ", ".join(sorted(map(str, found))[:5])

@@ -103,7 +103,10 @@ WHERE place IN (
 
 # The bar, from 0, of a value between low and high; the highest value is in the last.
 _BAR = {
-    "sqlite": "min(CAST(({value} - {low}) / ({high} - {low}) * {bars} AS INTEGER), {bars} - 1)",
+    "sqlite": (
+        "min("
+        "CAST(({value} - {low}) / ({high} - {low}) * {bars} AS INTEGER), {bars} - 1)"
+    ),
     "postgresql": "least(width_bucket({value}, {low}, {high}, {bars}), {bars}) - 1",
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+import peewee
 from peewee import (
     Database,
     InterfaceError,
@@ -14,17 +15,18 @@ from peewee import (
     PeeweeException,
     ProgrammingError,
     SqliteDatabase,
-    __exception_wrapper__,
 )
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
-    MigrationError,
     SettingsError,
 )
 
 Row = tuple[Any, ...]
+
+driver_errors = peewee.__exception_wrapper__  # type: ignore[attr-defined]  # no stub
+"""Turns a driver's exceptions into peewee's, around calls that bypass peewee."""
 
 READ_SECONDS = 60
 """How long one statement may take on PostgreSQL."""
@@ -36,8 +38,9 @@ LOCK_SECONDS = 30
 class Session:
     """One transaction on one connection; placeholders are `?` for both databases."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, transaction: Any) -> None:  # noqa: ANN401
         self.database = database
+        self._transaction = transaction
         self.kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgresql"
 
     def all(self, sql: str, *values: object) -> list[Row]:
@@ -63,8 +66,12 @@ class Session:
         """Run a statement once for each row of values."""
         if self.kind == "postgresql":
             sql = sql.replace("?", "%s")
-        with __exception_wrapper__:
+        with driver_errors:
             self.database.connection().cursor().executemany(sql, rows)
+
+    def undo(self) -> None:
+        """Take back what the transaction has changed so far."""
+        self._transaction.rollback()
 
     def key(self, value: UUID) -> object:
         """Return an id as this database holds it."""
@@ -131,11 +138,11 @@ def _postgresql(url: str, **options: object) -> Database:
         import psycopg  # noqa: F401, PLC0415  an extra, and slow to import
     except ModuleNotFoundError:
         msg = (
-            "PROMPTLOOPER_DATABASE_URL names PostgreSQL, whose driver is not installed: "
+            "PROMPTLOOPER_DATABASE_URL names PostgreSQL, but its driver is missing: "
             "pip install 'promptlooper-export[postgres]'"
         )
         raise SettingsError(msg) from None
-    return PooledPostgresqlDatabase(
+    pool: Database = PooledPostgresqlDatabase(
         "postgresql://" + url.split("://", 1)[1],
         prefer_psycopg3=True,
         max_connections=16,
@@ -144,18 +151,41 @@ def _postgresql(url: str, **options: object) -> Database:
         connect_timeout=3,
         **options,
     )
+    return pool
 
 
 @contextmanager
-def transaction(database: Database) -> Iterator[Session]:
-    """Open a connection and a transaction for the length of the block.
+def reading(database: Database) -> Iterator[Session]:
+    """Open a connection and one snapshot of the database for the length of the block.
 
-    Raises DatabaseUnavailableError where the database does not answer or has no such
-    tables, MigrationError where it refuses a statement.
+    Raises DatabaseUnavailableError where the database does not answer or is not
+    migrated.
     """
+    with _refusals(), database.connection_context(), database.atomic() as transaction:
+        yield Session(database, transaction)
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[Session]:
+    """Open a connection and a transaction to write in for the length of the block.
+
+    Raises DatabaseUnavailableError where the database does not answer or is not
+    migrated.
+    """
+    # A deferred transaction that read first could not be upgraded to write.
+    lock = ("IMMEDIATE",) if isinstance(database, SqliteDatabase) else ()
+    with (
+        _refusals(),
+        database.connection_context(),
+        database.atomic(*lock) as transaction,
+    ):
+        yield Session(database, transaction)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
     try:
-        with database.connection_context(), database.atomic():
-            yield Session(database)
+        yield
     except MaxConnectionsExceeded as error:
         msg = "All connections to the database are taken; try again shortly."
         raise DatabaseUnavailableError(msg) from error
@@ -163,10 +193,10 @@ def transaction(database: Database) -> Iterator[Session]:
         raise _refusal(error) from error
 
 
-def _refusal(error: PeeweeException) -> DatabaseUnavailableError | MigrationError:
+def _refusal(error: PeeweeException) -> DatabaseUnavailableError:
     """Turn a driver's error into what a person can do about it."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
-    if "no such table" in text or "does not exist" in text and "relation" in text:
+    if "no such table" in text or ("relation" in text and "does not exist" in text):
         msg = f"The database is not migrated ({text}); run: promptlooper-export migrate"
     else:
         msg = f"The database does not answer: {text}"

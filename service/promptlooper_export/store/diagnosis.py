@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from promptlooper_export.store.database import Session, open_for_reading, transaction
+from promptlooper_export.store.database import Session, open_for_reading, reading
 from promptlooper_export.store.migrate import migrations, schema_version
 
 _CREATED = re.compile(r"^CREATE TRIGGER (\w+)", re.MULTILINE)
@@ -34,7 +34,7 @@ class Diagnosis:
 
 def diagnose(url: str) -> Diagnosis:
     """Look at a database without changing it; raises DatabaseUnavailableError."""
-    with transaction(open_for_reading(url)) as session:
+    with reading(open_for_reading(url)) as session:
         version = schema_version(session)
         return Diagnosis(
             version=version,

@@ -12,10 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
-from peewee import Database, __exception_wrapper__
+from peewee import Database
 
 from promptlooper_export.errors import MigrationError
-from promptlooper_export.store.database import Session, open_for_writing, transaction
+from promptlooper_export.store.database import (
+    Session,
+    driver_errors,
+    open_for_writing,
+    writing,
+)
 from promptlooper_export.store.models import TABLES, Table
 
 _FILE = re.compile(
@@ -69,10 +74,6 @@ LATEST = max(step.version for step in migrations("sqlite"))
 """The schema version that this version of the service needs."""
 
 
-class _DryRunError(Exception):
-    """Ends a dry run, so that its transaction is rolled back."""
-
-
 def migrate(
     url: str, *, target: int | None = None, dry_run: bool = False
 ) -> tuple[str, ...]:
@@ -80,8 +81,8 @@ def migrate(
 
     0 leaves the runner's tables as the runner made them. Returns the statements run, or
     with `dry_run` those that would run; empty when there is nothing to do. Raises
-    MigrationError for an unknown target or a changed file, DatabaseUnavailableError where
-    the database does not answer.
+    MigrationError for an unknown target or a changed file, DatabaseUnavailableError
+    where the database does not answer.
     """
     wanted = LATEST if target is None else target
     if not 0 <= wanted <= LATEST:
@@ -89,14 +90,11 @@ def migrate(
         raise MigrationError(msg)
     database = open_for_writing(url)
     script = _Script(database)
-    try:
-        with transaction(database) as session:
-            _lock(session)
-            _apply(session, script, wanted)
-            if dry_run:
-                raise _DryRunError
-    except _DryRunError:
-        pass
+    with writing(database) as session:
+        _lock(session)
+        _apply(session, script, wanted)
+        if dry_run:
+            session.undo()
     return tuple(script.statements)
 
 
@@ -117,7 +115,7 @@ class _Script:
 
     def run(self, sql: str) -> None:
         # The driver's cursor, without values: with any, psycopg reads % in the text.
-        with __exception_wrapper__:
+        with driver_errors:
             self._database.connection().cursor().execute(sql)
         self.statements.append(sql.strip())
 
@@ -137,17 +135,12 @@ def _split(sql: str) -> Iterator[str]:
 
 
 def _lock(session: Session) -> None:
-    if session.kind == "sqlite":
-        # BEGIN was deferred; a write takes the lock for good.
-        session.run("CREATE TABLE IF NOT EXISTS export_lock (held INTEGER)")
-        session.run("DROP TABLE export_lock")
-    else:
+    if session.kind == "postgresql":
+        session.run("SELECT pg_advisory_xact_lock(hashtext('promptlooper_export'))")
+        # Functions keep the search path of now, so that no writer's can mislead them.
         session.run(
-            "SELECT pg_advisory_xact_lock(hashtext('promptlooper_export.migrate'))"
-        )
-        # Functions keep the search path of now, so that no writer's own can mislead them.
-        session.run(
-            "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
+            "SELECT set_config("
+            "'search_path', quote_ident(current_schema()) || ', pg_temp', true)"
         )
 
 
@@ -170,7 +163,7 @@ def _apply(session: Session, script: _Script, wanted: int) -> None:
         for step in steps[at:wanted]:
             script.run_file(step.up, session.kind)
             session.run(
-                "INSERT INTO export_migrations (version, name, sha256) VALUES (?, ?, ?)",
+                "INSERT INTO export_migrations VALUES (?, ?, ?)",
                 step.version,
                 step.name,
                 step.sha256,
@@ -204,7 +197,7 @@ def _adopt(session: Session, script: _Script) -> None:
     """
     undo: list[str] = []
     for model in TABLES:
-        table = model._meta.table_name  # noqa: SLF001  peewee has no other way to it
+        table = model._meta.table_name  # noqa: SLF001
         if _has_table(session, table):
             undo += _add_columns(session, script, model)
         else:
@@ -226,13 +219,14 @@ _INDEXED = (
 
 def _create_table(session: Session, model: type[Table]) -> str:
     with session.database.bind_ctx([model]):
-        sql, _ = model._schema._create_table(safe=False).query()  # noqa: SLF001
+        schema = model._schema  # type: ignore[attr-defined]  # noqa: SLF001
+        sql, _ = schema._create_table(safe=False).query()  # noqa: SLF001
     return str(sql)
 
 
 def _add_columns(session: Session, script: _Script, model: type[Table]) -> list[str]:
     """Add the columns that a table lacks; the statements that drop them again."""
-    meta = model._meta  # noqa: SLF001
+    meta = model._meta  # noqa: SLF001  peewee has no other way to a model's columns
     there = {
         column.name
         for column in session.database.get_columns(meta.table_name, _schema(session))
@@ -266,5 +260,4 @@ def _is_indexed(session: Session, table: str, column: str) -> bool:
 def _schema(session: Session) -> str | None:
     if session.kind == "sqlite":
         return None
-    row = session.one("SELECT current_schema()")
-    return row and row[0]
+    return str(session.all("SELECT current_schema()")[0][0])

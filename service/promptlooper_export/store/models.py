@@ -12,19 +12,19 @@ from peewee import (
 )
 
 
-class JsonText(TextField):  # type: ignore[misc]  # peewee's stubs leave Field untyped
+class JsonText(TextField):
     """JSON kept as it was written: a decoding column type would alter its numbers."""
 
     field_type = "json"
 
 
-class Moment(DateTimeField):  # type: ignore[misc]
+class Moment(DateTimeField):
     """A moment with its time zone."""
 
     field_type = "TIMESTAMPTZ"
 
 
-class Table(Model):  # type: ignore[misc]
+class Table(Model):
     """Base of the models; a database is bound to them only while it is migrated."""
 
 

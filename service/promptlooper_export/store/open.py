@@ -1,4 +1,4 @@
-"""A database as the rest of the service sees it: opened for reading, one snapshot a time."""
+"""A database as the rest of the service sees it: snapshots for reading."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from promptlooper_export.store.access import ExperimentSummary
 from promptlooper_export.store.database import (
     Session,
     open_for_reading,
+    reading,
     sqlite_path,
-    transaction,
 )
 from promptlooper_export.store.migrate import LATEST, schema_version
 from promptlooper_export.viewer import Viewer
@@ -68,12 +68,12 @@ class Store:
 
         Raises DatabaseUnavailableError.
         """
-        with transaction(self._database) as session:
+        with reading(self._database) as session:
             yield Snapshot(session, viewer)
 
     def ping(self) -> None:
-        """Raise DatabaseUnavailableError unless the database answers and is migrated."""
-        with transaction(self._database) as session:
+        """Raise DatabaseUnavailableError unless it answers and is migrated."""
+        with reading(self._database) as session:
             version = schema_version(session)
         if version != LATEST:
             msg = (
@@ -96,7 +96,7 @@ def open_store(url: str) -> Store:
     database = open_for_reading(url)
     path = sqlite_path(url)
     if path is not None and path.exists():
-        with transaction(database) as session:
+        with reading(database) as session:
             mode = session.one("PRAGMA journal_mode")
         if mode != ("wal",):
             msg = (

@@ -12,18 +12,14 @@ from uuid import UUID
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.store.access import ExperimentRow
-from promptlooper_export.store.database import (
-    Session,
-    open_for_writing,
-    sqlite_path,
-    transaction,
-)
+from promptlooper_export.store.database import Session
 
 _STORED = """
 SELECT run_id, created, weighted_score, scorers, not_finite FROM export_ranking
 WHERE experiment_id = ?
     AND NOT EXISTS (
-        SELECT 1 FROM export_ranking_log WHERE export_ranking_log.run_id = export_ranking.run_id
+        SELECT 1 FROM export_ranking_log
+        WHERE export_ranking_log.run_id = export_ranking.run_id
     )
 """
 
@@ -102,8 +98,8 @@ class Place:
 def ranked(session: Session, row: ExperimentRow) -> tuple[str, tuple[object, ...]]:
     """Return a query for every completed run with scores, and its values.
 
-    Its columns: run_id, created (the tie's order), weighted_score (NULL: does not count),
-    scorers, not_finite.
+    Its columns: run_id, created (the order of ties), weighted_score (NULL where the run
+    does not count), scorers, not_finite.
     """
     key = session.key(row.experiment.id)
     if row.stale:
@@ -117,13 +113,18 @@ def top(session: Session, row: ExperimentRow, places: int) -> list[Place]:
     kind = session.kind
     counting = "AND weighted_score IS NOT NULL"
     if row.stale:
-        sql = f"SELECT * FROM ({_AGGREGATED[kind]}) AS ranked WHERE true {counting} {_ORDER} LIMIT ?"
+        sql = (
+            f"SELECT * FROM ({_AGGREGATED[kind]}) AS ranked "
+            f"WHERE true {counting} {_ORDER} LIMIT ?"
+        )
         values: tuple[object, ...] = (key, places)
     else:
         # The limit inside lets the stored part come from its index.
         sql = (
-            f"SELECT * FROM (SELECT * FROM ({_STORED} {counting} {_ORDER} LIMIT ?) AS stored "
-            f"UNION ALL {_PENDING[kind]}) AS ranked WHERE true {counting} {_ORDER} LIMIT ?"
+            "SELECT * FROM ("
+            f"SELECT * FROM ({_STORED} {counting} {_ORDER} LIMIT ?) AS stored "
+            f"UNION ALL {_PENDING[kind]}"
+            f") AS ranked WHERE true {counting} {_ORDER} LIMIT ?"
         )
         values = (key, places, key, places)
     return [
@@ -191,7 +192,10 @@ def unusable_scores(session: Session, row: ExperimentRow) -> Iterator[Notice]:
                 shown = "NULL" if value is None else value
                 yield Notice(
                     code="score-not-finite",
-                    message=f"A score of run {run} by {scorer!r} is {shown} and does not count.",
+                    message=(
+                        f"A score of run {run} by {scorer!r} is {shown} "
+                        "and does not count."
+                    ),
                     path=f"scores.{scorer}",
                 )
     if len(runs) > _NAMED_RUNS:
@@ -199,59 +203,3 @@ def unusable_scores(session: Session, row: ExperimentRow) -> Iterator[Notice]:
             code="score-not-finite",
             message="Further runs have scores that are not finite and do not count.",
         )
-
-
-_STALE = "SELECT DISTINCT experiment_id FROM export_ranking_stale"
-
-_SQLITE_FOLD = """
-INSERT INTO export_ranking
-SELECT run_id, experiment_id, created, weighted_score, scorers, not_finite
-FROM export_run_ranking WHERE run_id IN ({})
-"""
-
-_BATCH = 2000
-"""Runs ranked in one transaction of SQLite, so that the runner waits no longer than that."""
-
-
-def fold(url: str) -> int:
-    """Fold the log into the ranking and rebuild what new weights made stale.
-
-    Returns how many log entries and stale experiments were done. Needed only where
-    nothing writes scores any more: whoever does folds as well.
-    """
-    database = open_for_writing(url)
-    if sqlite_path(url) is None:
-        with transaction(database) as session:
-            done = session.all("SELECT export_fold(9223372036854775807)")[0][0]
-            for (experiment,) in session.all(f"{_STALE} WHERE export_lock()"):
-                session.run("SELECT export_rebuild(?)", experiment)
-                done += 1
-        return int(done)
-    done = 0
-    with transaction(database) as session:
-        stale = session.all("SELECT id, experiment_id FROM export_ranking_stale")
-        logged = [
-            row[0] for row in session.all("SELECT run_id FROM export_ranking_log")
-        ]
-        _rank_again(session, logged)
-        done += session.run("DELETE FROM export_ranking_log")
-    for entry, experiment in stale:
-        with transaction(database) as session:
-            runs = session.all(
-                "SELECT id FROM runs WHERE experiment_id = ? "
-                "UNION SELECT run_id FROM export_ranking WHERE experiment_id = ?",
-                experiment,
-                experiment,
-            )
-        for start in range(0, len(runs), _BATCH):
-            with transaction(database) as session:
-                _rank_again(session, [run for (run,) in runs[start : start + _BATCH]])
-        with transaction(database) as session:
-            done += session.run("DELETE FROM export_ranking_stale WHERE id = ?", entry)
-    return done
-
-
-def _rank_again(session: Session, runs: list[str]) -> None:
-    marks = ", ".join("?" * len(runs))
-    session.run(f"DELETE FROM export_ranking WHERE run_id IN ({marks})", *runs)  # noqa: S608
-    session.run(_SQLITE_FOLD.format(marks), *runs)

@@ -1,4 +1,4 @@
-"""The report document: everything about an experiment that does not grow with its runs."""
+"""The report document: about an experiment, what does not grow with its runs."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,7 +17,8 @@ COMPARED = 100
 """With how many of the next best runs the winner's parameters are compared."""
 
 _RUNS = """
-SELECT id, CAST(config AS TEXT), config_hash, duration_ms, tokens_in, tokens_out, cost_usd
+SELECT
+    id, CAST(config AS TEXT), config_hash, duration_ms, tokens_in, tokens_out, cost_usd
 FROM runs WHERE id IN ({})
 """
 

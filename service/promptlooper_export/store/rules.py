@@ -66,7 +66,7 @@ def doubts(scoring_config: JSON, scores: Mapping[str, float]) -> Iterator[Notice
         yield _notice("direction-ignored", message, "scoring_config.direction")
     present = [w for s in scores if (w := _weight(weights.get(s))) is not None]
     if weights and math.fsum(present) <= 0:
-        message = "The weights of the winner's scorers sum to 0 or less: its plain mean counts."
+        message = "The winner's weights sum to 0 or less: its plain mean counts."
         yield _notice("weights-sum", message, "scoring_config.weights")
 
 

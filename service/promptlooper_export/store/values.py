@@ -11,10 +11,10 @@ from promptlooper_export.plugin import Path
 
 
 class InvalidJsonError(ValueError):
-    """Text that is no strict JSON; `path` says where, as far as it is known."""
+    """Text that is no strict JSON, and why; `path` says where, if that is known."""
 
-    def __init__(self, message: str, path: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(reason)
         self.path = path
 
 
@@ -36,16 +36,19 @@ def strict_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
     try:
         value = json.loads(text, object_pairs_hook=pairs)
     except RecursionError:
-        raise InvalidJsonError("is nested too deeply", "") from None
+        reason = "is nested too deeply"
+        raise InvalidJsonError(reason) from None
     except ValueError as error:
-        raise InvalidJsonError(f"is not JSON ({error})", "") from error
+        reason = f"is not JSON ({error})"
+        raise InvalidJsonError(reason) from error
     for path, number in _floats(value, ()):
         if not math.isfinite(number):
-            raise InvalidJsonError(f"holds {number}", str(Path(path)))
+            reason = f"holds {number}"
+            raise InvalidJsonError(reason, str(Path(path)))
     notices = tuple(
         Notice(
             code="repeated-key",
-            message=f"The stored JSON repeats the key {key!r}; its last value is shown.",
+            message=f"The stored JSON repeats the key {key!r}: the last value counts.",
             path=key,
         )
         for key in repeated
@@ -54,7 +57,7 @@ def strict_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
 
 
 def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
-    """Decode a column that may be NULL; text that is no strict JSON becomes a notice."""
+    """Decode a column that may be NULL; text that is not JSON becomes a notice."""
     if text is None:
         return None, ()
     try:
@@ -66,11 +69,10 @@ def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
 
 def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
     """Return a stored moment in UTC; SQLite keeps text, and no zone means UTC."""
-    if not isinstance(value, datetime):
-        value = datetime.fromisoformat(str(value))
-    if value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value.astimezone(UTC)
+    stored = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    if stored.tzinfo is None:
+        return stored.replace(tzinfo=UTC)
+    return stored.astimezone(UTC)
 
 
 def _floats(

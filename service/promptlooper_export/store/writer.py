@@ -8,11 +8,12 @@ from uuid import UUID
 
 from promptlooper_export.documents import JSON
 from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
-from promptlooper_export.store.database import Session, open_for_writing, transaction
+from promptlooper_export.store.database import Session, open_for_writing, writing
 
 _EXPERIMENT = """
 INSERT INTO experiments (
-    id, name, description, status, parameter_space, scoring_config, created_at, updated_at
+    id, name, description, status, parameter_space, scoring_config,
+    created_at, updated_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
@@ -42,13 +43,13 @@ class Written:
 
 
 def write(url: str, records: Records) -> Written:
-    """Write the records in one transaction; what has an id that is there stays as it is.
+    """Write the records in one transaction; rows whose id is there stay as they are.
 
     Raises what the importer raises while it is read, then nothing is written, and
     DatabaseUnavailableError.
     """
     experiments = runs = unchanged = 0
-    with transaction(open_for_writing(url)) as session:
+    with writing(open_for_writing(url)) as session:
         for record in records:
             experiments += _write_experiment(session, record)
             for run in record.runs:
@@ -61,7 +62,7 @@ def write(url: str, records: Records) -> Written:
 
 
 def _is_there(session: Session, table: str, row: UUID) -> bool:
-    found = session.one(f"SELECT 1 FROM {table} WHERE id = ?", session.key(row))  # noqa: S608
+    found = session.one(f"SELECT 1 FROM {table} WHERE id = ?", session.key(row))
     return found is not None
 
 

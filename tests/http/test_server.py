@@ -1,0 +1,117 @@
+"""The service as gunicorn serves it, over a real socket."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+
+from builders import experiment, run
+from databases import Database
+from webservice import SECRET, bearer, settings_for
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = "--worker-class=gthread", "--threads=8", "--no-control-socket"
+
+
+def environment(database: Database, secret: str = SECRET) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PROMPTLOOPER_DATABASE_URL": database.url,
+        "PROMPTLOOPER_JWT_SECRET_KEY": secret,
+        "PROMPTLOOPER_LOG_FORMAT": "json",
+    }
+
+
+@contextmanager
+def gunicorn(environ: dict[str, str]) -> Iterator[int]:
+    """Run gunicorn on an inherited socket, so that the port is known and open."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        bind = f"fd://{listener.fileno()}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *OPTIONS, "--bind", bind, "wsgi:app"],
+            cwd=ROOT,
+            env=environ,
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.PIPE,
+        )
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr.decode()
+    assert b"Traceback" not in stderr, stderr.decode()
+
+
+def ask(
+    port: int, path: str, *headers: tuple[str, str], method: str = "GET"
+) -> tuple[HTTPResponse, bytes]:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return response, response.read()
+
+
+def test_gunicorn_serves_what_the_contract_says(database: Database) -> None:
+    loaded = experiment(run({"accuracy": 1.0}, config={"prompt": "x" * (3 << 20)}))
+    database.load(loaded)
+    path = f"/experiments/{loaded.id}/export"
+    token = bearer(settings_for(database.url))["Authorization"]
+    authorization = ("Authorization", token)
+    with gunicorn(environment(database)) as port:
+        live, body = ask(port, "/health/live")
+        assert (live.status, body) == (200, b'{"status":"live"}\n')
+        assert ask(port, "/health/ready")[0].status == 200
+
+        found, body = ask(port, path, authorization)
+        assert found.status == 200
+        assert found.headers["Content-Length"] == str(len(body))
+        assert len(body) > 3 << 20
+        assert "Transfer-Encoding" not in found.headers
+
+        head, body = ask(port, path, authorization, method="HEAD")
+        assert (head.status, body) == (200, b"")
+        assert head.headers["Content-Type"] == found.headers["Content-Type"]
+
+        accepts = ("Accept", "image/png"), ("Accept", "text/plain")
+        joined, _ = ask(port, path, authorization, *accepts)
+        assert joined.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+        assert ask(port, path)[0].status == 401
+        assert ask(port, path, authorization, authorization)[0].status == 401
+        spelled = ("authorization", token.replace("Bearer", "bearer"))
+        assert ask(port, path, spelled)[0].status == 200
+        assert ask(port, "/experiments/%00/export", authorization)[0].status == 422
+        assert ask(port, path, authorization, method="POST")[0].status == 405
+        assert ask(port, f"{path}?format=env", authorization)[0].status == 200
+
+
+@pytest.mark.parametrize("secret", ["", "secret" * 10])
+def test_the_application_refuses_a_weak_secret_in_one_line(
+    tmp_path: Path, secret: str
+) -> None:
+    database = Database(kind="sqlite", url=f"sqlite:///{tmp_path / 'missing.db'}")
+    done = subprocess.run(
+        [sys.executable, "wsgi.py"],
+        cwd=ROOT,
+        env=environment(database, secret),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert done.returncode == 78
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "PROMPTLOOPER_JWT_SECRET_KEY" in done.stderr
