@@ -24,6 +24,7 @@ DROP FUNCTION export_rebuild(uuid);
 DROP FUNCTION export_fold(bigint);
 DROP FUNCTION export_lock();
 DROP FUNCTION export_store(uuid[]);
+DROP FUNCTION export_rank_many(uuid[]);
 DROP FUNCTION export_rank(uuid[]);
 DROP FUNCTION export_object(text);
 DROP FUNCTION export_number(jsonb);

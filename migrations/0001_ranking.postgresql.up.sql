@@ -80,7 +80,8 @@ $$;
 -- and next to nothing: the sums of both parts are exact (Demmel and Nguyen, "Fast
 -- Reproducible Floating-Point Summation", 2013).
 --
--- The planner knows nothing of the array's size: without the settings it scans the tables.
+-- The planner knows nothing of the array's size: without the settings it scans the tables,
+-- and plans anew at each call. For up to a few hundred runs: the steps are joined by loops.
 CREATE FUNCTION export_rank(runs_to_rank uuid[])
 RETURNS TABLE (
     run_id uuid,
@@ -96,6 +97,7 @@ SET timezone = 'UTC'
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -251,11 +253,32 @@ EXCEPTION WHEN numeric_value_out_of_range THEN
 END
 $$;
 
+-- The same for any number of runs.
+CREATE FUNCTION export_rank_many(runs_to_rank uuid[])
+RETURNS TABLE (
+    run_id uuid,
+    experiment_id uuid,
+    created timestamptz,
+    weighted_score double precision,
+    scorers text[],
+    not_finite integer
+)
+LANGUAGE sql STABLE AS $$
+    SELECT ranked.*
+    FROM (
+        SELECT array_agg(id) AS page
+        FROM unnest(runs_to_rank) WITH ORDINALITY AS run (id, place)
+        GROUP BY place / 200
+    ) AS pages
+    CROSS JOIN LATERAL export_rank(page) AS ranked
+$$;
+
 -- Bring the ranking of these runs up to date; for the holder of the lock only.
 CREATE FUNCTION export_store(changed uuid[]) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     WITH ranked AS MATERIALIZED (
-        SELECT * FROM export_rank(changed)
+        SELECT * FROM export_rank_many(changed)
     ),
     stored AS (
         INSERT INTO export_ranking
@@ -268,7 +291,8 @@ LANGUAGE sql AS $$
             not_finite = excluded.not_finite
     )
     DELETE FROM export_ranking
-    WHERE run_id = ANY(changed) AND run_id NOT IN (SELECT run_id FROM ranked)
+    WHERE run_id = ANY(changed) AND run_id NOT IN (SELECT run_id FROM ranked);
+END
 $$;
 
 -- Whether this transaction may fold: others fold later what it must leave.
@@ -276,9 +300,11 @@ $$;
 -- Above READ COMMITTED the snapshot is older than the lock, and may miss what the last
 -- holder folded.
 CREATE FUNCTION export_lock() RETURNS boolean
-LANGUAGE sql AS $$
-    SELECT current_setting('transaction_isolation') = 'read committed'
-        AND pg_try_advisory_xact_lock('export_ranking_log'::regclass::oid::bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN current_setting('transaction_isolation') = 'read committed'
+        AND pg_try_advisory_xact_lock('export_ranking_log'::regclass::oid::bigint);
+END
 $$;
 
 -- Fold up to so many entries of the log; the number folded.
@@ -338,19 +364,25 @@ $$;
 
 -- A change to experiments becomes one more for each in this backend's own row.
 CREATE FUNCTION export_revise(experiments_changed uuid[]) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO export_revision
     SELECT DISTINCT experiment_id, pg_backend_pid(), 1
     FROM unnest(experiments_changed) AS changed (experiment_id)
     WHERE experiment_id IS NOT NULL
-    ON CONFLICT (experiment_id, backend) DO UPDATE SET number = export_revision.number + 1
+    ON CONFLICT (experiment_id, backend) DO UPDATE SET number = export_revision.number + 1;
+END
 $$;
 
+-- Log these runs; fold once there are 16 entries, which a reader ranks in no time.
 CREATE FUNCTION export_log(runs_changed uuid[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF runs_changed IS NOT NULL THEN
-        INSERT INTO export_ranking_log (run_id) SELECT unnest(runs_changed);
+    IF runs_changed IS NULL THEN
+        RETURN;
+    END IF;
+    INSERT INTO export_ranking_log (run_id) SELECT unnest(runs_changed);
+    IF EXISTS (SELECT 1 FROM export_ranking_log ORDER BY id OFFSET 15) THEN
         -- More than came in, so that a log which grew under contention shrinks again.
         PERFORM export_fold(16 + 2 * cardinality(runs_changed));
     END IF;

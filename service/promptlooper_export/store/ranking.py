@@ -37,7 +37,7 @@ FROM (
     JOIN runs ON runs.id = export_ranking_log.run_id
     WHERE runs.experiment_id = ?
 ) AS log
-CROSS JOIN LATERAL export_rank(logged)
+CROSS JOIN LATERAL export_rank_many(logged)
 WHERE logged IS NOT NULL
 """,
 }
@@ -50,7 +50,7 @@ WHERE experiment_id = ?
 """,
     "postgresql": """
 SELECT run_id, created, weighted_score, scorers, not_finite
-FROM export_rank(ARRAY(SELECT id FROM runs WHERE experiment_id = ?))
+FROM export_rank_many(ARRAY(SELECT id FROM runs WHERE experiment_id = ?))
 """,
 }
 
