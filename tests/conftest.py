@@ -35,10 +35,6 @@ def migrated_postgresql(cluster: Cluster) -> Iterator[str]:
     """Return the name of a migrated database, to be cloned."""
     with cluster.database() as name:
         migrate(cluster.url(name))
-        Database(kind="postgresql", url=cluster.url()).execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ?",
-            name,
-        )
         yield name
 
 
@@ -54,7 +50,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a migrated database without rows, of each kind in turn."""
     if request.param == "sqlite":
-        path = tmp_path / "test.db"
+        path = tmp_path / "migrated.db"
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         yield Database(kind="sqlite", url=f"sqlite:///{path}")
     else:
@@ -68,7 +64,7 @@ def empty_database(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Database]:
     """Give a database without any table, of each kind in turn."""
-    with _empty(request, tmp_path) as database:
+    with _empty(request, tmp_path / "empty.db") as database:
         yield database
 
 
@@ -77,7 +73,7 @@ def runner_database(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Database]:
     """Give a database as the runner makes it, never migrated, of each kind in turn."""
-    with _empty(request, tmp_path) as database:
+    with _empty(request, tmp_path / "runner.db") as database:
         if database.kind == "sqlite":
             database.execute("PRAGMA journal_mode = WAL")
         for statement in runner_schema.statements(database.kind):
@@ -86,10 +82,9 @@ def runner_database(
 
 
 @contextmanager
-def _empty(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+def _empty(request: pytest.FixtureRequest, path: Path) -> Iterator[Database]:
     kind = cast("Kind", request.param)
     if kind == "sqlite":
-        path = folder / "test.db"
         path.touch()  # to SQLite, a file of no bytes is a database
         yield Database(kind=kind, url=f"sqlite:///{path}")
     else:
@@ -101,6 +96,8 @@ def _empty(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in CI that skipped a test: there, everything must have run."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter is not None and reporter.stats.get("skipped")
-    if os.environ.get("CI") == "true" and skipped and exitstatus == pytest.ExitCode.OK:
+    if os.environ.get("CI") != "true" or exitstatus != pytest.ExitCode.OK:
+        return
+    if reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("\nFailed: in CI, no test may be skipped.", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

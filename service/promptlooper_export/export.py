@@ -1,6 +1,6 @@
 """The use case: an experiment becomes a document, a document becomes bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,10 @@ def _report(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Repor
     return snapshot.report(experiment, top_n=selection.top_n)
 
 
-_DOCUMENTS = {Best: _best, Report: _report}
+_DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {
+    Best: _best,
+    Report: _report,
+}
 
 
 def _title(document: Document) -> str:
@@ -79,7 +82,7 @@ def _render(
     format: AnyFormat,  # noqa: A002
     document: Document,
     options: Mapping[str, Any],
-) -> Iterator[bytes | Notice]:
+) -> Generator[bytes | Notice]:
     """Yield what the format yields; turn whatever a stranger raises into a refusal."""
     try:
         yield from format.render(document, **options)

@@ -1,7 +1,7 @@
 """Find the formats that are installed, and leave out those that cannot be offered."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
@@ -43,7 +43,7 @@ def discover() -> Registry:
     return build(entry_points(group=ENTRY_POINT_GROUP))
 
 
-def build(found: Iterator[EntryPoint] | tuple[EntryPoint, ...]) -> Registry:
+def build(found: Iterable[EntryPoint]) -> Registry:
     """Register entry points: built-ins first, then by distribution; the first of a name wins."""
     formats: dict[str, AnyFormat] = {}
     taken: dict[str, str] = {}

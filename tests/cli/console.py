@@ -2,8 +2,15 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what does not depend on the kind of database."""
 
 COMMAND = Path(sys.executable).with_name("promptlooper-export")
 
@@ -29,16 +36,24 @@ class Console:
             timeout=60,
         )
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        """Start the command and leave it running."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(
+        self, *arguments: str, **settings: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Leave the command running for the length of the block."""
+        with subprocess.Popen(
             [COMMAND, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.directory,
             env=self.environment(**settings),
-        )
+        ) as running:
+            try:
+                yield running
+            finally:
+                if running.poll() is None:
+                    running.kill()
 
     def environment(self, **settings: str) -> dict[str, str]:
         """Return the whole environment of the command."""

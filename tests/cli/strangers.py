@@ -1,7 +1,5 @@
 """Formats of a third party, installed beside the built-in ones for one test."""
 
-from pathlib import Path
-
 from cli.console import Console
 
 ENTRY_POINTS = """

@@ -89,11 +89,11 @@ def test_a_message_cannot_steer_the_terminal(bare: Console) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_reader_that_leaves_early_is_no_news(console: Console) -> None:
-    running = console.start("formats")
-    assert running.stdout is not None
-    running.stdout.close()
-    _, errors = running.communicate(timeout=60)
+def test_a_reader_that_leaves_early_is_no_news(bare: Console) -> None:
+    with bare.start("formats") as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        _, errors = running.communicate(timeout=60)
     assert errors == b""
 
 
@@ -103,13 +103,13 @@ def test_a_reader_that_leaves_early_is_no_news(console: Console) -> None:
 def test_a_signal_ends_a_command_quietly(
     console: Console, number: signal.Signals, code: int
 ) -> None:
-    running = console.start("import", "-")
-    assert running.stdin is not None
-    # More than a pipe holds: once it is written, the command is reading.
-    running.stdin.write(b'{"type":"experiment","name":"%s"}\n' % (b"x" * 300_000))
-    running.stdin.flush()
-    running.send_signal(number)
-    _, errors = running.communicate(timeout=60)
+    with console.start("import", "-") as running:
+        assert running.stdin is not None
+        # More than a pipe holds: once it is written, the command is reading.
+        running.stdin.write(b"{" * 300_000)
+        running.stdin.flush()
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=60)
     assert running.returncode == code
     assert errors == b""
 

@@ -17,8 +17,6 @@ PORT = re.compile(rb"http://127\.0\.0\.1:(\d+)/")
 def demo(bare: Console) -> Iterator[subprocess.Popen[bytes]]:
     with bare.start("demo") as running:
         yield running
-        if running.poll() is None:
-            running.kill()
 
 
 def printed(demo: subprocess.Popen[bytes]) -> list[bytes]:
@@ -78,6 +76,7 @@ def test_a_port_that_is_taken_is_left_alone(bare: Console) -> None:
             assert found[1] != b"8000"
             assert json.loads(pasted(best))
             running.terminate()
+            running.wait(timeout=60)
     assert running.returncode == 0
 
 
@@ -85,4 +84,5 @@ def test_the_environment_does_not_disturb_the_demo(bare: Console) -> None:
     with bare.start("demo", DATABASE_URL="nonsense", WORKERS="none") as running:
         assert json.loads(pasted(printed(running)[0]))
         running.terminate()
+        running.wait(timeout=60)
     assert running.returncode == 0

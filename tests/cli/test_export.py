@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from builders import experiment, run
-from cli.console import Console
+from cli.console import Console, on_sqlite
 from cli.strangers import beside_strangers
 from databases import Database
 from promptlooper_export import settings
@@ -95,6 +95,7 @@ def test_nothing_to_export_has_its_own_exit_code(
     assert list(console.directory.iterdir()) == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("name", "beginning"),
     [("best.json", b"{"), ("best.env", b"# "), (".env", b"# "), ("report.md", b"#")],
@@ -108,6 +109,7 @@ def test_the_extension_picks_the_format(
     assert (console.directory / name).read_bytes().startswith(beginning)
 
 
+@on_sqlite
 def test_a_named_format_goes_before_the_extension(
     console: Console, summaries: str
 ) -> None:
@@ -115,12 +117,14 @@ def test_a_named_format_goes_before_the_extension(
     assert json.loads((console.directory / "best.env").read_bytes())
 
 
+@on_sqlite
 def test_a_dash_is_standard_output(console: Console, summaries: str) -> None:
     done = console.run("export", summaries, "-f", "json", "-o", "-")
     assert json.loads(done.stdout)
     assert list(console.directory.iterdir()) == []
 
 
+@on_sqlite
 @pytest.mark.parametrize("arguments", [["-f", "pdf"], ["-o", "best.pdf"]])
 def test_an_unknown_format_is_a_usage_error_that_lists_the_known(
     console: Console, summaries: str, arguments: list[str]
@@ -130,6 +134,7 @@ def test_an_unknown_format_is_a_usage_error_that_lists_the_known(
     assert b"json, env, yaml" in done.stderr
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -149,6 +154,7 @@ def test_an_option_that_the_format_does_not_have_is_a_usage_error(
     assert done.stdout == b""
 
 
+@on_sqlite
 def test_options_reach_the_format_and_notices_stderr(
     console: Console, summaries: str
 ) -> None:
@@ -158,6 +164,7 @@ def test_options_reach_the_format_and_notices_stderr(
     assert b"warning: the score is rounded\n" in done.stderr
 
 
+@on_sqlite
 def test_a_failing_export_leaves_the_old_file_and_nothing_else(
     console: Console, summaries: str
 ) -> None:
@@ -169,6 +176,7 @@ def test_a_failing_export_leaves_the_old_file_and_nothing_else(
     assert (console.directory / "best.failing").read_text() == "old"
 
 
+@on_sqlite
 def test_a_file_is_replaced_behind_its_link_and_keeps_its_mode(
     console: Console, summaries: str
 ) -> None:
@@ -183,6 +191,7 @@ def test_a_file_is_replaced_behind_its_link_and_keeps_its_mode(
     assert len(list(console.directory.iterdir())) == 2
 
 
+@on_sqlite
 def test_a_new_file_has_the_mode_of_new_files(console: Console, summaries: str) -> None:
     mask = os.umask(0o027)
     try:
@@ -192,6 +201,7 @@ def test_a_new_file_has_the_mode_of_new_files(console: Console, summaries: str) 
     assert (console.directory / "best.json").stat().st_mode & 0o777 == 0o640
 
 
+@on_sqlite
 def test_a_device_is_written_to_and_not_replaced(
     console: Console, summaries: str
 ) -> None:
@@ -200,6 +210,7 @@ def test_a_device_is_written_to_and_not_replaced(
     assert Path("/dev/stdout").is_symlink()
 
 
+@on_sqlite
 def test_a_directory_that_is_not_there_is_one_line(
     console: Console, summaries: str
 ) -> None:
@@ -209,13 +220,13 @@ def test_a_directory_that_is_not_there_is_one_line(
     assert done.stderr.count(b"\n") == 1
 
 
+@on_sqlite
 def test_a_reader_may_leave_in_the_middle(console: Console, database: Database) -> None:
-    config = {"text": "x" * 1_000_000}
-    database.load(experiment(run({"accuracy": 1}, config=config), name="long"))
-    running = console.start("export", "long")
-    assert running.stdout is not None
-    assert running.stdout.read(1) == b"{"
-    running.stdout.close()
-    assert running.stderr is not None
-    assert running.stderr.read() == b""
-    assert running.wait(timeout=60) != 0
+    long = run({"accuracy": 1}, config={"text": "x" * 1_000_000})
+    database.load(experiment(long, name="long"))
+    with console.start("export", "long") as running:
+        assert running.stdout is not None
+        assert running.stdout.read(1) == b"{"
+        running.stdout.close()
+        _, errors = running.communicate(timeout=60)
+    assert errors == b""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.console import Console
+from cli.console import Console, on_sqlite
 from databases import Database
 
 EXPERIMENT = {"type": "experiment", "name": "summaries"}
@@ -59,12 +59,14 @@ def test_a_broken_line_is_named_and_nothing_is_imported(
     assert database.execute("SELECT * FROM experiments") == []
 
 
+@on_sqlite
 def test_a_missing_file_is_named(console: Console) -> None:
     done = console.run("import", "nowhere.ndjson")
     assert done.returncode == 1
     assert b"nowhere.ndjson: No such file" in done.stderr
 
 
+@on_sqlite
 def test_a_file_of_another_kind_is_not_guessed_at(console: Console) -> None:
     (console.directory / "notes.txt").write_text("hello")
     done = console.run("import", "notes.txt")
@@ -72,12 +74,14 @@ def test_a_file_of_another_kind_is_not_guessed_at(console: Console) -> None:
     assert b"notes.txt: recognised by none of interchange" in done.stderr
 
 
+@on_sqlite
 def test_the_kind_can_be_named(console: Console, source: Path) -> None:
     source.rename(console.directory / "results.dat")
     done = console.run("import", "results.dat", "--from", "interchange")
     assert done.returncode == 0
 
 
+@on_sqlite
 def test_an_unknown_kind_is_a_usage_error(console: Console, source: Path) -> None:
     done = console.run("import", source.name, "--from", "spreadsheet")
     assert done.returncode == 2

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from builders import experiment, run
-from cli.console import Console
+from cli.console import Console, on_sqlite
 from databases import Database
 
 
@@ -22,6 +22,7 @@ def test_experiments_are_listed_newest_first_in_columns(
     assert done.returncode == 0
 
 
+@on_sqlite
 def test_a_name_stays_on_its_line(console: Console, database: Database) -> None:
     database.load(experiment(name="two\nlines\x1b[2J"))
     shown = console.run("list").stdout.decode()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from builders import experiment, run
-from cli.console import Console
+from cli.console import Console, on_sqlite
 from databases import Database
 
 LISTENING = re.compile(rb"Listening at: (http://127\.0\.0\.1:\d+)")
@@ -19,19 +19,13 @@ def served(
     console: Console, **settings: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start the service on a free port; give its process and its URL."""
-    running = console.start("serve", BIND="127.0.0.1:0", WORKERS="1", **settings)
-    with running:
+    with console.start("serve", BIND="127.0.0.1:0", WORKERS="1", **settings) as running:
         assert running.stderr is not None
-        log = []
         for line in running.stderr:
-            log.append(line)
             if found := LISTENING.search(line):
                 yield running, found[1].decode()
-                break
-        else:
-            pytest.fail(b"".join(log).decode())
-        if running.poll() is None:
-            running.kill()
+                return
+    pytest.fail("the service ended instead of listening")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -56,6 +50,7 @@ def test_exports_are_served_until_a_signal_ends_it_well(
     assert list(console.directory.iterdir()) == []
 
 
+@on_sqlite
 def test_log_lines_can_be_json(console: Console) -> None:
     with served(console, LOG_FORMAT="json") as (running, _):
         running.terminate()
@@ -64,6 +59,7 @@ def test_log_lines_can_be_json(console: Console) -> None:
     assert all(line.startswith(b'{"time": "') for line in log.splitlines())
 
 
+@on_sqlite
 def test_without_a_secret_nothing_is_served(console: Console) -> None:
     done = console.run("serve", JWT_SECRET_KEY="")
     assert done.returncode == 78
@@ -74,14 +70,15 @@ def test_without_a_secret_nothing_is_served(console: Console) -> None:
 
 
 def test_a_database_that_was_never_migrated_is_not_served(
-    console: Console, runner_database: Database
+    bare: Console, runner_database: Database
 ) -> None:
-    done = console.run("serve", DATABASE_URL=runner_database.url)
+    done = bare.run("serve", DATABASE_URL=runner_database.url, JWT_SECRET_KEY="5f" * 32)
     assert done.returncode == 1
     assert done.stderr.endswith(b"; run: promptlooper-export migrate\n")
     assert done.stderr.count(b"\n") == 1
 
 
+@on_sqlite
 def test_an_address_that_is_none_is_refused(console: Console) -> None:
     done = console.run("serve", BIND="localhost:http")
     assert done.returncode == 78

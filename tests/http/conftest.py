@@ -1,5 +1,6 @@
 """The service as its clients meet it."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,5 +38,6 @@ def install_format(
             "[promptlooper_export.formats]\nstranger = stranger_format:FORMAT\n"
         )
         monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, "stranger_format", raising=False)
 
     return install

@@ -207,20 +207,21 @@ def test_without_scored_runs_there_is_no_best_but_a_report(
     assert report.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "text", ['{"a": NaN}', '{"a": 1e999}', "[1]", '"text"', "{", '{"a": 1']
-)
 def test_a_corrupt_config_is_refused_and_the_next_request_works(
-    service: Service, database: Database, id_: UUID, text: str
+    service: Service, database: Database, id_: UUID
 ) -> None:
-    corrupt = run({"accuracy": 0.9}, text=text)
-    loaded = experiment(corrupt)
-    database.load(loaded)
-    for query in ("", "?format=env", "?format=yaml"):
-        response = service.ask(f"/experiments/{loaded.id}/export{query}")
-        document = problem(response, 422, "invalid-config")
-        assert str(corrupt.id) in document["detail"]
-    assert service.ask(f"/experiments/{id_}/export").status_code == 200
+    texts = ['{"a": 1e999}', "[1]", '"text"', "null"]
+    if database.kind == "sqlite":  # PostgreSQL's json takes no other text
+        texts += ['{"a": NaN}', '{"a": -Infinity}', "{", '{"a": 1', "", "\0"]
+    for text in texts:
+        corrupt = run({"accuracy": 0.9}, text=text)
+        loaded = experiment(corrupt)
+        database.load(loaded)
+        for query in ("", "?format=env", "?format=yaml"):
+            response = service.ask(f"/experiments/{loaded.id}/export{query}")
+            document = problem(response, 422, "invalid-config")
+            assert str(corrupt.id) in document["detail"]
+        assert service.ask(f"/experiments/{id_}/export").status_code == 200
 
 
 def test_scores_that_are_no_numbers_are_named_in_the_document(

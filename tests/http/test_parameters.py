@@ -1,6 +1,9 @@
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from builders import experiment, run
 from databases import Database
@@ -197,3 +200,31 @@ def test_only_the_classic_report_has_top_n(service_without_database: Service) ->
     problem(report, 503, "database-unavailable")
     best = service_without_database.ask(f"{path}/best?top_n=3")
     assert problem(best, 422, "invalid-parameter")["parameter"] == "top_n"
+
+
+LATIN = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40)
+NAMES = st.sampled_from(["format", "top_n", "x"]) | st.text(max_size=5)
+VALUES = st.sampled_from(["json", "markdown", "5"]) | st.text(max_size=10)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pairs=st.lists(st.tuples(NAMES, VALUES), max_size=3),
+    accept=LATIN,
+    request_id=LATIN,
+    text=st.just(str(ID)) | st.text(min_size=1, max_size=40),
+)
+def test_no_input_is_answered_with_a_server_error(
+    service: Service,
+    pairs: list[tuple[str, str]],
+    accept: str,
+    request_id: str,
+    text: str,
+) -> None:
+    query = urlencode(pairs, errors="surrogatepass")
+    response = service.ask(
+        f"/experiments/{quote(text, errors='surrogatepass')}/export?{query}",
+        headers={"Accept": accept, "X-Request-ID": request_id},
+    )
+    assert response.status_code in {404, 406, 422}
+    assert response.content_type == "application/problem+json"

@@ -12,7 +12,7 @@ from flask import abort
 from builders import experiment, run
 from databases import Database
 from promptlooper_export import errors
-from promptlooper_export.errors import ExportError
+from promptlooper_export.errors import ExportError, SettingsError
 from webservice import SECRET, Service, problem, settings_for
 
 KINDS = [
@@ -73,8 +73,7 @@ def test_there_is_no_page_for_an_unknown_kind(
         "/experiments/",
         f"{PATH}/",
         f"{PATH}.yaml",
-        f"/{PATH}",
-        f"//{PATH}",
+        f"{PATH}//",
         "/experiments//export",
         "/api/export/experiments/x/pdf",
         "/static/x.js",
@@ -114,14 +113,15 @@ def test_a_missing_database_is_a_problem_to_come_back_from(
 
 
 def test_a_database_that_is_not_migrated_is_a_problem(
-    empty_database: Database,
+    empty_database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     if empty_database.kind == "sqlite":
         empty_database.execute("PRAGMA journal_mode = WAL")
     service = Service(settings_for(empty_database.url))
-    document = problem(service.ask("/health/ready"), 503, "database-unavailable")
-    assert "promptlooper-export migrate" in document["detail"]
-    problem(service.ask(PATH), 503, "database-unavailable")
+    for path in (PATH, "/health/ready"):
+        document = problem(service.ask(path), 503, "database-unavailable")
+        assert "version" not in document["detail"]
+    assert "run: promptlooper-export migrate" in caplog.text
 
 
 FAILING = """
@@ -137,7 +137,9 @@ FORMAT = Format(name="stranger", title="Stranger", document=Best,
 
 
 def test_a_format_that_fails_is_a_problem_of_its_own_only(
-    database: Database, install_format: Callable[[str], None]
+    database: Database,
+    install_format: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     install_format(FAILING)
     service = Service(settings_for(database.url))
@@ -148,6 +150,7 @@ def test_a_format_that_fails_is_a_problem_of_its_own_only(
 
     assert problem(failed, 500, "format-failed")["format"] == "stranger"
     assert b"secret-of-the-stranger" not in failed.data
+    assert "secret-of-the-stranger" in caplog.text
     assert service.ask(path).status_code == 200
 
 
@@ -167,6 +170,18 @@ def test_a_defect_is_logged_with_its_cause_and_answered_without_it(
     assert response.headers["X-Request-ID"] in record.getMessage()
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_a_refusal_of_the_command_line_is_a_defect_over_http(
+    service_without_database: Service,
+) -> None:
+    def refuse() -> str:
+        raise SettingsError(SECRET)
+
+    service_without_database.app.add_url_rule("/refused", view_func=refuse)
+    response = service_without_database.client.get("/refused")
+    problem(response, 500, "internal-error")
+    assert SECRET not in response.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("status", [400, 413, 414, 415, 418, 429, 431])

@@ -26,7 +26,7 @@ FIELD = re.compile(
         ("日本", "experiment", "%E6%97%A5%E6%9C%AC"),
         ("../../etc/passwd", "_.._etc_passwd", None),
         ('a"b\\c', "a_b_c", None),
-        ("a\r\nSet-Cookie: b=c", "aSet-Cookie_b_c", "aSet-Cookie_%20b%3Dc"),
+        ("a\r\nSet-Cookie: b=c", "aSet-Cookie__b_c", "aSet-Cookie_%20b%3Dc"),
         ("a\0b\u202ec\ud800d", "abcd", None),
         ("", "experiment", None),
         (" ... ", "experiment", None),

@@ -17,7 +17,6 @@ from databases import Database
 from webservice import SECRET, bearer, settings_for
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = "--worker-class=gthread", "--threads=8", "--no-control-socket"
 
 
 def environment(database: Database, secret: str = SECRET) -> dict[str, str]:
@@ -35,7 +34,7 @@ def gunicorn(environ: dict[str, str]) -> Iterator[int]:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         bind = f"fd://{listener.fileno()}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *OPTIONS, "--bind", bind, "wsgi:app"],
+            [sys.executable, "-m", "gunicorn", "--bind", bind, "wsgi:app"],
             cwd=ROOT,
             env=environ,
             pass_fds=[listener.fileno()],
@@ -96,15 +95,25 @@ def test_gunicorn_serves_what_the_contract_says(database: Database) -> None:
         assert ask(port, f"{path}?format=env", authorization)[0].status == 200
 
 
-@pytest.mark.parametrize("secret", ["", "secret" * 10])
-def test_the_application_refuses_a_weak_secret_in_one_line(
-    tmp_path: Path, secret: str
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"PROMPTLOOPER_JWT_SECRET_KEY": ""},
+        {"PROMPTLOOPER_JWT_SECRET_KEY": "secret" * 10},
+        {"PROMPTLOOPER_JWT_SECRET": SECRET},
+        {"PROMPTLOOPER_THREADS": "many"},
+        {"PROMPTLOOPER_DATABASE_URL": "mysql://nowhere"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_wrong_settings_end_gunicorn_with_one_line(
+    tmp_path: Path, wrong: dict[str, str]
 ) -> None:
     database = Database(kind="sqlite", url=f"sqlite:///{tmp_path / 'missing.db'}")
     done = subprocess.run(
-        [sys.executable, "wsgi.py"],
+        [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "wsgi:app"],
         cwd=ROOT,
-        env=environment(database, secret),
+        env=environment(database) | wrong,
         capture_output=True,
         text=True,
         check=False,
@@ -114,4 +123,4 @@ def test_the_application_refuses_a_weak_secret_in_one_line(
     assert done.returncode == 78
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "PROMPTLOOPER_JWT_SECRET_KEY" in done.stderr
+    assert next(iter(wrong)) in done.stderr

@@ -264,7 +264,7 @@ def test_a_token_anywhere_else_is_none(service: Service) -> None:
         EnvironBuilder(PATH, query_string={"access_token": token}),
         EnvironBuilder(PATH, query_string={"token": token}),
         EnvironBuilder(PATH, headers=[("Cookie", f"access_token_cookie={token}")]),
-        EnvironBuilder(PATH, headers={"X-Access-Token": token}),
+        EnvironBuilder(PATH, headers=[("X-Access-Token", token)]),
         EnvironBuilder(PATH, headers=[("Proxy-Authorization", f"Bearer {token}")]),
         EnvironBuilder(PATH, json={"access_token": token}),
         EnvironBuilder(PATH, data={"access_token": token}),
@@ -286,10 +286,8 @@ def test_the_scheme_is_read_in_any_case(service: Service, scheme: str) -> None:
     [
         {},
         {"aud": ["other", "promptlooper-export"]},
-        {"exp": now() + 0.5 + 60},
-        {"exp": now() - 20},
-        {"nbf": now() + 20},
-        {"iat": now() + 20},
+        {"exp": 4_000_000_000.5},
+        {"nbf": 1_700_000_000},
         {"groups": ["a", "b"]},
         {"groups": []},
         {"scope": "export:best"},
@@ -302,16 +300,18 @@ def test_a_good_token_is_accepted(service: Service, good: dict[str, object]) -> 
     assert is_accepted(authorized(service, f"Bearer {signed(claims(**good))}"))
 
 
-def test_a_token_of_just_the_longest_length_is_accepted(service: Service) -> None:
+def test_a_long_token_is_accepted(service: Service) -> None:
     token = oversize()
-    fitting = signed(claims(pad="x" * (len("x" * 5800))))
+    fitting = signed(claims(pad="x" * 5800))
     assert len(token) > 8192 >= len(fitting)
     assert is_accepted(authorized(service, f"Bearer {fitting}"))
 
 
 def test_clocks_may_differ_by_the_leeway_only(service: Service) -> None:
-    for late in ({"exp": now() - 32}, {"nbf": now() + 33}, {"iat": now() + 33}):
-        token = signed(claims(**late))
+    for near in ({"exp": now() - 20}, {"nbf": now() + 29}, {"iat": now() + 29}):
+        assert is_accepted(authorized(service, f"Bearer {signed(claims(**near))}"))
+    for far in ({"exp": now() - 31}, {"nbf": now() + 40}, {"iat": now() + 40}):
+        token = signed(claims(**far))
         problem(authorized(service, f"Bearer {token}"), 401, "unauthorized")
 
 

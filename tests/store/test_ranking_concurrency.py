@@ -11,9 +11,10 @@ import psycopg
 import pytest
 
 from postgres import Cluster
-from promptlooper_export.store import access, ranking
+from promptlooper_export.store import access
 from promptlooper_export.store.database import open_for_reading, reading
 from promptlooper_export.store.fold import fold
+from promptlooper_export.store.ranking import Ranking
 from promptlooper_export.viewer import OPERATOR
 from ranking_reference import ReferenceRun, decoded
 from ranking_reference import ranking as expected_ranking
@@ -134,7 +135,7 @@ def read_until(url: str, done: threading.Event, outcome: Outcome) -> None:
         with reading(database) as session:
             row = access.experiment(session, OPERATOR, EXPERIMENT)
             found = [
-                (p.run_id, p.weighted_score) for p in ranking.top(session, row, 12)
+                (p.run_id, p.weighted_score) for p in Ranking(session, row).top(12)
             ]
             runs = {
                 run: ReferenceRun(id=run, status=status, created_at=created_at)

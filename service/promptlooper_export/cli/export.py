@@ -48,16 +48,16 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
             msg = f"no format {name!r}; available: {known}"
             raise UsageError(msg)
         return registry.formats[name]
-    if output == STDOUT:
-        return next(iter(registry.formats.values()))
     fitting = [
         row
         for row in registry.formats.values()
-        if Path(output).name.endswith(f".{row.extension}")
+        if output == STDOUT or Path(output).name.endswith(f".{row.extension}")
     ]
     if not fitting:
         msg = f"no format has the extension of {output!r}; name one with -f: {known}"
         raise UsageError(msg)
+    if output == STDOUT:
+        return fitting[0]
     return max(fitting, key=lambda row: len(row.extension))
 
 

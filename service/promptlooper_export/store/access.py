@@ -17,6 +17,7 @@ SELECT
     id, name, description, status,
     CAST(parameter_space AS TEXT), CAST(scoring_config AS TEXT),
     created_at, updated_at,
+    EXISTS (SELECT 1 FROM export_ranking_log),
     EXISTS (SELECT 1 FROM export_ranking_stale WHERE experiment_id = experiments.id)
 FROM experiments
 WHERE id = ?
@@ -47,10 +48,15 @@ class ExperimentSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentRow:
-    """An experiment as read; `stale`: its ranking waits to be rebuilt."""
+    """An experiment as read.
+
+    `logged`: runs may not be folded into its ranking yet; `stale`: its ranking waits to
+    be rebuilt after new weights.
+    """
 
     experiment: Experiment
     warnings: tuple[Notice, ...]
+    logged: bool
     stale: bool
 
 
@@ -77,7 +83,8 @@ def experiment(session: Session, viewer: Viewer, wanted: UUID) -> ExperimentRow:
             updated_at=moment(row[7]),
         ),
         warnings=(*space_notices, *scoring_notices),
-        stale=bool(row[8]),
+        logged=bool(row[8]),
+        stale=bool(row[9]),
     )
 
 

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from promptlooper_export.documents import JSON, Best, Notice
 from promptlooper_export.errors import InvalidConfigError, NothingToExportError
-from promptlooper_export.store import ranking, rules
+from promptlooper_export.store import rules
 from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.database import Session
-from promptlooper_export.store.ranking import Place
+from promptlooper_export.store.ranking import Place, Ranking
+from promptlooper_export.store.ranking import scores as run_scores
 from promptlooper_export.store.values import InvalidJsonError, strict_json
 
 _RUN = "SELECT CAST(config AS TEXT), config_hash FROM runs WHERE id = ?"
@@ -21,11 +22,12 @@ def document(session: Session, row: ExperimentRow, exported_at: datetime) -> Bes
     Raises NothingToExportError where no run counts, and InvalidConfigError where the
     winner's stored config is no strict JSON object.
     """
-    places = ranking.top(session, row, 2)
+    ranking = Ranking(session, row)
+    places = ranking.top(2)
     if not places:
         raise NothingToExportError
     winner = places[0]
-    scores = ranking.scores(session, [winner.run_id])[winner.run_id]
+    scores = run_scores(session, [winner.run_id])[winner.run_id]
     found = session.one(_RUN, session.key(winner.run_id))
     text, config_hash = found or ("", "")
     config, notices = decode_config(text, winner.run_id)
@@ -38,7 +40,7 @@ def document(session: Session, row: ExperimentRow, exported_at: datetime) -> Bes
         run_id=winner.run_id,
         config_hash=config_hash,
         config=config,
-        warnings=(*row.warnings, *notices, *cautions(session, row, places, scores)),
+        warnings=(*row.warnings, *notices, *cautions(row, ranking, places, scores)),
     )
 
 
@@ -59,8 +61,8 @@ def decode_config(
 
 
 def cautions(
-    session: Session,
     row: ExperimentRow,
+    ranking: Ranking,
     places: list[Place],
     scores: Mapping[str, float],
 ) -> Iterator[Notice]:
@@ -74,10 +76,10 @@ def cautions(
                 "the older one wins, then the smaller id."
             ),
         )
-    for scorer in sorted(ranking.scorer_names(session, row) - set(scores)):
+    for scorer in sorted(ranking.scorer_names() - set(scores)):
         yield Notice(
             code="winner-lacks-scorer",
             message=f"The winner has no score by {scorer!r}, which other runs have.",
             path=f"scores.{scorer}",
         )
-    yield from ranking.unusable_scores(session, row)
+    yield from ranking.unusable_scores()

@@ -12,6 +12,7 @@ from peewee import (
     Database,
     InterfaceError,
     OperationalError,
+    PostgresqlDatabase,
     PeeweeException,
     ProgrammingError,
     SqliteDatabase,
@@ -94,8 +95,13 @@ def open_for_reading(url: str) -> Database:
             uri=True,
             pragmas={"query_only": 1, "busy_timeout": 2000},
         )
-    return _postgresql(
-        url,
+    return PooledPostgresqlDatabase(
+        _postgresql_location(url),
+        prefer_psycopg3=True,
+        max_connections=16,
+        timeout=5,
+        stale_timeout=300,
+        connect_timeout=3,
         isolation_level="REPEATABLE READ",
         options="-c default_transaction_read_only=on "
         f"-c statement_timeout={READ_SECONDS}s "
@@ -114,7 +120,12 @@ def open_for_writing(url: str) -> Database:
             str(path),
             pragmas={"journal_mode": "wal", "busy_timeout": LOCK_SECONDS * 1000},
         )
-    return _postgresql(url, options=f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC")
+    return PostgresqlDatabase(
+        _postgresql_location(url),
+        prefer_psycopg3=True,
+        connect_timeout=3,
+        options=f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC",
+    )
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -127,7 +138,7 @@ def sqlite_path(url: str) -> Path | None:
     return Path(url.removeprefix("sqlite:///"))
 
 
-def _postgresql(url: str, **options: object) -> Database:
+def _postgresql_location(url: str) -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         msg = (
             "PROMPTLOOPER_DATABASE_URL is neither sqlite:///FILE nor "

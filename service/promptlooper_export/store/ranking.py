@@ -8,11 +8,12 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from uuid import UUID
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.store.access import ExperimentRow
-from promptlooper_export.store.database import Session
+from promptlooper_export.store.database import Row, Session
 
 _STORED = """
 SELECT run_id, created, weighted_score, scorers, not_finite FROM export_ranking
@@ -95,6 +96,68 @@ class Place:
     weighted_score: float
 
 
+class Ranking:
+    """The ranking of one experiment in one snapshot."""
+
+    def __init__(self, session: Session, row: ExperimentRow) -> None:
+        self._session = session
+        self._row = row
+        self._key = session.key(row.experiment.id)
+        self._pending: list[Row] = []
+        if row.logged and not row.stale:
+            self._pending = session.all(_PENDING[session.kind], self._key)
+
+    def top(self, places: int) -> list[Place]:
+        """Return the best runs: by weighted score, then the older, then the smaller id."""
+        # The condition and the order are those of an index.
+        best = f"weighted_score IS NOT NULL {_ORDER} LIMIT ?"
+        if self._row.stale:
+            aggregated = _AGGREGATED[self._session.kind]
+            sql = f"SELECT * FROM ({aggregated}) AS ranked WHERE {best}"
+        else:
+            sql = f"{_STORED} AND {best}"
+        rows = self._session.all(sql, self._key, places)
+        rows += [row for row in self._pending if row[2] is not None]
+        return [
+            Place(run_id=UUID(str(row[0])), weighted_score=row[2])
+            for row in nsmallest(places, rows, key=_precedence)
+        ]
+
+    def scorer_names(self) -> set[str]:
+        """Return the scorers that any completed run has."""
+        if self._row.stale:
+            aggregated = _AGGREGATED[self._session.kind]
+            sql = f"SELECT DISTINCT scorers FROM ({aggregated}) AS ranked"
+            sets = self._session.all(sql, self._key)
+        else:
+            sets = self._session.all(_SCORER_SETS, *[self._key] * 3)
+            sets += [(row[3],) for row in self._pending]
+        return {
+            name
+            for (scorers,) in sets
+            for name in (json.loads(scorers) if isinstance(scorers, str) else scorers)
+        }
+
+    def unusable_scores(self) -> Iterator[Notice]:
+        """Name the judgements of completed runs that are NULL, NaN or infinite."""
+        some = "not_finite > 0 ORDER BY run_id LIMIT ?"
+        if self._row.stale:
+            aggregated = _AGGREGATED[self._session.kind]
+            sql = f"SELECT * FROM ({aggregated}) AS ranked WHERE {some}"
+        else:
+            sql = f"{_STORED} AND {some}"
+        rows = self._session.all(sql, self._key, _NAMED_RUNS + 1)
+        rows += [row for row in self._pending if row[4] > 0]
+        runs = sorted({UUID(str(row[0])) for row in rows})
+        for run in runs[:_NAMED_RUNS]:
+            yield from _unusable(self._session, run)
+        if len(runs) > _NAMED_RUNS:
+            yield Notice(
+                code="score-not-finite",
+                message="Further runs have scores that are not finite and do not count.",
+            )
+
+
 def ranked(session: Session, row: ExperimentRow) -> tuple[str, tuple[object, ...]]:
     """Return a query for every completed run with scores, and its values.
 
@@ -107,40 +170,15 @@ def ranked(session: Session, row: ExperimentRow) -> tuple[str, tuple[object, ...
     return f"{_STORED} UNION ALL {_PENDING[session.kind]}", (key, key)
 
 
-def top(session: Session, row: ExperimentRow, places: int) -> list[Place]:
-    """Return the best runs: by weighted score, then the older, then the smaller id."""
-    key = session.key(row.experiment.id)
-    kind = session.kind
-    counting = "AND weighted_score IS NOT NULL"
-    if row.stale:
-        sql = (
-            f"SELECT * FROM ({_AGGREGATED[kind]}) AS ranked "
-            f"WHERE true {counting} {_ORDER} LIMIT ?"
-        )
-        values: tuple[object, ...] = (key, places)
-    else:
-        # The limit inside lets the stored part come from its index.
-        sql = (
-            "SELECT * FROM ("
-            f"SELECT * FROM ({_STORED} {counting} {_ORDER} LIMIT ?) AS stored "
-            f"UNION ALL {_PENDING[kind]}"
-            f") AS ranked WHERE true {counting} {_ORDER} LIMIT ?"
-        )
-        values = (key, places, key, places)
-    return [
-        Place(run_id=UUID(str(run_id)), weighted_score=score)
-        for run_id, _, score, _, _ in session.all(sql, *values)
-    ]
-
-
 def scores(session: Session, runs: Sequence[UUID]) -> dict[UUID, dict[str, float]]:
     """Return the runs' values for each scorer: the mean of its finite judgements."""
     judgements: dict[UUID, dict[str, list[float]]] = {run: {} for run in runs}
     marks = ", ".join("?" * len(runs))
     found = session.all(_SCORES.format(marks), *map(session.key, runs))
     for run_id, scorer, value in found:
-        if is_finite(value):
-            judgements[UUID(str(run_id))].setdefault(scorer, []).append(float(value))
+        if _is_finite(value):
+            by_scorer = judgements[UUID(str(run_id))]
+            by_scorer.setdefault(scorer, []).append(float(value))
     return {
         run: {
             scorer: math.fsum(values) / len(values)
@@ -150,56 +188,25 @@ def scores(session: Session, runs: Sequence[UUID]) -> dict[UUID, dict[str, float
     }
 
 
-def is_finite(value: object) -> bool:
+def _precedence(row: Row) -> tuple[float, bool, object, str]:
+    run_id, created, weighted_score, _, _ = row
+    # SQLite puts a time that it cannot read, NULL, before all others.
+    return -weighted_score, created is not None, created, str(run_id)
+
+
+def _unusable(session: Session, run: UUID) -> Iterator[Notice]:
+    for scorer, value in session.all(_JUDGEMENTS, session.key(run)):
+        if not _is_finite(value):
+            shown = "NULL" if value is None else value
+            yield Notice(
+                code="score-not-finite",
+                message=(
+                    f"A score of run {run} by {scorer!r} is {shown} and does not count."
+                ),
+                path=f"scores.{scorer}",
+            )
+
+
+def _is_finite(value: object) -> bool:
     """Tell whether a judgement counts; SQLite may hold text or NULL in its place."""
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-def scorer_names(session: Session, row: ExperimentRow) -> set[str]:
-    """Return the scorers that any completed run has."""
-    key = session.key(row.experiment.id)
-    if row.stale:
-        sql = f"SELECT DISTINCT scorers FROM ({_AGGREGATED[session.kind]}) AS ranked"
-        sets = session.all(sql, key)
-    else:
-        sets = session.all(_SCORER_SETS, key, key, key)
-        pending = f"SELECT DISTINCT scorers FROM ({_PENDING[session.kind]}) AS ranked"
-        sets += session.all(pending, key)
-    return {
-        name
-        for (scorers,) in sets
-        for name in (json.loads(scorers) if isinstance(scorers, str) else scorers)
-    }
-
-
-def unusable_scores(session: Session, row: ExperimentRow) -> Iterator[Notice]:
-    """Name the judgements of completed runs that are NULL, NaN or infinite."""
-    key = session.key(row.experiment.id)
-    query = (
-        "SELECT run_id FROM ({}) AS ranked WHERE not_finite > 0 ORDER BY run_id LIMIT ?"
-    )
-    most = _NAMED_RUNS + 1
-    if row.stale:
-        found = session.all(query.format(_AGGREGATED[session.kind]), key, most)
-    else:
-        stored = f"{_STORED} AND not_finite > 0 ORDER BY run_id LIMIT ?"
-        found = session.all(query.format(stored), key, most, most)
-        found += session.all(query.format(_PENDING[session.kind]), key, most)
-    runs = sorted({UUID(str(run_id)) for (run_id,) in found})
-    for run in runs[:_NAMED_RUNS]:
-        for scorer, value in session.all(_JUDGEMENTS, session.key(run)):
-            if not is_finite(value):
-                shown = "NULL" if value is None else value
-                yield Notice(
-                    code="score-not-finite",
-                    message=(
-                        f"A score of run {run} by {scorer!r} is {shown} "
-                        "and does not count."
-                    ),
-                    path=f"scores.{scorer}",
-                )
-    if len(runs) > _NAMED_RUNS:
-        yield Notice(
-            code="score-not-finite",
-            message="Further runs have scores that are not finite and do not count.",
-        )

@@ -7,11 +7,12 @@ from uuid import UUID
 from promptlooper_export.differences import Config, differences
 from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
-from promptlooper_export.store import aggregates, ranking
+from promptlooper_export.store import aggregates
 from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import cautions, decode_config
 from promptlooper_export.store.database import Row, Session
-from promptlooper_export.store.ranking import Place
+from promptlooper_export.store.ranking import Place, Ranking
+from promptlooper_export.store.ranking import scores as run_scores
 
 COMPARED = 100
 """With how many of the next best runs the winner's parameters are compared."""
@@ -27,15 +28,16 @@ def document(
     session: Session, row: ExperimentRow, exported_at: datetime, *, top_n: int
 ) -> Report:
     """Return the report of an experiment, with or without runs that count."""
-    places = ranking.top(session, row, COMPARED + 1)
+    ranking = Ranking(session, row)
+    places = ranking.top(COMPARED + 1)
     rows = _rows(session, places)
     top = tuple(_ranked_runs(session, places[:top_n], rows))
     warnings = list(row.warnings)
     configs = [_config(rows[place.run_id], place, warnings) for place in places]
     warnings += (
-        cautions(session, row, places[:2], top[0].scores)
+        cautions(row, ranking, places[:2], top[0].scores)
         if top
-        else ranking.unusable_scores(session, row)
+        else ranking.unusable_scores()
     )
     winner = configs[0] if configs else None
     counts, tokens, cost = aggregates.totals(session, row)
@@ -75,7 +77,7 @@ def _ranked_runs(
 ) -> Iterator[RankedRun]:
     if not places:
         return
-    scores = ranking.scores(session, [place.run_id for place in places])
+    scores = run_scores(session, [place.run_id for place in places])
     for rank, place in enumerate(places, start=1):
         _, config_hash, duration_ms, tokens_in, tokens_out, cost_usd = rows[
             place.run_id

@@ -100,13 +100,13 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
             error.members["available"] = _available(exports.registry, experiment)
         raise
     if name := asked.values.get(FORMAT):
-        format = exports.registry.formats[name]  # noqa: A001  the field's word
-        return _answer(exports, asked, format, format.media_types[0])
-    format, media_type = _choose(exports.registry, asked)  # noqa: A001
-    response = _answer(exports, asked, format, media_type)
+        named = exports.registry.formats[name]
+        return _answer(exports, asked, named, named.media_types[0].lower())
+    chosen, media_type = _choose(exports.registry, asked)
+    response = _answer(exports, asked, chosen, media_type)
     response.headers["Vary"] = "Accept"
     response.headers["Content-Location"] = _location(
-        asked.experiment, [(FORMAT, format.name), *asked.pairs]
+        asked.experiment, [(FORMAT, chosen.name), *asked.pairs]
     )
     return response
 
@@ -157,7 +157,7 @@ def _choose(registry: Registry, asked: _Asked) -> tuple[AnyFormat, str]:
 def _answer(
     exports: Exports,
     asked: _Asked,
-    format: AnyFormat,  # noqa: A002
+    format: AnyFormat,  # noqa: A002  the field's word
     media_type: str,
 ) -> Response:
     g.format = format.name

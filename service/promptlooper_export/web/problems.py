@@ -49,11 +49,18 @@ def request_id() -> str:
 
 def refuse(error: ExportError) -> Response:
     """Answer with the problem document of a refusal."""
+    if "status" not in vars(type(error)):  # it belongs to the command line
+        return _fail(error)
+    _record(error)
+    detail = error.detail
+    if isinstance(error, DatabaseUnavailableError):
+        # The reason may name hosts, users and versions; /health/ready asks no token.
+        detail = "The database is not available; the log says why. Try again shortly."
     return _problem(
         type_=f"{request.script_root}/problems/{error.slug}",
         title=error.title,
         status=error.status,
-        detail=error.detail,
+        detail=detail,
         members=error.members,
         headers=_headers(error),
     )
@@ -80,12 +87,21 @@ def _refuse_http(error: HTTPException) -> Response:
 
 
 def _fail(error: Exception) -> Response:
-    """Log a defect with its traceback and answer without it."""
-    event = RequestFailed(request_id=request_id(), error=type(error).__name__)
-    logger.error(event, exc_info=error)
-    return refuse(
-        InternalError("The request met a defect of the service; its log has the cause.")
-    )
+    """Answer a defect without its cause, which the log gets."""
+    detail = "The request met a defect of the service; the log has the cause."
+    internal = InternalError(detail)
+    internal.__cause__ = error
+    return refuse(internal)
+
+
+def _record(error: ExportError) -> None:
+    """Log what is not the client's doing."""
+    if isinstance(error, DatabaseUnavailableError):
+        logger.warning(RequestFailed(request_id=request_id(), error=error.detail))
+    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        cause = error.__cause__ or error
+        event = RequestFailed(request_id=request_id(), error=type(cause).__name__)
+        logger.error(event, exc_info=cause)
 
 
 def _problem(  # noqa: PLR0913  the members of RFC 9457, section 3.1
