@@ -54,8 +54,10 @@ def schema(database: Database) -> list[tuple[object, ...]]:
     return database.execute(
         "SELECT table_name, column_name, data_type FROM information_schema.columns "
         "WHERE table_schema = 'public' "
-        "UNION SELECT 'trigger', tgname::text, '' FROM pg_trigger WHERE NOT tgisinternal "
-        "UNION SELECT 'index', indexname, '' FROM pg_indexes WHERE schemaname = 'public' "
+        "UNION SELECT 'trigger', tgname::text, '' FROM pg_trigger "
+        "WHERE NOT tgisinternal "
+        "UNION SELECT 'index', indexname, '' FROM pg_indexes "
+        "WHERE schemaname = 'public' "
         "UNION SELECT 'function', proname::text, '' FROM pg_proc "
         "WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2"
     )

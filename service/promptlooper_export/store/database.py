@@ -12,8 +12,8 @@ from peewee import (
     Database,
     InterfaceError,
     OperationalError,
-    PostgresqlDatabase,
     PeeweeException,
+    PostgresqlDatabase,
     ProgrammingError,
     SqliteDatabase,
 )
@@ -95,7 +95,7 @@ def open_for_reading(url: str) -> Database:
             uri=True,
             pragmas={"query_only": 1, "busy_timeout": 2000},
         )
-    return PooledPostgresqlDatabase(
+    pool: Database = PooledPostgresqlDatabase(
         _postgresql_location(url),
         prefer_psycopg3=True,
         max_connections=16,
@@ -108,6 +108,7 @@ def open_for_reading(url: str) -> Database:
         "-c idle_in_transaction_session_timeout=120s "
         "-c timezone=UTC",
     )
+    return pool
 
 
 def open_for_writing(url: str) -> Database:
@@ -153,16 +154,7 @@ def _postgresql_location(url: str) -> str:
             "pip install 'promptlooper-export[postgres]'"
         )
         raise SettingsError(msg) from None
-    pool: Database = PooledPostgresqlDatabase(
-        "postgresql://" + url.split("://", 1)[1],
-        prefer_psycopg3=True,
-        max_connections=16,
-        timeout=5,
-        stale_timeout=300,
-        connect_timeout=3,
-        **options,
-    )
-    return pool
+    return "postgresql://" + url.split("://", 1)[1]
 
 
 @contextmanager

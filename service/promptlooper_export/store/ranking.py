@@ -108,7 +108,7 @@ class Ranking:
             self._pending = session.all(_PENDING[session.kind], self._key)
 
     def top(self, places: int) -> list[Place]:
-        """Return the best runs: by weighted score, then the older, then the smaller id."""
+        """Return the best runs: by weighted score, then age, then the smaller id."""
         # The condition and the order are those of an index.
         best = f"weighted_score IS NOT NULL {_ORDER} LIMIT ?"
         if self._row.stale:
@@ -154,7 +154,7 @@ class Ranking:
         if len(runs) > _NAMED_RUNS:
             yield Notice(
                 code="score-not-finite",
-                message="Further runs have scores that are not finite and do not count.",
+                message="Further runs have scores that are not finite: none counts.",
             )
 
 
