@@ -124,7 +124,11 @@ def refusal(error: type[ExportError]) -> Iterator[str]:
 def commands() -> Iterator[str]:
     """Yield the page of commands: what each one's --help says."""
     yield COMMANDS_HEAD
-    parent = click.Context(promptlooper_export, info_name="promptlooper-export")
+    parent = click.Context(
+        promptlooper_export,
+        info_name="promptlooper-export",
+        **promptlooper_export.context_settings,
+    )
     for name in COMMANDS:
         command = promptlooper_export.get_command(parent, name)
         if command is None:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = (
+    None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+)
 """A decoded JSON value; its floats are finite."""
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]

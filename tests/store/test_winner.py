@@ -4,14 +4,13 @@ import json
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from builders import EPOCH, experiment, run
 from databases import Database
-from promptlooper_export.documents import Best, Report
+from promptlooper_export.documents import JSON, Best, Report
 from promptlooper_export.errors import (
     ExperimentNotFoundError,
     InvalidConfigError,
@@ -70,7 +69,7 @@ def test_a_minimised_scorer_counts_with_its_sign_turned(database: Database) -> N
 
 def test_one_direction_is_understood_for_all_scorers(database: Database) -> None:
     slow, fast = run({"latency": 9.0}), run({"latency": 2.0})
-    rules = {"direction": "minimize"}
+    rules: JSON = {"direction": "minimize"}
     assert (
         best(database, experiment(slow, fast, scoring_config=rules)).run_id == fast.id
     )
@@ -182,7 +181,7 @@ def test_a_negative_weight_and_a_sum_of_zero_are_named(database: Database) -> No
     ],
 )
 def test_rules_that_make_no_sense_are_left_alone(
-    database: Database, rules: Any, score: float
+    database: Database, rules: JSON, score: float
 ) -> None:
     record = experiment(run({"a": 0.2, "b": 0.8}), scoring_config=rules)
     assert best(database, record).weighted_score == score

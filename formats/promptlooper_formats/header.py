@@ -1,0 +1,35 @@
+"""The comment that .env and YAML files begin with."""
+
+from collections.abc import Iterator
+
+from promptlooper_export.plugin import Best, Notice, timestamp
+
+
+def header(best: Best) -> Iterator[str]:
+    """Yield the lines of the classic header, then one for each warning."""
+    yield f"# PromptLooper \u2014 Best config for: {harmless(best.experiment_name)}"
+    yield f"# Exported: {timestamp(best.exported_at)}"
+    yield f"# Weighted score: {best.weighted_score:.4f}"
+    yield f"# Run ID: {best.run_id}"
+    for notice in best.warnings:
+        yield warning(notice)
+
+
+def warning(notice: Notice) -> str:
+    """Return a notice as a comment."""
+    where = f"{harmless(notice.path)}: " if notice.path else ""
+    return f"# Warning: {where}{harmless(notice.message)}"
+
+
+def harmless(text: str) -> str:
+    """Return text that stays in its comment, whoever reads it.
+
+    Some readers end a line at CR, U+0085, U+2028 or U+2029 as well, so every character
+    that is not printable is written as an escape.
+    """
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

@@ -1,0 +1,93 @@
+"""The best config as YAML that readers of 1.1 and 1.2 read alike."""
+
+import re
+from collections.abc import Iterator
+
+import yaml
+from yaml.representer import SafeRepresenter
+
+from promptlooper_export.plugin import Best, Format, Notice
+from promptlooper_formats.header import header, warning
+from promptlooper_formats.notices import big_integers, refuse_surrogates
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*([ ./-][A-Za-z0-9_]+)*")
+_LONGEST_PLAIN = 120
+
+# Read as another type by some version of the language or some reader.
+_TRAPS = frozenset(
+    (
+        "y", "n", "yes", "no", "on", "off", "true", "false",
+        "null", "none", "undefined", "nan", "inf", "infinity",
+    )
+)  # fmt: skip
+
+_NOT_IN_A_BLOCK = re.compile(r"\A[ \t\n]|[ \t]$|^\t|[\xa0\ufeff]", re.MULTILINE)
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes text in quotes unless every reader takes it for text without."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  PyYAML's signature
+        """Write equal values out in full each time."""
+        return True
+
+
+def _represent_text(dumper: SafeRepresenter, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+
+
+def _style(text: str) -> str | None:
+    if (
+        len(text) < _LONGEST_PLAIN
+        and _PLAIN.fullmatch(text)
+        and text.lower() not in _TRAPS
+    ):
+        return None
+    if (
+        "\n" in text
+        and not _NOT_IN_A_BLOCK.search(text)
+        and all(character.isprintable() or character in "\n\t" for character in text)
+    ):
+        return "|"
+    return '"'
+
+
+Dumper.add_representer(str, _represent_text)
+
+
+def render(best: Best) -> Iterator[bytes | Notice]:
+    """Yield the header and the config as one mapping.
+
+    Refused is text with a lone surrogate.
+    """
+    refuse_surrogates(best.config, "YAML")
+    lines = list(header(best))
+    for notice in big_integers(best.config):
+        yield notice
+        lines.append(warning(notice))
+    yield "".join(f"{line}\n" for line in lines).encode()
+    yield yaml.dump(
+        dict(best.config),
+        Dumper=Dumper,
+        width=float("inf"),
+        allow_unicode=True,
+        sort_keys=False,
+        default_flow_style=False,
+        encoding="utf-8",
+    )
+
+
+YAML = Format(
+    name="yaml",
+    title="YAML",
+    document=Best,
+    media_types=(
+        "application/yaml",
+        "text/yaml",
+        "application/x-yaml",
+        "text/x-yaml",
+        "text/vnd.yaml",
+    ),
+    extension="yaml",
+    render=render,
+)
