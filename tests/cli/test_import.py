@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,27 @@ def test_an_unknown_kind_is_a_usage_error(console: Console, source: Path) -> Non
     done = console.run("import", source.name, "--from", "spreadsheet")
     assert done.returncode == 2
     assert b"known are: interchange" in done.stderr
+
+
+def test_a_row_that_does_not_fit_is_named_and_nothing_is_imported(
+    bare: Console, runner_database: Database
+) -> None:
+    bare.run("migrate", DATABASE_URL=runner_database.url)
+    # The runner's own tables want a value for every score.
+    unjudged = {**RUN, "scores": {"accuracy": None}}
+    done = bare.run(
+        "import",
+        "-",
+        stdin=lines(EXPERIMENT, RUN, unjudged),
+        DATABASE_URL=runner_database.url,
+    )
+    assert done.returncode == 1
+    assert re.match(
+        rb"promptlooper-export: run [0-9a-f-]{36}: the database refuses it: .*\n",
+        done.stderr,
+    )
+    assert done.stderr.count(b"\n") == 1
+    assert runner_database.execute("SELECT * FROM experiments") == []
 
 
 def test_no_source_is_a_usage_error(bare: Console) -> None:

@@ -1,12 +1,16 @@
 """Write imported experiments: all of them or none."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from peewee import DataError, IntegrityError
+
 from promptlooper_export.documents import JSON
+from promptlooper_export.errors import SourceError
 from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
 from promptlooper_export.store.database import Session, open_for_writing, writing
 
@@ -45,20 +49,32 @@ class Written:
 def write(url: str, records: Records) -> Written:
     """Write the records in one transaction; rows whose id is there stay as they are.
 
-    Raises what the importer raises while it is read, then nothing is written, and
-    DatabaseUnavailableError.
+    Raises what the importer raises while it is read, SourceError for a row that the
+    database refuses, and DatabaseUnavailableError; then nothing is written.
     """
     experiments = runs = unchanged = 0
     with writing(open_for_writing(url)) as session:
         for record in records:
-            experiments += _write_experiment(session, record)
+            with _named(f"experiment {record.id}"):
+                experiments += _write_experiment(session, record)
             for run in record.runs:
                 if _is_there(session, "runs", run.id):
                     unchanged += 1
                 else:
-                    _write_run(session, record.id, run)
+                    with _named(f"run {run.id}"):
+                        _write_run(session, record.id, run)
                     runs += 1
     return Written(experiments=experiments, runs=runs, unchanged=unchanged)
+
+
+@contextmanager
+def _named(record: str) -> Iterator[None]:
+    """Name the record that does not fit: the runner's columns are narrower than ours."""
+    try:
+        yield
+    except (IntegrityError, DataError) as error:
+        msg = f"{record}: the database refuses it: {str(error).splitlines()[0]}"
+        raise SourceError(msg) from error
 
 
 def _is_there(session: Session, table: str, row: UUID) -> bool:
