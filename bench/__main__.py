@@ -1,116 +1,106 @@
-"""How long exports take, by format and number of runs: `python bench [URL]`.
+"""How the time of an export depends on the number of runs: `python bench [URL]`.
 
-Works on a throw-away SQLite file, or on the empty database that URL names. Times are
-those of export(), without HTTP: medians of many in alternation.
+Works on a throw-away SQLite file, or on the empty database that URL names. Every figure
+is a ratio to a reference that was measured in the same run, in alternation: times of one
+machine say little about another.
 """
 
-import random
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from pathlib import Path
-from uuid import NAMESPACE_OID, UUID, uuid5
+from statistics import median
+from uuid import UUID
 
+import classic
+import data
 from promptlooper_export.export import Limits, Selection, export
-from promptlooper_export.interchange import ExperimentRecord, RunRecord
 from promptlooper_export.registry import AnyFormat, discover
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.open import Store, open_store
 from promptlooper_export.store.writer import write
 from promptlooper_export.viewer import OPERATOR
 
-SIZES = (100, 1_000, 10_000, 100_000)
-REPETITIONS = 15
-SCORERS = ("accuracy", "relevance", "fluency", "cost_efficiency")
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+FEW, MANY = 1_000, 100_000
+ROUNDS = 200
+CLASSIC_ROUNDS = 3
 LIMITS = Limits(spool_bytes=1 << 40)
 
-
-def experiment(size: int) -> ExperimentRecord:
-    """Make up an experiment; the same size gives the same runs."""
-    return ExperimentRecord(
-        id=uuid5(NAMESPACE_OID, f"bench {size}"),
-        name=f"bench {size}",
-        description=None,
-        status="completed",
-        parameter_space=None,
-        scoring_config={"weights": {"accuracy": 0.5, "relevance": 0.3}},
-        created_at=EPOCH,
-        updated_at=EPOCH,
-        runs=runs(size),
-    )
+Timed = Callable[[], object]
 
 
-def runs(size: int) -> Iterator[RunRecord]:
-    """Yield completed runs with four scores and a config of a few settings."""
-    chance = random.Random(size)  # noqa: S311  the same numbers each time
-    for number in range(size):
-        config = (
-            f'{{"model": {{"name": "model-{number % 5}", "temperature": '
-            f'{chance.random():.3f}}}, "top_k": {number % 20}, "seed": {number}}}'
+def exporting(store: Store, experiment: UUID, chosen: AnyFormat) -> Timed:
+    """Return a call that exports once."""
+
+    def run() -> None:
+        body = export(
+            store,
+            OPERATOR,
+            experiment,
+            chosen,
+            {},
+            selection=Selection(),
+            limits=LIMITS,
         )
-        moment = EPOCH + timedelta(seconds=number)
-        yield RunRecord(
-            id=UUID(int=chance.getrandbits(128)),
-            name=None,
-            status="completed",
-            config=config,
-            config_hash=sha256(config.encode()).hexdigest(),
-            scores={scorer: (round(chance.random(), 6),) for scorer in SCORERS},
-            tokens_in=chance.randrange(2000),
-            tokens_out=chance.randrange(500),
-            duration_ms=chance.randrange(5000),
-            cost_usd=None,
-            error=None,
-            tags=None,
-            stage_results=(),
-            created_at=moment,
-            started_at=None,
-            finished_at=None,
-            updated_at=moment,
-        )
+        body.file.close()
+
+    return run
 
 
-def milliseconds(store: Store, identity: UUID, chosen: AnyFormat) -> float:
-    """Export once; how long it took."""
-    start = time.perf_counter()
-    body = export(
-        store, OPERATOR, identity, chosen, {}, selection=Selection(), limits=LIMITS
-    )
-    body.file.close()
-    return (time.perf_counter() - start) * 1000
+def alternate(first: Timed, second: Timed, rounds: int) -> tuple[float, float]:
+    """Run both in turn; return their median times in seconds."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for call, taken in zip((first, second), times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return median(times[0]), median(times[1])
 
 
-def measure(url: str) -> Iterator[str]:
-    """Yield the lines of the table: a row for each number of runs."""
+def measure(url: str) -> None:
+    """Fill the database and print a line for each comparison."""
     formats = discover().formats
     migrate(url)
-    yield "".join(f"{head:>12}" for head in ("runs", "import s", *formats))
-    for size in SIZES:
-        record = experiment(size)
-        start = time.perf_counter()
-        write(url, iter([record]))
-        written = time.perf_counter() - start
-        with closing(open_store(url)) as store:
-            rounds = [
-                [milliseconds(store, record.id, chosen) for chosen in formats.values()]
-                for _ in range(REPETITIONS)
-            ]
-        medians = [statistics.median(times) for times in zip(*rounds, strict=True)]
-        yield f"{size:>12}{written:>12.2f}" + "".join(f"{ms:>12.2f}" for ms in medians)
+    few, many = data.experiment(FEW), data.experiment(MANY)
+    write(url, iter([few, many]))
+    with closing(open_store(url)) as store:
+        for name in ("json", "env", "yaml"):
+            small, large = alternate(
+                exporting(store, few.id, formats[name]),
+                exporting(store, many.id, formats[name]),
+                ROUNDS,
+            )
+            compare(f"{name}, {MANY:,} runs against {FEW:,}", large, small)
+        for record, size in ((few, FEW), (many, MANY)):
+            ours, reading_all = alternate(
+                exporting(store, record.id, formats["json"]),
+                lambda identity=record.id: classic.winner(url, identity),  # type: ignore[misc]
+                CLASSIC_ROUNDS,
+            )
+            compare(f"reading all {size:,} runs against json", reading_all, ours)
+        small, large = alternate(
+            exporting(store, few.id, formats["markdown"]),
+            exporting(store, many.id, formats["markdown"]),
+            CLASSIC_ROUNDS,
+        )
+        compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
+
+
+def compare(what: str, seconds: float, reference: float) -> None:
+    """Print a ratio and the two medians that it is made of."""
+    print(
+        f"{what:<45} x{seconds / reference:<10.2f}"
+        f"({seconds * 1000:.2f} ms / {reference * 1000:.2f} ms)",
+        flush=True,
+    )
 
 
 def main() -> None:
-    """Print the table, milliseconds for each format."""
+    """Measure on the database named, or on a new file."""
     with tempfile.TemporaryDirectory() as folder:
-        url = sys.argv[1] if sys.argv[1:] else f"sqlite:///{Path(folder) / 'bench.db'}"
-        for line in measure(url):
-            print(line, flush=True)
+        measure(sys.argv[1] if sys.argv[1:] else f"sqlite:///{folder}/bench.db")
 
 
 if __name__ == "__main__":

@@ -24,12 +24,13 @@ def warning(notice: Notice) -> str:
 def harmless(text: str) -> str:
     """Return text that stays in its comment, whoever reads it.
 
-    Some readers end a line at CR, U+0085, U+2028 or U+2029 as well, so every character
-    that is not printable is written as an escape.
+    Some readers end a line at CR, U+0085, U+2028 or U+2029 as well, and systemd goes on
+    with a comment after a backslash at its end: what is not printable is written as an
+    escape, a backslash as two.
     """
     return "".join(
         character
-        if character.isprintable()
+        if character.isprintable() and character != "\\"
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )

@@ -14,10 +14,8 @@ def render(best: Best) -> Iterator[bytes | Notice]:
     yield from notices
     document = BestSchema().dump(replace(best, warnings=(*best.warnings, *notices)))
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        # A lone surrogate has no form in UTF-8, but one as an escape.
-        text = json.dumps(document, indent=2, allow_nan=False)
-    yield f"{text}\n".encode()
+    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    yield f"{text}\n".encode(errors="backslashreplace")
 
 
 JSON_FORMAT = Format(

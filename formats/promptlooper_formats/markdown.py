@@ -1,42 +1,38 @@
 """The report as Markdown (CommonMark with the tables of GitHub)."""
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 from promptlooper_export.plugin import (
     JSON,
-    Bin,
     Difference,
     Format,
     Notice,
-    RankedRun,
+    Period,
     Report,
     ScorerStatistics,
     timestamp,
 )
-from promptlooper_formats.markdown_text import escaped, fenced, table
+from promptlooper_formats.markdown_text import (
+    bars,
+    code,
+    duration,
+    escaped,
+    fenced,
+    fenced_json,
+    number,
+    table,
+)
 
-_BARS = "\u00b7\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_NOTHING_SCORED = "No scored runs available."
 
 
 def render(report: Report) -> Iterator[bytes | Notice]:
     """Yield the title and a section for each part of the report."""
-    experiment = report.experiment
-    yield _paragraphs(
-        f"# Experiment Report: {escaped(experiment.name)}",
-        "\n".join(
-            (
-                f"- **Generated:** {timestamp(report.exported_at)}",
-                f"- **Experiment ID:** {experiment.id}",
-                f"- **Description:** {escaped(experiment.description or 'none')}",
-                f"- **Status:** {escaped(experiment.status)}",
-            )
-        ),
-    )
+    name = escaped(report.experiment.name)
+    yield _paragraphs(f"# Experiment Report: {name}", *_about(report))
     for title, parts in (
-        ("Configuration Space", _space(experiment.parameter_space)),
+        ("Configuration Space", _space(report.experiment.parameter_space)),
         ("Run Summary", _summary(report)),
         (f"Top {report.top_n} Configurations", _top(report)),
         ("Best Configuration Detail", _winner(report)),
@@ -47,13 +43,30 @@ def render(report: Report) -> Iterator[bytes | Notice]:
         ("Score Over Time", _history(report)),
         ("Warnings", _warnings(report)),
     ):
-        body = list(parts)
-        if body:
-            yield _paragraphs(f"## {title}", *body)
+        blocks = list(parts)
+        if blocks:
+            yield _paragraphs("", f"## {title}", *blocks)
 
 
 def _paragraphs(*blocks: str) -> bytes:
-    return "".join(f"{block}\n\n" for block in blocks).encode()
+    return ("\n\n".join(blocks).removeprefix("\n") + "\n").encode()
+
+
+def _about(report: Report) -> Iterator[str]:
+    experiment = report.experiment
+    description = experiment.description or ""
+    is_long = any(end in description for end in "\r\n")
+    shown = "see below" if is_long else escaped(description) or "none"
+    yield "\n".join(
+        (
+            f"- **Generated:** {timestamp(report.exported_at)}",
+            f"- **Experiment ID:** {experiment.id}",
+            f"- **Description:** {shown}",
+            f"- **Status:** {escaped(experiment.status)}",
+        )
+    )
+    if is_long:
+        yield fenced(description, "text")
 
 
 def _space(space: JSON) -> Iterator[str]:
@@ -62,165 +75,142 @@ def _space(space: JSON) -> Iterator[str]:
     elif isinstance(space, dict):
         yield table(
             ("Parameter", "Values"),
-            ((escaped(name), escaped(_json(values))) for name, values in space.items()),
+            ((escaped(name), code(values)) for name, values in space.items()),
         )
     else:
-        yield fenced(_json(space, indent=2), "json")
+        yield fenced_json(space)
 
 
 def _summary(report: Report) -> Iterator[str]:
     counts = report.counts
-    rows = [
-        ("total", counts.total),
-        *counts.by_status.items(),
-        ("scored", counts.scored),
-    ]
-    yield table(("Runs", "Count:"), ((escaped(name), f"{n:,}") for name, n in rows))
-
-
-def _top(report: Report) -> Iterator[str]:
-    if not report.top:
-        yield "No scored runs available."
-        return
-    scorers = sorted({scorer for run in report.top for scorer in run.scores})
-    extras = [
-        (title, [_number(getattr(run, name)) for run in report.top])
-        for title, name in _EXTRAS
-        if any(getattr(run, name) is not None for run in report.top)
-    ]
     yield table(
+        ("Runs", "Count:"),
         (
-            "Rank:",
-            "Run",
-            "Weighted score:",
-            *(f"{escaped(scorer)}:" for scorer in scorers),
-            *(title for title, _ in extras),
-            "Config hash",
-        ),
-        (
-            (
-                str(run.rank),
-                str(run.run_id),
-                _number(run.weighted_score),
-                *(_number(run.scores.get(scorer)) for scorer in scorers),
-                *(cells[place] for _, cells in extras),
-                escaped(run.config_hash),
-            )
-            for place, run in enumerate(report.top)
+            ("total", number(counts.total)),
+            *((escaped(status), number(n)) for status, n in counts.by_status.items()),
+            ("scored", number(counts.scored)),
         ),
     )
 
 
-_EXTRAS = (
-    ("Tokens in:", "tokens_in"),
-    ("Tokens out:", "tokens_out"),
-    ("Duration (ms):", "duration_ms"),
-    ("Cost (USD):", "cost_usd"),
-)
+def _top(report: Report) -> Iterator[str]:
+    runs = report.top
+    if not runs:
+        yield _NOTHING_SCORED
+        return
+    scorers = sorted({scorer for run in runs for scorer in run.scores})
+    known = (
+        ("Tokens in:", [number(run.tokens_in) for run in runs]),
+        ("Tokens out:", [number(run.tokens_out) for run in runs]),
+        ("Duration:", [duration(run.duration_ms) for run in runs]),
+        ("Cost (USD):", [number(run.cost_usd) for run in runs]),
+    )
+    columns = (
+        ("Rank:", [number(run.rank) for run in runs]),
+        ("Run", [str(run.run_id) for run in runs]),
+        ("Weighted score:", [number(run.weighted_score) for run in runs]),
+        *(
+            (f"{escaped(scorer)}:", [number(run.scores.get(scorer)) for run in runs])
+            for scorer in scorers
+        ),
+        *((title, cells) for title, cells in known if any(cells)),
+        ("Config hash", [escaped(run.config_hash) for run in runs]),
+    )
+    yield table(
+        [title for title, _ in columns],
+        zip(*(cells for _, cells in columns), strict=True),
+    )
 
 
 def _winner(report: Report) -> Iterator[str]:
     if report.winner is None:
-        yield "No scored runs available."
+        yield _NOTHING_SCORED
         return
     run = report.winner.run
     yield "\n".join(
         (
             f"- **Run ID:** {run.run_id}",
             f"- **Config hash:** {escaped(run.config_hash)}",
-            f"- **Weighted score:** {_number(run.weighted_score)}",
+            f"- **Weighted score:** {number(run.weighted_score)}",
         )
     )
-    yield _scores(run)
+    yield table(
+        ("Scorer", "Score:"),
+        ((escaped(scorer), number(value)) for scorer, value in run.scores.items()),
+    )
     if report.winner.config is None:
         yield "Its stored config is not valid JSON, see Warnings."
     else:
-        yield fenced(_json(report.winner.config, indent=2), "json")
-    if report.differences is not None and report.differences.parameters:
-        yield (
-            "What it does differently, "
-            f"among the {report.differences.compared} next best runs:"
-        )
-        yield table(
-            ("Parameter", "Winner", "Runner-up", "Usual", "Share like the winner:"),
-            map(_difference, report.differences.parameters),
-        )
+        yield fenced_json(report.winner.config)
+    yield from _differences(report)
 
 
-def _scores(run: RankedRun) -> str:
-    return table(
-        ("Scorer", "Score:"),
-        ((escaped(scorer), _number(value)) for scorer, value in run.scores.items()),
+def _differences(report: Report) -> Iterator[str]:
+    found = report.differences
+    if found is None or not found.compared:
+        return
+    others = f"the next best runs ({number(found.compared)})"
+    if not found.parameters:
+        yield f"Its parameters are those of {others}."
+        return
+    yield f"What it does differently from {others}:"
+    yield table(
+        ("Parameter", "Winner", "Runner-up", "Usual", "Agree with winner:"),
+        map(_difference, found.parameters),
     )
 
 
 def _difference(found: Difference) -> tuple[str, ...]:
-    values = (
-        (found.winner, found.has_winner),
-        (found.runner_up, found.has_runner_up),
-        (found.usual, found.has_usual),
-    )
     return (
         escaped(found.path),
-        *(escaped(_json(value)) if there else "not set" for value, there in values),
+        code(found.winner) if found.has_winner else "not set",
+        code(found.runner_up) if found.has_runner_up else "not set",
+        code(found.usual) if found.has_usual else "not set",
         f"{found.share:.0%}",
     )
 
 
+_ORDER = ("count", "min", "q1", "median", "q3", "max", "mean", "standard_deviation")
+
+
 def _distributions(report: Report) -> Iterator[str]:
     if not report.scorers:
-        yield "No scored runs available."
+        yield _NOTHING_SCORED
         return
-    yield table(
-        ("Scorer", "Direction", "Weight:", *(f"{t}:" for t, _ in _STATISTICS), "Shape"),
-        map(_distribution, report.scorers),
+    names = sorted(
+        {name for scorer in report.scorers for name in scorer.values},
+        key=lambda name: (name not in _ORDER, (*_ORDER, name).index(name), name),
     )
-    yield "The shape counts runs from the lowest score on the left to the highest."
+    titles = (f"{name.replace('_', ' ').capitalize()}:" for name in names)
+    yield table(
+        ("Scorer", "Direction", "Required", "Weight:", *titles, "Histogram"),
+        (_distribution(scorer, names) for scorer in report.scorers),
+    )
+    yield "Each histogram goes from the lowest value, left, to the highest."
 
 
-_STATISTICS = (
-    ("Count", "count"),
-    ("Min", "min"),
-    ("Q1", "q1"),
-    ("Median", "median"),
-    ("Q3", "q3"),
-    ("Max", "max"),
-    ("Mean", "mean"),
-    ("Standard deviation", "standard_deviation"),
-)
-
-
-def _distribution(scorer: ScorerStatistics) -> tuple[str, ...]:
+def _distribution(scorer: ScorerStatistics, names: list[str]) -> tuple[str, ...]:
+    highest = max((bar.count for bar in scorer.histogram), default=1)
     return (
         escaped(scorer.name),
         scorer.direction,
-        _number(scorer.weight),
-        *(_number(scorer.values.get(name)) for _, name in _STATISTICS),
-        _shape(scorer.histogram),
-    )
-
-
-def _shape(histogram: tuple[Bin, ...]) -> str:
-    return _bars([bar.count for bar in histogram], low=0)
-
-
-def _bars(values: Sequence[float], low: float | None = None) -> str:
-    """Draw values as bars between `low` (or their lowest) and their highest."""
-    low = min(values) if low is None else low
-    reach = (max(values) - low) or 1
-    return "".join(
-        _BARS[math.ceil((value - low) / reach * (len(_BARS) - 1))] for value in values
+        "yes" if scorer.required else "no",
+        number(scorer.weight),
+        *(number(scorer.values.get(name)) for name in names),
+        bars(bar.count / highest for bar in scorer.histogram),
     )
 
 
 def _tokens(report: Report) -> Iterator[str]:
     tokens = report.tokens
-    rows = (
-        ("in", tokens.tokens_in),
-        ("out", tokens.tokens_out),
-        ("total", tokens.total),
+    yield table(
+        ("Tokens", "Count:"),
+        (
+            ("in", number(tokens.tokens_in)),
+            ("out", number(tokens.tokens_out)),
+            ("total", number(tokens.total)),
+        ),
     )
-    yield table(("Tokens", "Count:"), ((name, f"{n:,}") for name, n in rows))
 
 
 def _timing(report: Report) -> Iterator[str]:
@@ -229,51 +219,55 @@ def _timing(report: Report) -> Iterator[str]:
         yield "No timing data available."
         return
     yield table(
-        ("Duration", "Time:"),
+        (f"Completed runs: {number(timing.count)}", "Duration:"),
         (
-            ("fastest", _duration(timing.fastest)),
-            ("average", _duration(timing.average)),
-            ("median", _duration(timing.median)),
-            ("95th percentile", _duration(timing.p95)),
-            ("slowest", _duration(timing.slowest)),
-            ("total", _duration(timing.total)),
+            ("fastest", duration(timing.fastest)),
+            ("average", duration(timing.average)),
+            ("median", duration(timing.median)),
+            ("95th percentile", duration(timing.p95)),
+            ("slowest", duration(timing.slowest)),
+            ("total", duration(timing.total)),
         ),
     )
 
 
 def _cost(report: Report) -> Iterator[str]:
-    if report.cost is not None:
-        cost = report.cost
+    cost = report.cost
+    if cost is not None:
         yield table(
-            ("Cost", "USD:"),
-            (
-                ("total", _number(cost.total)),
-                (f"average of {cost.count:,} runs", _number(cost.average)),
-            ),
+            (f"Runs with a cost: {number(cost.count)}", "USD:"),
+            (("average", number(cost.average)), ("total", number(cost.total))),
         )
 
 
 def _history(report: Report) -> Iterator[str]:
-    if len(report.history) < 2:  # noqa: PLR2004  one period has no course
+    periods = report.history
+    if len(periods) < 2:  # noqa: PLR2004  one period has no course
         return
-    first, last = report.history[0].start, report.history[-1].end
-    yield (
-        f"Mean score from {_moment(first)} to {_moment(last)}: "
-        f"{_bars([period.mean for period in report.history])}"
-    )
-    records = [period for period in report.history if period.best == period.best_so_far]
+    first, last = _moment(periods[0].start), _moment(periods[-1].end)
+    yield f"Mean weighted score from {first} to {last}: {_course(periods)}"
+    previous = (None, *(period.best_so_far for period in periods))
     yield table(
-        ("New best from", "Best:", "Mean:", "Runs:"),
+        ("New best after", "Best:", "Mean:", "Runs:"),
         (
             (
                 _moment(period.start),
-                _number(period.best),
-                _number(period.mean),
-                f"{period.count:,}",
+                number(period.best),
+                number(period.mean),
+                number(period.count),
             )
-            for period in records
+            for period, before in zip(periods, previous, strict=False)
+            if before is None or period.best_so_far > before
         ),
     )
+
+
+def _course(periods: tuple[Period, ...]) -> str:
+    """Draw the means from an eighth, the lowest, to the full height."""
+    means = [period.mean for period in periods]
+    low = min(means)
+    reach = (max(means) - low) or 1
+    return bars((1 + 7 * (mean - low) / reach) / 8 for mean in means)
 
 
 def _moment(moment: datetime) -> str:
@@ -282,37 +276,12 @@ def _moment(moment: datetime) -> str:
 
 def _warnings(report: Report) -> Iterator[str]:
     if report.warnings:
-        yield "\n".join(f"- {escaped(notice.message)}" for notice in report.warnings)
+        yield "\n".join(map(_warning, report.warnings))
 
 
-def _json(value: JSON | Mapping[str, JSON], indent: int | None = None) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    # A lone surrogate has no form in UTF-8, but one as an escape.
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _number(value: float | None) -> str:
-    """Write a number for people: whole ones with separators, others to 6 digits."""
-    if value is None:
-        return ""
-    if float(value).is_integer() and abs(value) < 1e15:  # noqa: PLR2004  exact in a double
-        return f"{int(value):,}"
-    return f"{value:.6g}"
-
-
-def _duration(milliseconds: float) -> str:
-    """Write a duration in the unit that suits its length."""
-    if milliseconds < 1000:  # noqa: PLR2004
-        return f"{milliseconds:.0f} ms"
-    minutes, seconds = divmod(milliseconds / 1000, 60)
-    if not minutes:
-        return f"{seconds:.2f} s"
-    hours, minutes = divmod(int(minutes), 60)
-    return (
-        f"{hours} h {minutes} min {seconds:.0f} s"
-        if hours
-        else f"{minutes} min {seconds:.0f} s"
-    )
+def _warning(notice: Notice) -> str:
+    where = f" at {escaped(notice.path)}" if notice.path else ""
+    return f"- **{escaped(notice.code)}**{where}: {escaped(notice.message)}"
 
 
 MARKDOWN = Format(

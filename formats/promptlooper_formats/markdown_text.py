@@ -1,37 +1,68 @@
-"""Text inside Markdown: whatever it says, it is shown and does nothing."""
+"""Text, tables and numbers inside Markdown: whatever they say, they do nothing."""
 
+import json
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-# Characters that mean something to some renderer; as entities they mean themselves.
-_MEANINGFUL = re.compile(r"[\\`*_{}\[\]<>#|~&$:@!^\"'\t\n\u2028\u2029\ufeff\xa0]")
+from promptlooper_export.plugin import JSON
+
+# What means something to some renderer; as entities, characters mean themselves. Left
+# alone, to be read as plain text as well, are _ inside a word and :!& before a space.
+_MEANINGFUL = re.compile(
+    r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|[:!&](?! |\Z)"
+    r"|[\\`*{}\[\]<>#|~$@^\"'\t\n\u2028\u2029\ufeff\xa0]"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_EDGE_SPACE = re.compile(r"\A +| +\Z")
-_WWW = re.compile(r"\bwww\.", re.IGNORECASE)
-_LIST_MARK = re.compile(r"\A([-+=](?=[-+= ]|\Z)|\d+[.)](?= |\Z))")
+_EDGE_SPACE = re.compile(r"\A\s+|\s+\Z")
+_WWW = re.compile(r"(?<=www)\.", re.IGNORECASE)
+_NOT_IN_CODE = re.compile(r"[`|<]")
+
+_WIDEST = 80
+"""Characters to which a column's cells are filled up; longer ones stand out."""
+
+_BARS = "\u00b7\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
 def escaped(text: str) -> str:
-    """Return text as it must be written in a paragraph, a heading or a cell.
+    """Return text as it must be written in a cell, or after something on a line."""
+    text = _MEANINGFUL.sub(_entities, _visible(text))
+    text = _WWW.sub(_entities, text)
+    return _EDGE_SPACE.sub(_entities, text)
 
-    Line breaks become LF first; other control characters are shown as an escape, since
-    an entity for them is replaced by U+FFFD in some renderers.
+
+def _visible(text: str) -> str:
+    """Write line breaks as LF and control characters as escapes.
+
+    Renderers replace both the characters and entities for them.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _MEANINGFUL.sub(_entity, text)
-    text = _CONTROL.sub(lambda found: f"&#92;u{ord(found[0]):04x}", text)
-    text = _WWW.sub(lambda found: f"{found[0][:-1]}&#46;", text)
-    text = _EDGE_SPACE.sub(lambda found: "&#32;" * len(found[0]), text)
-    return _LIST_MARK.sub(
-        lambda found: f"{found[0][:-1]}{_entity_of(found[0][-1])}", text
-    )
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _entities(found: re.Match[str]) -> str:
+    return "".join(f"&#{ord(character)};" for character in found[0])
+
+
+def code(value: JSON) -> str:
+    """Return a value as JSON for a cell; as text where code cannot hold it."""
+    text = json.dumps(value, ensure_ascii=False)
+    if _NOT_IN_CODE.search(text) or not text.isprintable():
+        return escaped(text)
+    return f"`{text}`"
 
 
 def fenced(text: str, language: str) -> str:
     """Return text as a code block whose fence is longer than any in the text."""
+    text = _visible(text)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def fenced_json(value: JSON | Mapping[str, JSON]) -> str:
+    """Return a value as a block of indented JSON."""
+    return fenced(json.dumps(value, ensure_ascii=False, indent=2), "json")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -42,7 +73,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     numbers = [title.endswith(":") for title in head]
     lines = [[title.removesuffix(":") for title in head], *map(list, rows)]
     widths = [
-        max(3, *(len(line[column]) for line in lines)) for column in range(len(head))
+        min(_WIDEST, max(3, *(len(line[column]) for line in lines)))
+        for column in range(len(head))
     ]
     marks = [
         "-" * (width - 1) + ":" if number else "-" * width
@@ -60,9 +92,32 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def _entity(found: re.Match[str]) -> str:
-    return _entity_of(found[0])
+def number(value: float | None) -> str:
+    """Write an integer with separators, another number to four decimals or digits."""
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value == 0 or 1e-3 <= abs(value) < 1e9:  # noqa: PLR2004  readable so
+        return f"{value:,.4f}"
+    return f"{value:.4g}"
 
 
-def _entity_of(character: str) -> str:
-    return f"&#{ord(character)};"
+def duration(milliseconds: float | None) -> str:
+    """Write a duration in the unit that suits its length."""
+    if milliseconds is None:
+        return ""
+    if round(milliseconds) < 1000:  # noqa: PLR2004
+        return f"{milliseconds:.0f} ms"
+    if round(milliseconds, -1) < 60_000:  # noqa: PLR2004
+        return f"{milliseconds / 1000:.2f} s"
+    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min"
+
+
+def bars(shares: Iterable[float]) -> str:
+    """Draw shares of the full height, 0 to 1; a dot is nothing at all."""
+    return "".join(_BARS[math.ceil(share * (len(_BARS) - 1))] for share in shares)

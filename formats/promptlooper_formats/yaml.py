@@ -6,12 +6,18 @@ from collections.abc import Iterator
 import yaml
 from yaml.representer import SafeRepresenter
 
-from promptlooper_export.plugin import Best, Format, Notice
+from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.header import header, warning
 from promptlooper_formats.notices import big_integers, refuse_surrogates
 
+try:
+    from yaml import CSafeDumper as BaseDumper
+except ImportError:  # PyYAML without libyaml is right as well, and 7 times slower
+    from yaml import SafeDumper as BaseDumper  # type: ignore[assignment]
+
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*([ ./-][A-Za-z0-9_]+)*")
 _LONGEST_PLAIN = 120
+_NEVER_WRAPPED = 2**31 - 1  # the widest that libyaml can be told
 
 # Read as another type by some version of the language or some reader.
 _TRAPS = frozenset(
@@ -24,7 +30,7 @@ _TRAPS = frozenset(
 _NOT_IN_A_BLOCK = re.compile(r"\A[ \t\n]|[ \t]$|^\t|[\xa0\ufeff]", re.MULTILINE)
 
 
-class Dumper(yaml.SafeDumper):
+class Dumper(BaseDumper):
     """Writes text in quotes unless every reader takes it for text without."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  PyYAML's signature
@@ -58,7 +64,7 @@ Dumper.add_representer(str, _represent_text)
 def render(best: Best) -> Iterator[bytes | Notice]:
     """Yield the header and the config as one mapping.
 
-    Refused is text with a lone surrogate.
+    Refused is text with a lone surrogate, and what PyYAML cannot follow so deep.
     """
     refuse_surrogates(best.config, "YAML")
     lines = list(header(best))
@@ -66,15 +72,24 @@ def render(best: Best) -> Iterator[bytes | Notice]:
         yield notice
         lines.append(warning(notice))
     yield "".join(f"{line}\n" for line in lines).encode()
-    yield yaml.dump(
-        dict(best.config),
-        Dumper=Dumper,
-        width=float("inf"),
-        allow_unicode=True,
-        sort_keys=False,
-        default_flow_style=False,
-        encoding="utf-8",
-    )
+    yield _dumped(best)
+
+
+def _dumped(best: Best) -> bytes:
+    try:
+        text: bytes = yaml.dump(
+            dict(best.config),
+            Dumper=Dumper,
+            width=_NEVER_WRAPPED,
+            allow_unicode=True,
+            sort_keys=False,
+            default_flow_style=False,
+            encoding="utf-8",
+        )
+    except RecursionError as error:
+        detail = "The config is nested too deeply for YAML; choose format=json."
+        raise UnrepresentableError(detail, paths=()) from error
+    return text
 
 
 YAML = Format(

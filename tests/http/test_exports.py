@@ -293,6 +293,9 @@ def test_a_body_too_large_for_the_spool_is_refused_with_another_way(
     assert "promptlooper-export export" in document["detail"]
 
 
+# A file that nobody closed warns where it is collected.
+@pytest.mark.filterwarnings("error:unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_sent_bodies_leave_no_file_behind(service: Service, database: Database) -> None:
     loaded = experiment(run({"accuracy": 1.0}, config={"prompt": "x" * (2 << 20)}))
     database.load(loaded)

@@ -75,6 +75,7 @@ def test_there_is_no_page_for_an_unknown_kind(
         f"{PATH}.yaml",
         f"{PATH}//",
         "/experiments//export",
+        f"/experiments//{UUID(int=1)}/export",
         "/api/export/experiments/x/pdf",
         "/static/x.js",
         "/../etc/passwd",

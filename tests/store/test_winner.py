@@ -248,7 +248,12 @@ def test_a_narrowed_viewer_sees_only_the_named_experiments(database: Database) -
 
 @pytest.mark.parametrize(
     ("text", "path"),
-    [('["no", "object"]', ""), ('{"deep": {"value": 1e999}}', "deep.value")],
+    [
+        ('["no", "object"]', ""),
+        ('{"deep": {"value": 1e999}}', "deep.value"),
+        ('{"a":' * 501 + "1" + "}" * 501, ""),
+        ('{"a":' + "[" * 2000 + "]" * 2000 + "}", ""),
+    ],
 )
 def test_a_winner_whose_config_is_unusable_is_refused_by_run_and_path(
     database: Database, text: str, path: str

@@ -4,7 +4,8 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import counted, note
-from promptlooper_export.store import migrate as migrations
+from promptlooper_export.store.migrate import LATEST
+from promptlooper_export.store.migrate import migrate as bring
 
 
 @click.command()
@@ -12,10 +13,10 @@ from promptlooper_export.store import migrate as migrations
 @click.option(
     "--to",
     "target",
-    type=click.IntRange(0, migrations.LATEST),
+    type=click.IntRange(0, LATEST),
     metavar="VERSION",
     help="Go up or down to this schema version; 0 takes everything away that migrate "
-    f"added.  [default: {migrations.LATEST}]",
+    f"added.  [default: {LATEST}]",
 )
 def migrate(*, dry_run: bool, target: int | None) -> None:
     """Bring the database to the current schema.
@@ -24,8 +25,8 @@ def migrate(*, dry_run: bool, target: int | None) -> None:
     rewrites no row. Runs in one transaction, one migration at a time.
     """
     url = settings.load().database_url
-    statements = migrations.migrate(url, target=target, dry_run=dry_run)
-    version = migrations.LATEST if target is None else target
+    statements = bring(url, target=target, dry_run=dry_run)
+    version = LATEST if target is None else target
     if not statements:
         note(f"up to date: schema version {version}")
     elif dry_run:

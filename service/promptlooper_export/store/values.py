@@ -9,6 +9,11 @@ from typing import Any
 from promptlooper_export.documents import JSON, Notice
 from promptlooper_export.plugin import Path
 
+DEEPEST = 500
+"""Levels of nesting that are read; Python ends a program's recursion at 1000 calls."""
+
+_TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+
 
 class InvalidJsonError(ValueError):
     """Text that is no strict JSON, and why; `path` says where, if that is known."""
@@ -36,8 +41,7 @@ def strict_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
     try:
         value = json.loads(text, object_pairs_hook=pairs)
     except RecursionError:
-        reason = "is nested too deeply"
-        raise InvalidJsonError(reason) from None
+        raise InvalidJsonError(_TOO_DEEP) from None
     except ValueError as error:
         reason = f"is not JSON ({error})"
         raise InvalidJsonError(reason) from error
@@ -78,6 +82,8 @@ def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
 def _floats(
     value: JSON, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], float]]:
+    if len(path) > DEEPEST:
+        raise InvalidJsonError(_TOO_DEEP)
     if isinstance(value, float):
         yield path, value
     elif isinstance(value, dict):

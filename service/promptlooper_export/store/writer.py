@@ -69,7 +69,7 @@ def write(url: str, records: Records) -> Written:
 
 @contextmanager
 def _named(record: str) -> Iterator[None]:
-    """Name the record that does not fit: the runner's columns are narrower than ours."""
+    """Name the record that does not fit: the runner's own columns are narrower."""
     try:
         yield
     except (IntegrityError, DataError) as error:

@@ -1,0 +1,43 @@
+"""The reference: the winner as a web framework and an ORM find it without this project.
+
+Every completed run is read with its scores, and weighed in Python.
+"""
+
+import json
+from uuid import UUID
+
+from peewee import prefetch
+
+from promptlooper_export.store.database import open_for_reading
+from promptlooper_export.store.models import TABLES, Experiment, Run, Score
+
+
+def winner(url: str, experiment: UUID) -> UUID:
+    """Return the id of the winner."""
+    database = open_for_reading(url)
+    with database.bind_ctx(TABLES), database.connection_context():
+        config = Experiment.get_by_id(experiment).scoring_config
+        rules = json.loads(config) if isinstance(config, str) else config
+        completed = Run.select().where(
+            (Run.experiment == experiment) & (Run.status == "completed")
+        )
+        scored = [
+            (weighted_score(run.score_set, rules["weights"]), run.id)
+            for run in prefetch(completed, Score.select())
+            if run.score_set
+        ]
+    database.close()
+    best: UUID = max(scored)[1]
+    return best
+
+
+def weighted_score(scores: list[Score], weights: dict[str, float]) -> float:
+    """Return the weighted mean of a run's scores."""
+    weighed = [
+        (score.value, weights[score.scorer_name])
+        for score in scores
+        if score.scorer_name in weights
+    ]
+    return sum(value * weight for value, weight in weighed) / sum(
+        weight for _, weight in weighed
+    )

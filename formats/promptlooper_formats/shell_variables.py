@@ -1,0 +1,33 @@
+"""Variables that shells and programs give a meaning of their own."""
+
+# What is assigned to these is evaluated as arithmetic, and arithmetic runs the commands
+# in a subscript: bash(1) for the first four, zshparam(1) for all.
+EVALUATED = frozenset(
+    (
+        "HISTCMD", "OPTIND", "RANDOM", "SRANDOM",
+        "BAUD", "COLUMNS", "DIRSTACKSIZE", "EGID", "ERRNO", "EUID", "FUNCNEST", "GID",
+        "HISTSIZE", "KEYTIMEOUT", "LINENO", "LINES", "LISTMAX", "LOGCHECK", "MAILCHECK",
+        "PERIOD", "PPID", "REPORTMEMORY", "REPORTTIME", "SAVEHIST", "SECONDS", "SHLVL",
+        "TMOUT", "TRY_BLOCK_ERROR", "TRY_BLOCK_INTERRUPT", "TTYIDLE", "UID",
+    )
+)  # fmt: skip
+
+# Shells refuse or compute the first row; the others change what programs do.
+_OTHERS = frozenset(
+    (
+        "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS", "FUNCNAME", "GROUPS", "PIPESTATUS",
+        "SHELLOPTS", "_",
+        "CDPATH", "EDITOR", "ENV", "GLOBIGNORE", "HOME", "IFS", "LANG", "LANGUAGE",
+        "LESSOPEN", "LOGNAME", "NODE_OPTIONS", "OLDPWD", "OPTARG", "OPTERR", "PAGER",
+        "PATH", "PERL5LIB", "PERL5OPT", "POSIXLY_CORRECT", "PROMPT_COMMAND", "PS0",
+        "PS1", "PS2", "PS3", "PS4", "PWD", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP",
+        "RUBYOPT", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "USER", "VISUAL",
+    )
+)  # fmt: skip
+
+_FAMILIES = ("BASH", "COMP_", "LC_", "LD_")
+
+
+def has_a_meaning(name: str) -> bool:
+    """Tell whether a variable of this name is more than a value."""
+    return name in EVALUATED or name in _OTHERS or name.startswith(_FAMILIES)

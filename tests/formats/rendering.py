@@ -1,0 +1,163 @@
+"""Build documents that say only what matters to a test, and render them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from promptlooper_export.documents import (
+    JSON,
+    Best,
+    Cost,
+    Differences,
+    Experiment,
+    Notice,
+    Period,
+    RankedRun,
+    Report,
+    RunCounts,
+    ScorerStatistics,
+    Timing,
+    Tokens,
+    Winner,
+)
+from promptlooper_export.plugin import Format
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+EXPERIMENT = UUID("11111111-2222-4333-8444-555555555555")
+RUN = UUID("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What a format made of a document."""
+
+    body: bytes
+    notices: tuple[Notice, ...]
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def codes(self) -> list[str]:
+        return [notice.code for notice in self.notices]
+
+
+def render(format_: Format[Any], document: Best | Report) -> Rendered:
+    pieces = list(format_.render(document))
+    return Rendered(
+        body=b"".join(piece for piece in pieces if isinstance(piece, bytes)),
+        notices=tuple(piece for piece in pieces if isinstance(piece, Notice)),
+    )
+
+
+class BestFields(TypedDict, total=False):
+    experiment_name: str
+    exported_at: datetime
+    weighted_score: float
+    scores: Mapping[str, float]
+    warnings: tuple[Notice, ...]
+
+
+def best(config: Mapping[str, JSON], **fields: Unpack[BestFields]) -> Best:
+    plain = Best(
+        experiment_name="summaries",
+        experiment_id=EXPERIMENT,
+        exported_at=MOMENT,
+        weighted_score=0.5,
+        scores={"accuracy": 0.5},
+        run_id=RUN,
+        config_hash="c0ffee",
+        config=config,
+    )
+    return replace(plain, **fields)
+
+
+class ExperimentFields(TypedDict, total=False):
+    name: str
+    description: str | None
+    status: str
+    parameter_space: JSON
+
+
+def experiment(**fields: Unpack[ExperimentFields]) -> Experiment:
+    plain = Experiment(
+        id=EXPERIMENT,
+        name="summaries",
+        description=None,
+        status="completed",
+        parameter_space=None,
+        scoring_config=None,
+        created_at=MOMENT,
+        updated_at=MOMENT,
+    )
+    return replace(plain, **fields)
+
+
+class RunFields(TypedDict, total=False):
+    rank: int
+    run_id: UUID
+    weighted_score: float
+    scores: Mapping[str, float]
+    config_hash: str
+    duration_ms: int | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+
+
+def ranked_run(**fields: Unpack[RunFields]) -> RankedRun:
+    plain = RankedRun(
+        rank=1,
+        run_id=RUN,
+        weighted_score=0.5,
+        scores={"accuracy": 0.5},
+        config_hash="c0ffee",
+        duration_ms=None,
+        tokens_in=None,
+        tokens_out=None,
+        cost_usd=None,
+    )
+    return replace(plain, **fields)
+
+
+def won(config: Mapping[str, JSON] | None, **fields: Unpack[RunFields]) -> Report:
+    """Build the report of an experiment with one run."""
+    run = ranked_run(**fields)
+    return report(top=(run,), winner=Winner(run=run, config=config))
+
+
+class ReportFields(TypedDict, total=False):
+    experiment: Experiment
+    counts: RunCounts
+    top_n: int
+    top: tuple[RankedRun, ...]
+    winner: Winner | None
+    differences: Differences | None
+    scorers: tuple[ScorerStatistics, ...]
+    tokens: Tokens
+    timing: Timing | None
+    cost: Cost | None
+    history: tuple[Period, ...]
+    warnings: tuple[Notice, ...]
+
+
+def report(**fields: Unpack[ReportFields]) -> Report:
+    """Build the report of an experiment without runs, but for what is told."""
+    plain = Report(
+        experiment=experiment(),
+        exported_at=MOMENT,
+        counts=RunCounts(total=0, by_status={}, scored=0),
+        top_n=5,
+        top=(),
+        winner=None,
+        differences=None,
+        scorers=(),
+        tokens=Tokens(tokens_in=0, tokens_out=0),
+        timing=None,
+        cost=None,
+        history=(),
+    )
+    return replace(plain, **fields)
