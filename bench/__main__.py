@@ -1,7 +1,7 @@
 """How the time of an export depends on the number of runs: `python bench [URL]`.
 
 Works on a throw-away SQLite file, or on the empty database that URL names. Every figure
-is a ratio to a reference that was measured in the same run, in alternation: times of one
+is a ratio to a reference measured in the same run, in alternation: times of one
 machine say little about another.
 """
 
@@ -14,6 +14,7 @@ from statistics import median
 from uuid import UUID
 
 import classic
+
 import data
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.registry import AnyFormat, discover

@@ -4,6 +4,7 @@ Every completed run is read with its scores, and weighed in Python.
 """
 
 import json
+import math
 from uuid import UUID
 
 from peewee import prefetch
@@ -34,10 +35,9 @@ def winner(url: str, experiment: UUID) -> UUID:
 def weighted_score(scores: list[Score], weights: dict[str, float]) -> float:
     """Return the weighted mean of a run's scores."""
     weighed = [
-        (score.value, weights[score.scorer_name])
+        (score.value or 0.0, weights[score.scorer_name])
         for score in scores
         if score.scorer_name in weights
     ]
-    return sum(value * weight for value, weight in weighed) / sum(
-        weight for _, weight in weighed
-    )
+    total = math.fsum(weight for _, weight in weighed)
+    return math.fsum(value * weight for value, weight in weighed) / total

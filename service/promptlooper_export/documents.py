@@ -1,4 +1,4 @@
-"""The documents that formats render: plain values, the same for every door and format."""
+"""The documents that formats render: plain values, the same for every format."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-JSON: TypeAlias = (
-    None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
-)
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 """A decoded JSON value; its floats are finite."""
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
@@ -55,7 +53,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class RunCounts:
-    """How many runs there are: in all, by status, and how many count for the ranking."""
+    """How many runs there are: in all, by status, and how many count."""
 
     total: int
     by_status: Mapping[str, int]
@@ -79,7 +77,7 @@ class RankedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Winner:
-    """The winning run; `config` is None where the stored one is not valid (see warnings)."""
+    """The winning run; `config` is None where the stored one is not valid."""
 
     run: RankedRun
     config: Mapping[str, JSON] | None
@@ -90,7 +88,7 @@ class Difference:
     """A parameter by which the winner stands out.
 
     `runner_up` is the second run's value and `usual` the most frequent one among the
-    compared runs; each is None (with its `has_` flag False) where there is no such value.
+    compared runs; each is None, its `has_` flag False, where there is no such value.
     `share` is the part of the compared runs, 0 to 1, that agree with the winner.
     """
 
@@ -114,7 +112,7 @@ class Differences:
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """One bar of a histogram: values in [low, high), the last bar also takes its high."""
+    """One bar of a histogram: values in [low, high), in the last bar also high."""
 
     low: float
     high: float
@@ -123,7 +121,7 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerStatistics:
-    """A scorer over the completed runs that have it; a run's value is its mean judgement.
+    """A scorer over the completed runs that have it, each with its mean judgement.
 
     `values` holds count, min, max, mean, standard_deviation (of a sample; absent for a
     single run) and the quartiles q1, median, q3 (linear interpolation).
@@ -174,7 +172,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """Runs created in [start, end): how many count, their best and mean weighted score."""
+    """Runs created in [start, end): how many count, their best and mean score."""
 
     start: datetime
     end: datetime

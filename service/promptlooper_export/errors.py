@@ -31,8 +31,8 @@ class ExportError(Exception):
     """A refusal.
 
     `detail` says what is wrong and what to do next; `members` are extension members of
-    the problem document (RFC 9457, section 3.2). A class that names a `status` can be an
-    answer over HTTP; its docstring is its page: what it means, then what to do.
+    the problem document (RFC 9457, section 3.2). A class that names a `status` can be
+    an answer over HTTP; its docstring is its page: what it means, then what to do.
     """
 
     slug: ClassVar[str]
@@ -82,7 +82,7 @@ class NotFoundError(ExportError):
 
 
 class ExperimentNotFoundError(ExportError):
-    """The experiment does not exist, or this token may not see it; the two answer alike.
+    """The experiment does not exist, or this token may not see it: the same answer.
 
     Check the id, and whether the token's subject or groups were granted the experiment.
     """
@@ -96,7 +96,7 @@ class ExperimentNotFoundError(ExportError):
 
 
 class NothingToExportError(ExportError):
-    """The experiment has no completed run with a finite score and every required scorer.
+    """No completed run has a finite score and every required scorer.
 
     Wait for a run to be scored, or ask for a report, which needs none.
     """
@@ -147,7 +147,7 @@ class NotAcceptableError(ExportError):
 
 
 class InvalidParameterError(ExportError):
-    """A query parameter or path segment is unknown, repeated or has a value outside its range.
+    """A query parameter or path segment is unknown, repeated or out of its range.
 
     Correct the one named in `parameter`; `allowed` lists what it may be.
     """

@@ -29,7 +29,7 @@ class Selection:
     top_n: int = 5
 
 
-def export(
+def export(  # noqa: PLR0913  each has its own origin
     store: Store,
     viewer: Viewer,
     experiment: UUID,
@@ -89,5 +89,6 @@ def _render(
     except ExportError:
         raise
     except Exception as error:
-        detail = f"The format {format.name!r} failed: {type(error).__name__}. Choose another one."
+        kind = type(error).__name__
+        detail = f"The format {format.name!r} failed: {kind}. Choose another one."
         raise FormatFailedError(detail, format=format.name) from error

@@ -37,7 +37,7 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentRecord:
-    """An experiment to be written; `runs` can be read once, before the next experiment."""
+    """An experiment to be written; `runs` is read once, before the next experiment."""
 
     id: UUID
     name: str

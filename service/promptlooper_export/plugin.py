@@ -1,8 +1,9 @@
 """Everything that the author of a format imports.
 
-A format is a value: a `Format` under the entry-point group `promptlooper_export.formats`.
-Its `render` turns one document into bytes, whole or in pieces; it sees no request, no
-database and no web framework. The built-in formats use only this module, too.
+A format is a value: a `Format` under the entry-point group
+`promptlooper_export.formats`. Its `render` turns one document into bytes, whole or in
+pieces; it sees no request, no database and no web framework. The built-in formats use
+only this module, too.
 """
 
 import re
@@ -65,8 +66,8 @@ ENTRY_POINT_GROUP = "promptlooper_export.formats"
 D = TypeVar("D", Best, Report, Runs)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, section 5.6.2
-_MEDIA_TYPE = re.compile(rf"(?!\*){_TOKEN}/(?!\*){_TOKEN}")
+_TCHARS = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, section 5.6.2
+_MEDIA_TYPE = re.compile(rf"(?!\*){_TCHARS}/(?!\*){_TCHARS}")
 _EXTENSION = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -77,7 +78,7 @@ class Format(Generic[D]):
 
     `media_types` lists the canonical type first, aliases after it, without parameters.
     `options` is a marshmallow schema; its loaded fields become keyword arguments of
-    `render`. `render` may yield a `Notice` between pieces: readers get it beside the body.
+    `render`. `render` may yield a `Notice` between pieces; readers get it separately.
     A value that the format cannot hold is refused with `UnrepresentableError`.
 
     Raises ValueError where the declaration is no usable one.
@@ -109,7 +110,7 @@ class Format(Generic[D]):
             msg = f"media_types of {self.name} are not types such as 'text/csv'"
             raise ValueError(msg)
         if not _EXTENSION.fullmatch(self.extension):
-            msg = f"extension {self.extension!r} of {self.name} is not like 'csv' or 'tar.gz'"
+            msg = f"extension {self.extension!r} of {self.name} is not like 'tar.gz'"
             raise ValueError(msg)
 
 
@@ -126,8 +127,11 @@ class Path(tuple[str, ...]):
         )
 
 
+ROOT = Path()
+
+
 def flatten(
-    config: Mapping[str, JSON], parent: Path = Path()
+    config: Mapping[str, JSON], parent: Path = ROOT
 ) -> Iterator[tuple[Path, JSON]]:
     """Yield every leaf of a config with its path, in the order of the config.
 

@@ -18,7 +18,7 @@ BUILT_IN_ORDER = (
     "csv", "ndjson", "parquet", "arrow", "xlsx",
     "configmap", "secret", "tfvars", "github-output",
 )  # fmt: skip
-"""The order in which ties between built-in formats are broken; plugins follow by name."""
+"""The order in which built-in formats break ties; plugins follow by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def discover() -> Registry:
 
 
 def build(found: Iterable[EntryPoint]) -> Registry:
-    """Register entry points: built-ins first, then by distribution; the first of a name wins."""
+    """Register entry points: built-ins, then plugins; the first of a name wins."""
     formats: dict[str, AnyFormat] = {}
     taken: dict[str, str] = {}
     broken: list[BrokenFormat] = []

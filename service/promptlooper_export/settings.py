@@ -67,8 +67,8 @@ SETTINGS = (
         name="DATABASE_URL",
         default="sqlite:///promptlooper.db",
         parse=str,
-        help="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME with several hosts "
-        "and target_session_attrs if you like.",
+        help="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME with "
+        "several hosts and target_session_attrs if you like.",
         secret=True,
     ),
     Setting(
@@ -100,8 +100,8 @@ SETTINGS = (
         name="JWT_REQUIRED_CLAIMS",
         default="exp iat sub jti type",
         parse=_words,
-        help="The claims that tokens must have, non-empty; where type is among them it must "
-        "be access.",
+        help="The claims that tokens must have, non-empty; where type is among them it "
+        "must be access.",
     ),
     Setting(
         name="JWT_LEEWAY",
@@ -125,8 +125,8 @@ SETTINGS = (
         name="SPOOL_DIR",
         default=None,
         parse=str,
-        help="Where bodies over 1 MiB are kept until they are sent; the system's temporary "
-        "directory by default.",
+        help="Where bodies over 1 MiB are kept until they are sent; the system's "
+        "temporary directory by default.",
     ),
     Setting(
         name="SPOOL_MAX_BYTES",

@@ -1,7 +1,7 @@
 """Whole bodies: rendering fills a spool, and only a finished spool is ever sent."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -37,30 +37,21 @@ def spool(
 ) -> Body:
     """Collect the pieces that the format `name` yields.
 
-    `limit` is in bytes. Raises ExportTooLargeError past it and FormatFailedError where a
-    piece is neither bytes nor a Notice; nothing of the spool is left then.
+    `limit` is in bytes. Raises ExportTooLargeError past it and FormatFailedError where
+    a piece is neither bytes nor a Notice; nothing of the spool is left then.
     """
     digest = hashlib.sha256()
     length = 0
     notices: list[Notice] = []
-    file = SpooledTemporaryFile(max_size=IN_MEMORY, dir=directory)  # noqa: SIM115  returned
+    file = SpooledTemporaryFile(max_size=IN_MEMORY, dir=directory)  # noqa: SIM115
     try:
-        for piece in pieces:
+        for piece in _checked(pieces, limit=limit, name=name):
             if isinstance(piece, Notice):
                 notices.append(piece)
-                continue
-            if not isinstance(piece, bytes):
-                detail = f"The format {name!r} yielded {type(piece).__name__} instead of bytes."
-                raise FormatFailedError(detail, format=name)
-            length += len(piece)
-            if length > limit:
-                detail = (
-                    f"The export is larger than {limit} bytes (PROMPTLOOPER_SPOOL_MAX_BYTES). "
-                    f"Write it to a file: promptlooper-export export ID -f {name} -o FILE"
-                )
-                raise ExportTooLargeError(detail, limit=limit)
-            digest.update(piece)
-            file.write(piece)
+            else:
+                length += len(piece)
+                digest.update(piece)
+                file.write(piece)
     except BaseException:
         file.close()
         raise
@@ -72,3 +63,23 @@ def spool(
         sha256=digest.digest(),
         notices=tuple(notices),
     )
+
+
+def _checked(
+    pieces: Iterable[bytes | Notice], *, limit: int, name: str
+) -> Iterator[bytes | Notice]:
+    length = 0
+    for piece in pieces:
+        if not isinstance(piece, bytes | Notice):
+            kind = type(piece).__name__
+            detail = f"The format {name!r} yielded {kind} instead of bytes."
+            raise FormatFailedError(detail, format=name)
+        length += len(piece) if isinstance(piece, bytes) else 0
+        if length > limit:
+            detail = (
+                f"The export is larger than {limit} bytes "
+                "(PROMPTLOOPER_SPOOL_MAX_BYTES). Write it to a file: "
+                f"promptlooper-export export ID -f {name} -o FILE"
+            )
+            raise ExportTooLargeError(detail, limit=limit)
+        yield piece
