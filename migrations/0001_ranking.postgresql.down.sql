@@ -22,6 +22,7 @@ DROP FUNCTION IF EXISTS export_log(uuid[]);
 DROP FUNCTION IF EXISTS export_revise(uuid[]);
 DROP FUNCTION IF EXISTS export_rebuild(uuid);
 DROP FUNCTION IF EXISTS export_fold(bigint);
+DROP FUNCTION IF EXISTS export_folded();
 DROP FUNCTION IF EXISTS export_lock();
 DROP FUNCTION IF EXISTS export_store(uuid[]);
 DROP FUNCTION IF EXISTS export_rank_many(uuid[]);

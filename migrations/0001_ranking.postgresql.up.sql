@@ -307,12 +307,22 @@ BEGIN
 END
 $$;
 
+-- Up to which entry this transaction has folded. What it deleted stays in the way of its
+-- own scans: without this, a long transaction would take the square of its writes.
+CREATE FUNCTION export_folded() RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(nullif(current_setting('promptlooper_export.folded', true), ''), '0');
+END
+$$;
+
 -- Fold up to so many entries of the log; the number folded.
 CREATE FUNCTION export_fold(most bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     changed uuid[];
     entries bigint;
+    last bigint := export_folded();
     folded bigint := 0;
 BEGIN
     IF NOT export_lock() THEN
@@ -323,16 +333,20 @@ BEGIN
             DELETE FROM export_ranking_log
             WHERE id IN (
                 SELECT id FROM export_ranking_log
+                WHERE id > last
                 ORDER BY id
                 LIMIT least(most - folded, 10000)
             )
-            RETURNING run_id
+            RETURNING id, run_id
         )
-        SELECT array_agg(DISTINCT run_id), count(*) INTO changed, entries FROM gone;
+        SELECT array_agg(DISTINCT run_id), count(*), coalesce(max(id), last)
+        INTO changed, entries, last
+        FROM gone;
         EXIT WHEN entries = 0;
         PERFORM export_store(changed);
         folded := folded + entries;
     END LOOP;
+    PERFORM set_config('promptlooper_export.folded', last::text, true);
     RETURN folded;
 END
 $$;
@@ -362,15 +376,26 @@ BEGIN
 END
 $$;
 
--- A change to experiments becomes one more for each in this backend's own row.
+-- A change to experiments becomes one more for each in this backend's own row, once in a
+-- transaction: nobody else sees more of it, and versions of one row would pile up.
 CREATE FUNCTION export_revise(experiments_changed uuid[]) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    revised text := coalesce(current_setting('promptlooper_export.revised', true), '');
+    fresh uuid[];
 BEGIN
+    SELECT array_agg(DISTINCT id) INTO fresh
+    FROM unnest(experiments_changed) AS changed (id)
+    WHERE position(id::text IN revised) = 0;
+    IF fresh IS NULL THEN
+        RETURN;
+    END IF;
     INSERT INTO export_revision
-    SELECT DISTINCT experiment_id, pg_backend_pid(), 1
-    FROM unnest(experiments_changed) AS changed (experiment_id)
-    WHERE experiment_id IS NOT NULL
+    SELECT id, pg_backend_pid(), 1 FROM unnest(fresh) AS changed (id)
     ON CONFLICT (experiment_id, backend) DO UPDATE SET number = export_revision.number + 1;
+    PERFORM set_config(
+        'promptlooper_export.revised', revised || array_to_string(fresh, ' ') || ' ', true
+    );
 END
 $$;
 
@@ -382,7 +407,9 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO export_ranking_log (run_id) SELECT unnest(runs_changed);
-    IF EXISTS (SELECT 1 FROM export_ranking_log ORDER BY id OFFSET 15) THEN
+    IF EXISTS (
+        SELECT 1 FROM export_ranking_log WHERE id > export_folded() ORDER BY id OFFSET 15
+    ) THEN
         -- More than came in, so that a log which grew under contention shrinks again.
         PERFORM export_fold(16 + 2 * cardinality(runs_changed));
     END IF;
