@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from statistics import median
 from uuid import UUID
 
@@ -77,7 +78,7 @@ def measure(url: str) -> None:
         for record, size in ((few, FEW), (many, MANY)):
             ours, reading_all = alternate(
                 exporting(store, record.id, formats["json"]),
-                lambda identity=record.id: classic.winner(url, identity),  # type: ignore[misc]
+                partial(classic.winner, url, record.id, data.WEIGHTS),
                 CLASSIC_ROUNDS,
             )
             compare(f"reading all {size:,} runs against json", reading_all, ours)

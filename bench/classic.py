@@ -3,27 +3,25 @@
 Every completed run is read with its scores, and weighed in Python.
 """
 
-import json
 import math
+from collections.abc import Mapping
 from uuid import UUID
 
 from peewee import prefetch
 
 from promptlooper_export.store.database import open_for_reading
-from promptlooper_export.store.models import TABLES, Experiment, Run, Score
+from promptlooper_export.store.models import TABLES, Run, Score
 
 
-def winner(url: str, experiment: UUID) -> UUID:
+def winner(url: str, experiment: UUID, weights: Mapping[str, float]) -> UUID:
     """Return the id of the winner."""
     database = open_for_reading(url)
     with database.bind_ctx(TABLES), database.connection_context():
-        config = Experiment.get_by_id(experiment).scoring_config
-        rules = json.loads(config) if isinstance(config, str) else config
         completed = Run.select().where(
             (Run.experiment == experiment) & (Run.status == "completed")
         )
         scored = [
-            (weighted_score(run.score_set, rules["weights"]), run.id)
+            (weighted_score(run.score_set, weights), run.id)
             for run in prefetch(completed, Score.select())
             if run.score_set
         ]
@@ -32,7 +30,7 @@ def winner(url: str, experiment: UUID) -> UUID:
     return best
 
 
-def weighted_score(scores: list[Score], weights: dict[str, float]) -> float:
+def weighted_score(scores: list[Score], weights: Mapping[str, float]) -> float:
     """Return the weighted mean of a run's scores."""
     weighed = [
         (score.value or 0.0, weights[score.scorer_name])

@@ -8,6 +8,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from promptlooper_export.interchange import ExperimentRecord, RunRecord
 
+WEIGHTS = {"accuracy": 0.5, "relevance": 0.3}
 SCORERS = ("accuracy", "relevance", "fluency", "cost_efficiency")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -20,7 +21,7 @@ def experiment(size: int) -> ExperimentRecord:
         description=None,
         status="completed",
         parameter_space=None,
-        scoring_config={"weights": {"accuracy": 0.5, "relevance": 0.3}},
+        scoring_config={"weights": dict(WEIGHTS)},
         created_at=EPOCH,
         updated_at=EPOCH,
         runs=runs(size),

@@ -115,7 +115,7 @@ class Format(Generic[D]):
 
 
 class Path(tuple[str, ...]):
-    """Where a value stands in a config: the keys from the top, without list indexes."""
+    """Where a value stands in a config: the keys, and places in lists, from the top."""
 
     __slots__ = ()
 

@@ -157,6 +157,13 @@ def _postgresql_location(url: str) -> str:
     return "postgresql://" + url.split("://", 1)[1]
 
 
+def close(database: Database) -> None:
+    """Close the connections that are not in use, those of a pool included."""
+    if isinstance(database, PooledPostgresqlDatabase):
+        database.close_idle()
+    database.close()
+
+
 @contextmanager
 def reading(database: Database) -> Iterator[Session]:
     """Open a connection and one snapshot of the database for the length of the block.

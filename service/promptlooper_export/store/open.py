@@ -13,6 +13,7 @@ from promptlooper_export.store import access, best, report
 from promptlooper_export.store.access import ExperimentSummary
 from promptlooper_export.store.database import (
     Session,
+    close,
     open_for_reading,
     reading,
     sqlite_path,
@@ -83,8 +84,8 @@ class Store:
             raise DatabaseUnavailableError(msg)
 
     def close(self) -> None:
-        """Close this thread's connection, if it is open."""
-        self._database.close()
+        """Close every connection that is not in use."""
+        close(self._database)
 
 
 def open_store(url: str) -> Store:
