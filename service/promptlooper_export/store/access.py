@@ -18,10 +18,13 @@ SELECT
     CAST(parameter_space AS TEXT), CAST(scoring_config AS TEXT),
     created_at, updated_at,
     EXISTS (SELECT 1 FROM export_ranking_log),
-    EXISTS (SELECT 1 FROM export_ranking_stale WHERE experiment_id = experiments.id)
+    EXISTS (SELECT 1 FROM export_ranking_stale WHERE experiment_id = experiments.id),
+    (SELECT sum(number) FROM export_revision WHERE experiment_id = experiments.id)
 FROM experiments
 WHERE id = ?
 """
+
+_LAST_RUN = "SELECT max(updated_at) FROM runs WHERE experiment_id = ?"
 
 _EXPERIMENTS = """
 SELECT
@@ -51,13 +54,15 @@ class ExperimentRow:
     """An experiment as read.
 
     `logged`: runs may not be folded into its ranking yet; `stale`: its ranking waits to
-    be rebuilt after new weights.
+    be rebuilt after new weights. `revision` is another number after every change to the
+    experiment, its runs, their scores and stage results.
     """
 
     experiment: Experiment
     warnings: tuple[Notice, ...]
     logged: bool
     stale: bool
+    revision: int
 
 
 def experiment(session: Session, viewer: Viewer, wanted: UUID) -> ExperimentRow:
@@ -85,7 +90,28 @@ def experiment(session: Session, viewer: Viewer, wanted: UUID) -> ExperimentRow:
         warnings=(*space_notices, *scoring_notices),
         logged=bool(row[8]),
         stale=bool(row[9]),
+        revision=int(row[10] or 0),
     )
+
+
+def last_change(session: Session, row: ExperimentRow) -> datetime:
+    """Return when the experiment's data say that they changed last.
+
+    The latest `updated_at` of the experiment and its runs. It comes from the data, not
+    from a clock or the revision, so that the same data give the same time in whichever
+    database they are, also after an import; an index on runs makes it a look-up. What
+    changes without its run's `updated_at`, such as a late score, does not move it: the
+    revision tells those apart. Where SQLite holds a time that cannot be read as a run's
+    latest, the experiment's own counts.
+    """
+    (latest,) = session.one(_LAST_RUN, session.key(row.experiment.id)) or (None,)
+    own = row.experiment.updated_at
+    if latest is None:
+        return own
+    try:
+        return max(own, moment(latest))
+    except (TypeError, ValueError):
+        return own
 
 
 def experiments(session: Session, viewer: Viewer) -> Iterator[ExperimentSummary]:

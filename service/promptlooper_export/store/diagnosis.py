@@ -53,11 +53,12 @@ def _journal_mode(session: Session) -> str | None:
 
 def _missing_triggers(session: Session, version: int) -> tuple[str, ...]:
     there = {name for (name,) in session.all(_TRIGGERS[session.kind])}
-    expected = [
+    # A later step may create a trigger anew.
+    expected = dict.fromkeys(
         name
         for step in migrations(session.kind)[:version]
         for name in _CREATED.findall(step.up)
-    ]
+    )
     return tuple(name for name in expected if name not in there)
 
 

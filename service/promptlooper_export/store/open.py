@@ -10,7 +10,7 @@ from peewee import Database
 from promptlooper_export.documents import Best, Report
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
 from promptlooper_export.store import access, best, report
-from promptlooper_export.store.access import ExperimentSummary
+from promptlooper_export.store.access import ExperimentRow, ExperimentSummary
 from promptlooper_export.store.database import (
     Session,
     close,
@@ -28,22 +28,40 @@ class Snapshot:
     def __init__(self, session: Session, viewer: Viewer) -> None:
         self._session = session
         self._viewer = viewer
+        self._rows: dict[UUID, ExperimentRow] = {}
 
-    def best(self, experiment: UUID) -> Best:
-        """Return the winner and its config.
+    def revision(self, experiment: UUID) -> int:
+        """Return a number that is another one after every change to the experiment.
+
+        Changes to its runs, their scores and their stage results count. Raises
+        ExperimentNotFoundError.
+        """
+        return self._row(experiment).revision
+
+    def last_change(self, experiment: UUID) -> datetime:
+        """Return the latest time that the experiment's data name as a change.
+
+        See `last_change` of the module `access`. Raises ExperimentNotFoundError.
+        """
+        return access.last_change(self._session, self._row(experiment))
+
+    def best(self, experiment: UUID, *, exported_at: datetime | None = None) -> Best:
+        """Return the winner and its config; `exported_at` is now unless it is given.
 
         Raises ExperimentNotFoundError, NothingToExportError and InvalidConfigError.
         """
-        row = access.experiment(self._session, self._viewer, experiment)
-        return best.document(self._session, row, _now())
+        row = self._row(experiment)
+        return best.document(self._session, row, exported_at or _now())
 
-    def report(self, experiment: UUID, *, top_n: int) -> Report:
+    def report(
+        self, experiment: UUID, *, top_n: int, exported_at: datetime | None = None
+    ) -> Report:
         """Return the report with the `top_n` best runs.
 
-        Raises ExperimentNotFoundError.
+        `exported_at` is now unless it is given. Raises ExperimentNotFoundError.
         """
-        row = access.experiment(self._session, self._viewer, experiment)
-        return report.document(self._session, row, _now(), top_n=top_n)
+        row = self._row(experiment)
+        return report.document(self._session, row, exported_at or _now(), top_n=top_n)
 
     def experiments(self) -> Iterator[ExperimentSummary]:
         """Yield the experiments that the viewer may see, newest first."""
@@ -55,6 +73,13 @@ class Snapshot:
         Raises ExperimentNotFoundError for none and UsageError for several.
         """
         return access.find(self._session, self._viewer, reference)
+
+    def _row(self, experiment: UUID) -> ExperimentRow:
+        if experiment not in self._rows:
+            self._rows[experiment] = access.experiment(
+                self._session, self._viewer, experiment
+            )
+        return self._rows[experiment]
 
 
 class Store:
