@@ -17,6 +17,7 @@ from promptlooper_export.web import (
     health,
     problem_pages,
     problems,
+    responses,
     tokens,
 )
 from promptlooper_export.web.problems import request_id
@@ -75,6 +76,7 @@ def _finish(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = request_id()
+    responses.prove(response)
     logger.info(
         RequestServed(
             request_id=request_id(),

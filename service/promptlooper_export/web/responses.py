@@ -5,6 +5,8 @@ import re
 import unicodedata
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from http.client import NOT_MODIFIED
 from typing import IO
 from urllib.parse import quote
 
@@ -30,12 +32,28 @@ def send(body: Body, *, media_type: str, extension: str) -> Response:
     response = Response(_chunks(body.file), mimetype=media_type)
     response.call_on_close(body.file.close)
     response.content_length = body.length
-    digest = b64encode(body.sha256).decode()
-    response.headers["Repr-Digest"] = f"sha-256=:{digest}:"  # RFC 9530, section 3
+    response.headers["Repr-Digest"] = digest_field(body.sha256)
     response.headers["Content-Disposition"] = disposition(body.title, extension)
     if body.notices:
         response.headers["X-Export-Warnings"] = warnings_field(body.notices)
     return response
+
+
+def prove(response: Response) -> None:
+    """Let an answer prove that it is whole, as exports do: give its length and digest.
+
+    The length goes first: who has the whole digest cannot have half a number.
+    """
+    if "Repr-Digest" in response.headers or response.status_code == NOT_MODIFIED:
+        return
+    data = response.get_data()
+    response.content_length = len(data)
+    response.headers["Repr-Digest"] = digest_field(sha256(data).digest())
+
+
+def digest_field(digest: bytes) -> str:
+    """Write Repr-Digest (RFC 9530, section 3) for a SHA-256 digest."""
+    return f"sha-256=:{b64encode(digest).decode()}:"
 
 
 def disposition(title: str, extension: str) -> str:
