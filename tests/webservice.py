@@ -25,8 +25,9 @@ def settings_for(url: str, **others: str) -> Settings:
 
 
 class Claims(TypedDict, total=False):
-    """What else a token may hold, under the names of issue()."""
+    """What a token may hold, under the names of issue()."""
 
+    subject: str
     groups: tuple[str, ...]
     scopes: tuple[str, ...]
     experiments: tuple[UUID, ...]
@@ -34,7 +35,8 @@ class Claims(TypedDict, total=False):
 
 def bearer(settings: Settings, **claims: Unpack[Claims]) -> dict[str, str]:
     """Return the header field with a token that is valid for an hour."""
-    token = issue(settings, subject="alice", expires=timedelta(hours=1), **claims)
+    claims.setdefault("subject", "alice")
+    token = issue(settings, expires=timedelta(hours=1), **claims)
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -8,6 +8,9 @@ ExportError
 ├── NothingToExportError       404  no completed run has a score
 ├── MethodNotAllowedError      405  the method
 ├── NotAcceptableError         406  no format fits Accept
+├── CodingNotAcceptableError   406  no coding fits Accept-Encoding
+├── PreconditionFailedError    412  If-Match names another representation
+├── RangeNotSatisfiableError   416  the range begins after the end
 ├── InvalidParameterError      422  the query
 ├── InvalidConfigError         422  a stored config is no strict JSON object
 ├── UnrepresentableError       422  the format cannot hold a value
@@ -16,6 +19,7 @@ ExportError
 ├── FormatFailedError          500  a format raised or broke its promise
 ├── InternalError              500  a defect of this service
 ├── DatabaseUnavailableError   503  no answer from the database
+├── SpoolFullError             503  no space left for the body
 ├── FormatTimeoutError         504  a format used up its time
 ├── SettingsError               -   the environment
 ├── MigrationError              -   the database cannot be migrated
@@ -146,6 +150,40 @@ class NotAcceptableError(ExportError):
         self.available = available
 
 
+class CodingNotAcceptableError(ExportError):
+    """Accept-Encoding refuses every coding that this export has, `identity` included.
+
+    Allow one of those in `available`, or leave `Accept-Encoding` out.
+    """
+
+    slug = "coding-not-acceptable"
+    title = "No coding matches Accept-Encoding"
+    status = 406
+
+
+class PreconditionFailedError(ExportError):
+    """The export is not, or not provably, the one that `If-Match` names.
+
+    Get it without `If-Match`. An export that carries the time of its making has a weak
+    tag, which `If-Match` never matches; with `?reproducible=1` the tag is strong.
+    """
+
+    slug = "precondition-failed"
+    title = "If-Match names another representation"
+    status = 412
+
+
+class RangeNotSatisfiableError(ExportError):
+    """The range begins after the end of the export, which has `length` bytes.
+
+    Ask for a range within it, or leave `Range` out.
+    """
+
+    slug = "range-not-satisfiable"
+    title = "The range begins after the end"
+    status = 416
+
+
 class InvalidParameterError(ExportError):
     """A query parameter or path segment is unknown, repeated or out of its range.
 
@@ -237,6 +275,18 @@ class DatabaseUnavailableError(ExportError):
 
     slug = "database-unavailable"
     title = "The database is not available"
+    status = 503
+
+
+class SpoolFullError(ExportError):
+    """No space is left where exports are kept until they are sent.
+
+    Try again after the seconds in `Retry-After`. Whoever runs the service makes space
+    in PROMPTLOOPER_SPOOL_DIR, or names a larger directory there.
+    """
+
+    slug = "spool-full"
+    title = "No space for the export"
     status = 503
 
 

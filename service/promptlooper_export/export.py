@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from promptlooper_export.documents import Best, Document, Notice, Report
+from promptlooper_export.documents import Best, Document, Notice, Report, Runs
 from promptlooper_export.errors import ExportError, FormatFailedError
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.spool import Body, spool
@@ -24,9 +24,14 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What of the experiment is exported; `top_n` is for reports, 1 to 50."""
+    """What of the experiment is exported; `top_n` is for reports, 1 to 50.
+
+    With `reproducible` the document names the data's own last change as its moment, and
+    the same data give the same bytes.
+    """
 
     top_n: int = 5
+    reproducible: bool = False
 
 
 def export(  # noqa: PLR0913  each has its own origin
@@ -44,32 +49,37 @@ def export(  # noqa: PLR0913  each has its own origin
     The connection is given back before this returns. Raises what the store refuses
     (ExperimentNotFoundError, NothingToExportError, InvalidConfigError,
     DatabaseUnavailableError), what the format refuses (UnrepresentableError),
-    FormatFailedError and ExportTooLargeError.
+    FormatFailedError, ExportTooLargeError and SpoolFullError.
     """
     with store.snapshot(viewer) as snapshot:
-        document = _DOCUMENTS[format.document](snapshot, experiment, selection)
+        document = DOCUMENTS[format.document](snapshot, experiment, selection)
         with closing(_render(format, document, options)) as pieces:
             return spool(
                 pieces,
                 title=_title(document),
+                revision=snapshot.revision(experiment),
+                row_count=document.count if isinstance(document, Runs) else None,
                 limit=limits.spool_bytes,
                 directory=limits.spool_directory,
                 name=format.name,
             )
 
 
-def _best(snapshot: Snapshot, experiment: UUID, _: Selection) -> Best:
-    return snapshot.best(experiment)
+def _best(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Best:
+    moment = snapshot.last_change(experiment) if selection.reproducible else None
+    return snapshot.best(experiment, exported_at=moment)
 
 
 def _report(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Report:
-    return snapshot.report(experiment, top_n=selection.top_n)
+    moment = snapshot.last_change(experiment) if selection.reproducible else None
+    return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
 
 
-_DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {
+DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {
     Best: _best,
     Report: _report,
 }
+"""How each document is made; a format of another one cannot be offered."""
 
 
 def _title(document: Document) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
+from promptlooper_export.documents import Runs
 from promptlooper_export.events import FormatLeftOut
 from promptlooper_export.plugin import ENTRY_POINT_GROUP, Format
 
@@ -32,9 +33,13 @@ class BrokenFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """The formats on offer, in the server's order of preference, and those left out."""
+    """The formats on offer, in the server's order of preference, and those left out.
+
+    `versions` says which distribution brings a format, and in which version.
+    """
 
     formats: Mapping[str, AnyFormat]
+    versions: Mapping[str, str]
     broken: tuple[BrokenFormat, ...] = ()
 
 
@@ -46,6 +51,7 @@ def discover() -> Registry:
 def build(found: Iterable[EntryPoint]) -> Registry:
     """Register entry points: built-ins, then plugins; the first of a name wins."""
     formats: dict[str, AnyFormat] = {}
+    versions: dict[str, str] = {}
     taken: dict[str, str] = {}
     broken: list[BrokenFormat] = []
     for point in sorted(found, key=_precedence):
@@ -61,8 +67,10 @@ def build(found: Iterable[EntryPoint]) -> Registry:
             logger.warning(FormatLeftOut(**vars(left_out)))
             continue
         formats[loaded.name] = loaded
+        version = point.dist.version if point.dist else ""
+        versions[loaded.name] = f"{_distribution(point)} {version}"
         taken.update(dict.fromkeys(map(str.lower, loaded.media_types), loaded.name))
-    return Registry(formats=formats, broken=tuple(broken))
+    return Registry(formats=formats, versions=versions, broken=tuple(broken))
 
 
 def _distribution(point: EntryPoint) -> str:
@@ -85,6 +93,8 @@ def _load(point: EntryPoint) -> AnyFormat | str:
         return f"import failed: {type(error).__name__}: {error}"
     if not isinstance(loaded, Format):
         return f"{point.value} is no promptlooper_export.plugin.Format"
+    if loaded.document is Runs:
+        return "this release makes no document of runs"
     return loaded
 
 

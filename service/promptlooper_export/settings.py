@@ -135,6 +135,13 @@ SETTINGS = (
         help="The largest body over HTTP, in bytes.",
     ),
     Setting(
+        name="MAX_CONCURRENT_EXPORTS",
+        default="16",
+        parse=_integer(1, 1024),
+        help="Exports that each worker renders at once; one subject gets half of them. "
+        "Sending does not count.",
+    ),
+    Setting(
         name="WORKERS",
         default="2",
         parse=_integer(1, 256),
@@ -170,6 +177,7 @@ class Settings:
     trusted_proxies: int
     spool_dir: str | None
     spool_max_bytes: int
+    max_concurrent_exports: int
     workers: int
     threads: int
     log_format: str

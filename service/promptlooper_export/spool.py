@@ -1,16 +1,26 @@
 """Whole bodies: rendering fills a spool, and only a finished spool is ever sent."""
 
+import errno
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from promptlooper_export.documents import Notice
-from promptlooper_export.errors import ExportTooLargeError, FormatFailedError
+from promptlooper_export.errors import (
+    ExportTooLargeError,
+    FormatFailedError,
+    SpoolFullError,
+)
 
 IN_MEMORY = 1 << 20
 """Bytes kept in memory before a spool moves to a temporary file."""
+
+CHUNK_BYTES = 1 << 16
+"""Bytes of a body that are read at once."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,63 +28,115 @@ class Body:
     """A finished body: `file` stands at its start and is the caller's to close.
 
     `title` is what a file made from it may be called after; it may hold any character.
+    `revision` is that of the experiment as rendered, `row_count` the number of runs in
+    a document of runs, None in others.
     """
 
     title: str
+    revision: int
+    row_count: int | None
     file: IO[bytes]
     length: int
     sha256: bytes
     notices: tuple[Notice, ...]
 
+    def chunks(self, part: range | None = None) -> Iterator[bytes]:
+        """Read the file piece by piece, whole or the bytes at the places of `part`."""
+        places = range(self.length) if part is None else part
+        self.file.seek(places.start)
+        for start in places[::CHUNK_BYTES]:
+            yield self.file.read(min(CHUNK_BYTES, places.stop - start))
 
-def spool(
+
+def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
     pieces: Iterable[bytes | Notice],
     *,
     title: str,
+    revision: int,
+    row_count: int | None,
     limit: int,
     directory: str | None,
     name: str,
 ) -> Body:
     """Collect the pieces that the format `name` yields.
 
-    `limit` is in bytes. Raises ExportTooLargeError past it and FormatFailedError where
-    a piece is neither bytes nor a Notice; nothing of the spool is left then.
+    `limit` is in bytes. Raises ExportTooLargeError past it, FormatFailedError where a
+    piece is neither bytes nor a Notice, and SpoolFullError where no space is left in
+    `directory`; nothing of the spool is left then.
     """
-    digest = hashlib.sha256()
-    length = 0
     notices: list[Notice] = []
-    file = SpooledTemporaryFile(max_size=IN_MEMORY, dir=directory)  # noqa: SIM115
-    try:
-        for piece in _checked(pieces, limit=limit, name=name):
-            if isinstance(piece, Notice):
-                notices.append(piece)
-            else:
-                length += len(piece)
-                digest.update(piece)
-                file.write(piece)
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
+    file, length, sha256 = _fill(
+        _checked(pieces, notices, limit=limit, name=name), directory
+    )
     return Body(
         title=title,
+        revision=revision,
+        row_count=row_count,
         file=file,
         length=length,
-        sha256=digest.digest(),
+        sha256=sha256,
         notices=tuple(notices),
     )
 
 
+def recode(
+    body: Body,
+    encode: Callable[[Iterable[bytes]], Iterable[bytes]],
+    *,
+    directory: str | None,
+) -> Body:
+    """Return the same body in a content coding; the file of the first is closed.
+
+    Raises SpoolFullError.
+    """
+    with body.file:
+        file, length, sha256 = _fill(encode(body.chunks()), directory)
+    return replace(body, file=file, length=length, sha256=sha256)
+
+
+def _fill(
+    pieces: Iterable[bytes], directory: str | None
+) -> tuple[IO[bytes], int, bytes]:
+    """Write the pieces into a file that has no name and goes away when closed."""
+    digest = hashlib.sha256()
+    length = 0
+    file = SpooledTemporaryFile(max_size=IN_MEMORY, dir=directory)  # noqa: SIM115
+    try:
+        for piece in pieces:
+            length += len(piece)
+            digest.update(piece)
+            _write(file, piece)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file, length, digest.digest()
+
+
+def _write(file: IO[bytes], piece: bytes) -> None:
+    try:
+        file.write(piece)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        detail = "No space is left for the export (PROMPTLOOPER_SPOOL_DIR); try again."
+        raise SpoolFullError(detail) from error
+
+
 def _checked(
-    pieces: Iterable[bytes | Notice], *, limit: int, name: str
-) -> Iterator[bytes | Notice]:
+    pieces: Iterable[bytes | Notice], notices: list[Notice], *, limit: int, name: str
+) -> Iterator[bytes]:
+    """Yield the bytes, and put the notices among them aside."""
     length = 0
     for piece in pieces:
-        if not isinstance(piece, bytes | Notice):
+        if isinstance(piece, Notice):
+            notices.append(piece)
+            continue
+        if not isinstance(piece, bytes):
             kind = type(piece).__name__
             detail = f"The format {name!r} yielded {kind} instead of bytes."
             raise FormatFailedError(detail, format=name)
-        length += len(piece) if isinstance(piece, bytes) else 0
+        length += len(piece)
         if length > limit:
             detail = (
                 f"The export is larger than {limit} bytes "

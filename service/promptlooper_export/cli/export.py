@@ -3,6 +3,7 @@
 import shutil
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -91,13 +92,19 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
     type=click.IntRange(1, 50),
     help="The runs that a report ranks.  [default: 5]",
 )
-def export(
+@click.option(
+    "--reproducible",
+    is_flag=True,
+    help="Name the data's own last change instead of now: same data, same bytes.",
+)
+def export(  # noqa: PLR0913  its options
     *,
     reference: str,
     format_name: str | None,
     output: str,
     pairs: list[tuple[str, str]],
     top_n: int | None,
+    reproducible: bool,
 ) -> None:
     """Write one experiment in one format.
 
@@ -110,6 +117,9 @@ def export(
         msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
         raise UsageError(msg)
     options = load_options(chosen.options, pairs)
+    selection = Selection(reproducible=reproducible)
+    if top_n is not None:
+        selection = replace(selection, top_n=top_n)
     with closing(open_store(loaded.database_url)) as store:
         with store.snapshot(OPERATOR) as snapshot:
             experiment = snapshot.find(reference)
@@ -119,7 +129,7 @@ def export(
             experiment,
             chosen,
             options,
-            selection=Selection() if top_n is None else Selection(top_n=top_n),
+            selection=selection,
             limits=Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir),
         )
     for notice in body.notices:

@@ -7,6 +7,7 @@ from flask import Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from promptlooper_export import registry
+from promptlooper_export.codings import installed_codings
 from promptlooper_export.events import RequestServed
 from promptlooper_export.export import Limits
 from promptlooper_export.settings import Settings
@@ -20,7 +21,9 @@ from promptlooper_export.web import (
     responses,
     tokens,
 )
+from promptlooper_export.web.delivery import Exports
 from promptlooper_export.web.problems import request_id
+from promptlooper_export.web.slots import Slots
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +60,13 @@ def create_app(settings: Settings) -> Flask:
     limits = Limits(
         spool_bytes=settings.spool_max_bytes, spool_directory=settings.spool_dir
     )
-    served = exports.Exports(store=store, registry=formats, limits=limits)
+    served = Exports(
+        store=store,
+        registry=formats,
+        limits=limits,
+        slots=Slots(settings.max_concurrent_exports),
+        codings=installed_codings(),
+    )
     app.register_blueprint(exports.blueprint(served))
     app.register_blueprint(describe.blueprint(formats))
     app.register_blueprint(health.blueprint(store))

@@ -5,7 +5,7 @@ said alike for every experiment, and costs no database connection.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -14,20 +14,24 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request, url_for
 from marshmallow import Schema
 
+from promptlooper_export.codings import IDENTITY, choose_coding
 from promptlooper_export.documents import JSON, Best, Report, Runs
 from promptlooper_export.errors import (
+    CodingNotAcceptableError,
     ForbiddenError,
     InvalidParameterError,
     NotAcceptableError,
 )
-from promptlooper_export.export import Limits, Selection, export
-from promptlooper_export.negotiation import Offer, choose
+from promptlooper_export.export import Selection
+from promptlooper_export.negotiation import Offer, choose, is_textual
 from promptlooper_export.registry import AnyFormat, Registry
-from promptlooper_export.store.open import Store
 from promptlooper_export.viewer import Viewer
-from promptlooper_export.web import responses, tokens
+from promptlooper_export.web import tokens
+from promptlooper_export.web.delivery import Exports, deliver
+from promptlooper_export.web.etags import Representation
 from promptlooper_export.web.parameters import (
     FORMAT,
+    REPRODUCIBLE,
     TOP_N,
     Pairs,
     common_parameters,
@@ -49,15 +53,6 @@ SCOPES = {Best: "export:best", Report: "export:report", Runs: "export:runs"}
 
 _NEGOTIATED = "negotiated"
 _MALFORMED_SHOWN = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exports:
-    """What every export needs."""
-
-    store: Store
-    registry: Registry
-    limits: Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +84,19 @@ def blueprint(exports: Exports) -> Blueprint:
                 endpoint=f"classic-{segment}",
                 view_func=partial(_classic, exports, fixed, name, media_type),
             )
+    routes.before_request(_begin)
+    routes.after_request(_say_what_varies)
     return routes
+
+
+def _begin() -> None:
+    g.vary = set()
+
+
+def _say_what_varies(response: Response) -> Response:
+    """Name what was read to choose the answer, be it an export or a refusal."""
+    response.vary.update(sorted(g.vary))
+    return response
 
 
 def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Response:
@@ -102,9 +109,9 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
     if name := asked.values.get(FORMAT):
         named = exports.registry.formats[name]
         return _answer(exports, asked, named, named.media_types[0].lower())
+    g.vary.add("Accept")
     chosen, media_type = _choose(exports.registry, asked)
     response = _answer(exports, asked, chosen, media_type)
-    response.headers["Vary"] = "Accept"
     response.headers["Content-Location"] = _location(
         asked.experiment, [(FORMAT, chosen.name), *asked.pairs]
     )
@@ -161,21 +168,41 @@ def _answer(
     media_type: str,
 ) -> Response:
     g.format = format.name
+    coding = _choose_coding(exports, media_type)
     _check_scope(asked.viewer, format)
-    options = read_options(format, asked.common, asked.pairs)
-    selection = Selection()
-    if TOP_N in asked.values:
-        selection = Selection(top_n=asked.values[TOP_N])
-    body = export(
-        exports.store,
-        asked.viewer,
-        asked.experiment,
-        format,
-        options,
-        selection=selection,
-        limits=exports.limits,
+    wanted = Representation(
+        experiment=asked.experiment,
+        format=format,
+        version=exports.registry.versions[format.name],
+        media_type=media_type,
+        options=read_options(format, asked.common, asked.pairs),
+        selection=_selection(asked.values),
     )
-    return responses.send(body, media_type=media_type, extension=format.extension)
+    return deliver(exports, asked.viewer, wanted, coding=coding)
+
+
+def _choose_coding(exports: Exports, media_type: str) -> str | None:
+    """Return the coding that the client likes best, None where none would help.
+
+    Raises CodingNotAcceptableError.
+    """
+    offers = tuple(exports.codings) if is_textual(media_type) else ()
+    coding = choose_coding(request.headers.get("Accept-Encoding"), offers)
+    if coding is None:
+        available = [IDENTITY, *offers]
+        detail = f"Accept-Encoding allows none of: {', '.join(available)}."
+        raise CodingNotAcceptableError(detail, available=available)
+    if not offers:
+        return None
+    g.vary.add("Accept-Encoding")
+    return coding
+
+
+def _selection(values: Mapping[str, Any]) -> Selection:
+    selection = Selection(reproducible=values.get(REPRODUCIBLE) == "1")
+    if TOP_N in values:
+        return replace(selection, top_n=values[TOP_N])
+    return selection
 
 
 def _check_scope(viewer: Viewer, format: AnyFormat) -> None:  # noqa: A002

@@ -19,6 +19,7 @@ Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 FORMAT = "format"
 TOP_N = "top_n"
+REPRODUCIBLE = "reproducible"
 
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
@@ -42,7 +43,10 @@ class WholeNumber(fields.Integer):
 
 def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
     """Return what all formats share; a path that fixes the format has no `format`."""
-    shared: dict[str, fields.Field[Any]] = {TOP_N: WholeNumber(validate=_TOP_N_RANGE)}
+    shared: dict[str, fields.Field[Any]] = {
+        TOP_N: WholeNumber(validate=_TOP_N_RANGE),
+        REPRODUCIBLE: fields.String(validate=OneOf(["0", "1"])),
+    }
     if negotiated:
         shared[FORMAT] = fields.String(validate=OneOf(list(registry.formats)))
     return Schema.from_dict(shared)

@@ -18,6 +18,8 @@ from promptlooper_export.errors import (
     MethodNotAllowedError,
     NotAcceptableError,
     NotFoundError,
+    RangeNotSatisfiableError,
+    SpoolFullError,
     TooManyExportsError,
     UnauthorizedError,
 )
@@ -26,8 +28,12 @@ from promptlooper_export.events import RequestFailed
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-DATABASE_RETRY_SECONDS = 5
-SLOT_RETRY_SECONDS = 1
+RETRY_SECONDS: Mapping[type[ExportError], int] = {
+    DatabaseUnavailableError: 5,
+    SpoolFullError: 5,
+    TooManyExportsError: 1,
+}
+"""After how many seconds a client may try again."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -128,23 +134,26 @@ def _problem(  # noqa: PLR0913  the members of RFC 9457, section 3.1
 
 def _headers(error: ExportError) -> dict[str, str]:
     """Return the header fields that belong to a kind of refusal."""
+    headers = {}
+    if type(error) in RETRY_SECONDS:
+        headers["Retry-After"] = str(RETRY_SECONDS[type(error)])
+    if tag := error.members.get("etag"):
+        headers["ETag"] = str(tag)
     match error:
         case UnauthorizedError():
             # RFC 6750, section 3: no error code where no credentials were sent.
             sent = request.headers.get("Authorization")
             challenge = 'Bearer error="invalid_token"' if sent else "Bearer"
-            return {"WWW-Authenticate": challenge}
+            headers["WWW-Authenticate"] = challenge
         case ForbiddenError():
             scope = error.members["scope"]
             challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-            return {"WWW-Authenticate": challenge}
+            headers["WWW-Authenticate"] = challenge
         case NotAcceptableError():
-            return {"Vary": "Accept", "Link": _alternates(error)}
-        case DatabaseUnavailableError():
-            return {"Retry-After": str(DATABASE_RETRY_SECONDS)}
-        case TooManyExportsError():
-            return {"Retry-After": str(SLOT_RETRY_SECONDS)}
-    return {}
+            headers["Link"] = _alternates(error)
+        case RangeNotSatisfiableError():
+            headers["Content-Range"] = f"bytes */{error.members['length']}"
+    return headers
 
 
 def _alternates(error: NotAcceptableError) -> str:

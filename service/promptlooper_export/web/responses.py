@@ -4,18 +4,17 @@ import json
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
-from http.client import NOT_MODIFIED
-from typing import IO
+from http import HTTPStatus
 from urllib.parse import quote
 
 from flask import Response
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.spool import Body
+from promptlooper_export.web.etags import Tag
 
-CHUNK_BYTES = 1 << 16
 MAXIMUM_WARNINGS_BYTES = 2048
 """The longest X-Export-Warnings; proxies often allow 4 KiB for all fields together."""
 
@@ -24,19 +23,43 @@ _UNWRITABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _RESERVED = re.compile(r'[/\\:*?"<>|]')
 
 
-def send(body: Body, *, media_type: str, extension: str) -> Response:
-    """Answer with a body, whose file is closed when the answer was sent.
+def send(  # noqa: PLR0913  a body and what its fields say
+    body: Body,
+    *,
+    media_type: str,
+    extension: str,
+    tag: Tag,
+    coding: str | None,
+    part: range | None,
+) -> Response:
+    """Answer with a body or a part of it; the file is closed when the answer was sent.
 
     The length goes ahead of the body, so that no client can take a part for the whole.
     """
-    response = Response(_chunks(body.file), mimetype=media_type)
+    response = Response(body.chunks(part), mimetype=media_type)
     response.call_on_close(body.file.close)
     response.content_length = body.length
-    response.headers["Repr-Digest"] = digest_field(body.sha256)
-    response.headers["Content-Disposition"] = disposition(body.title, extension)
+    fields = response.headers
+    fields["ETag"] = str(tag)
+    if coding:
+        fields["Content-Encoding"] = coding
+    fields["Accept-Ranges"] = "none" if tag.weak or coding else "bytes"
+    if part is not None:
+        response.status_code = HTTPStatus.PARTIAL_CONTENT
+        response.content_length = len(part)
+        fields["Content-Range"] = f"bytes {part[0]}-{part[-1]}/{body.length}"
+    fields["Repr-Digest"] = digest_field(body.sha256)
+    fields["Content-Disposition"] = disposition(body.title, extension)
+    if body.row_count is not None:
+        fields["X-Row-Count"] = str(body.row_count)
     if body.notices:
-        response.headers["X-Export-Warnings"] = warnings_field(body.notices)
+        fields["X-Export-Warnings"] = warnings_field(body.notices)
     return response
+
+
+def not_modified(tag: Tag) -> Response:
+    """Answer that the client has the export already (RFC 9110, section 15.4.5)."""
+    return Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": str(tag)})
 
 
 def prove(response: Response) -> None:
@@ -44,7 +67,10 @@ def prove(response: Response) -> None:
 
     The length goes first: who has the whole digest cannot have half a number.
     """
-    if "Repr-Digest" in response.headers or response.status_code == NOT_MODIFIED:
+    if (
+        "Repr-Digest" in response.headers
+        or response.status_code == HTTPStatus.NOT_MODIFIED
+    ):
         return
     data = response.get_data()
     response.content_length = len(data)
@@ -52,7 +78,7 @@ def prove(response: Response) -> None:
 
 
 def digest_field(digest: bytes) -> str:
-    """Write Repr-Digest (RFC 9530, section 3) for a SHA-256 digest."""
+    """Write Repr-Digest (RFC 9530, section 3): of the whole, as it is coded."""
     return f"sha-256=:{b64encode(digest).decode()}:"
 
 
@@ -86,11 +112,6 @@ def warnings_field(notices: Sequence[Notice]) -> str:
     if left_out := len(notices) - len(kept):
         kept.append(str(left_out))
     return f"[{', '.join(kept)}]"
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
 
 
 def _file_stem(title: str) -> str:

@@ -1,0 +1,171 @@
+"""What an export may use: slots, and space in the spool."""
+
+import errno
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
+from uuid import UUID
+
+import pytest
+from werkzeug.test import TestResponse
+
+from builders import experiment, run
+from databases import Database
+from promptlooper_export import spool
+from promptlooper_export.web import slots
+from webservice import Service, problem, settings_for
+
+SLOW = """
+import threading
+from promptlooper_export.plugin import Best, Format
+STARTED = threading.Semaphore(0)
+GO = threading.Event()
+def render(best: Best):
+    STARTED.release()
+    GO.wait(60)
+    yield b"done"
+FORMAT = Format(name="slow", title="t", document=Best, render=render,
+    media_types=("text/x-slow",), extension="txt")
+"""
+
+
+@pytest.fixture
+def id_(database: Database) -> UUID:
+    loaded = experiment(run({"accuracy": 0.9}))
+    database.load(loaded)
+    return loaded.id
+
+
+class Slow:
+    """A service with a format that renders until it is told to end."""
+
+    def __init__(self, service: Service, id_: UUID) -> None:
+        self.service = service
+        self.path = f"/experiments/{id_}/export?format="
+        self.answers: list[TestResponse] = []
+        self.threads: list[threading.Thread] = []
+
+    def begin(self, subject: str) -> None:
+        """Begin to render for a subject; return once it runs."""
+
+        def ask() -> None:
+            answer = self.service.ask(f"{self.path}slow", subject=subject)
+            self.answers.append(answer)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        self.threads.append(thread)
+        assert sys.modules["stranger_format"].STARTED.acquire(timeout=60)
+
+    def ask(self, subject: str, name: str = "json") -> TestResponse:
+        return self.service.ask(self.path + name, subject=subject)
+
+    def end(self) -> list[int]:
+        sys.modules["stranger_format"].GO.set()
+        for thread in self.threads:
+            thread.join()
+        return [answer.status_code for answer in self.answers]
+
+
+@pytest.fixture
+def slow(
+    database: Database,
+    id_: UUID,
+    install_format: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Slow:
+    install_format(SLOW)
+    monkeypatch.setattr(slots, "WAIT_SECONDS", 0.05)
+    return Slow(Service(settings_for(database.url, MAX_CONCURRENT_EXPORTS="4")), id_)
+
+
+def test_a_subject_gets_half_of_the_slots_and_others_the_rest(slow: Slow) -> None:
+    slow.begin("alice")
+    slow.begin("alice")
+    refused = slow.ask("alice")
+    problem(refused, 429, "too-many-exports")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert slow.ask("bob").status_code == 200
+    slow.begin("bob")
+    slow.begin("carol")
+    problem(slow.ask("dora"), 429, "too-many-exports")
+    assert slow.end() == [200] * 4
+    assert {slow.ask(name).status_code for name in ("alice", "dora")} == {200}
+
+
+def test_what_needs_no_rendering_needs_no_slot(slow: Slow) -> None:
+    tag = slow.ask("alice").headers["ETag"]
+    slow.begin("alice")
+    slow.begin("alice")
+    held = slow.service.ask(
+        f"{slow.path}json", subject="alice", headers={"If-None-Match": tag}
+    )
+    assert held.status_code == 304
+    assert slow.service.ask(f"{slow.path}pdf", subject="alice").status_code == 422
+    assert slow.service.client.get("/health/ready").status_code == 200
+    assert slow.end() == [200] * 2
+
+
+def test_an_export_that_fails_gives_its_slot_back(slow: Slow) -> None:
+    for _ in range(10):
+        missing = f"/experiments/{UUID(int=9)}/export"
+        problem(slow.service.ask(missing), 404, "experiment-not-found")
+    assert slow.ask("alice").status_code == 200
+
+
+def test_who_comes_when_a_slot_is_given_back_gets_it(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "WAIT_SECONDS", 60)
+    slow.begin("alice")
+    slow.begin("alice")
+    waiting = threading.Thread(target=lambda: slow.answers.append(slow.ask("alice")))
+    waiting.start()
+    slow.threads.append(waiting)
+    assert slow.end() == [200] * 3
+
+
+def test_a_sent_body_holds_no_slot(database: Database, id_: UUID) -> None:
+    service = Service(settings_for(database.url, MAX_CONCURRENT_EXPORTS="1"))
+    unread = [service.ask(f"/experiments/{id_}/export") for _ in range(5)]
+    assert {response.status_code for response in unread} == {200}
+
+
+class FullFile(SpooledTemporaryFile[Any]):
+    """A temporary file on a disk without space."""
+
+    error = errno.ENOSPC
+
+    def write(self, *_: object) -> int:
+        raise OSError(self.error, "no space")
+
+
+def test_a_full_spool_is_a_problem_and_the_next_export_works(
+    database: Database, id_: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(settings_for(database.url))
+    path = f"/experiments/{id_}/export"
+    for error in (errno.ENOSPC, errno.EDQUOT):
+        with monkeypatch.context() as patch:
+            patch.setattr(FullFile, "error", error)
+            patch.setattr(spool, "SpooledTemporaryFile", FullFile)
+            response = service.ask(path)
+        problem(response, 503, "spool-full")
+        assert int(response.headers["Retry-After"]) > 0
+        assert service.ask(path).status_code == 200
+
+
+def test_a_body_in_the_spool_has_no_name(database: Database, tmp_path: Path) -> None:
+    loaded = experiment(run({"accuracy": 0.9}, config={"prompt": "x" * (3 << 20)}))
+    database.load(loaded)
+    directory = tmp_path / "spool"
+    directory.mkdir()
+    service = Service(settings_for(database.url, SPOOL_DIR=str(directory)))
+    response = service.ask(f"/experiments/{loaded.id}/export")
+    open_files = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+    assert [path for path in open_files if directory in path.parents]
+    assert list(directory.iterdir()) == []
+    response.close()
