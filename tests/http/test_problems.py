@@ -37,7 +37,7 @@ def test_every_kind_of_problem_has_a_page(
     assert response.content_type == "text/html; charset=utf-8"
     assert str(kind.status) in page
     for heading in ("What it means", "What to do"):
-        paragraph = re.search(rf"<h2>{heading}</h2><p>(.+?)</p>", page, re.DOTALL)
+        paragraph = re.search(rf"<h2>{heading}</h2>\s*<p>(.+?)</p>", page, re.DOTALL)
         assert paragraph is not None
         assert paragraph[1].strip().endswith(".")
 
@@ -46,7 +46,9 @@ def test_problem_pages_run_nothing_and_load_nothing(
     service_without_database: Service,
 ) -> None:
     response = service_without_database.client.get("/problems/unauthorized")
-    style = re.search(r"<style>(.*?)</style>", response.get_data(as_text=True))
+    style = re.search(
+        r"<style>(.*?)</style>", response.get_data(as_text=True), re.DOTALL
+    )
     assert style is not None
     digest = b64encode(sha256(style[1].encode()).digest()).decode()
     policy = response.headers["Content-Security-Policy"]

@@ -16,6 +16,7 @@ from promptlooper_export.web import (
     describe,
     exports,
     health,
+    pages,
     problem_pages,
     problems,
     responses,
@@ -41,7 +42,9 @@ def create_app(settings: Settings) -> Flask:
     Raises SettingsError for a missing or weak secret and a database that cannot be
     served.
     """
-    app = Flask("promptlooper_export", static_folder=None)
+    app = Flask(
+        "promptlooper_export", static_folder=None, template_folder=pages.TEMPLATES
+    )
     app.url_map.merge_slashes = False  # one address for one thing, no redirects
     hops = settings.trusted_proxies
     if hops:
@@ -55,6 +58,7 @@ def create_app(settings: Settings) -> Flask:
         )
     tokens.install(app, settings)
     problems.install(app)
+    pages.install(app)
     store = open_store(settings.database_url)
     formats = registry.discover()
     limits = Limits(

@@ -1,0 +1,47 @@
+"""HTML pages: one look, under a policy that lets nothing else load or run."""
+
+from functools import cache
+from importlib.resources import files
+
+from flask import Flask, Response, render_template
+from jinja2 import StrictUndefined
+from markupsafe import Markup
+
+from promptlooper_export import __version__
+from promptlooper_export.web.policy import policy
+
+TEMPLATES = "web/templates"
+"""Where the templates are, from the package's own folder."""
+
+
+def install(app: Flask) -> None:
+    """Set up the templates: a name that is not given is an error, never empty text."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.filters["marked"] = _marked
+    app.jinja_env.globals["version"] = __version__
+
+
+def page(template: str, *, form_action: str = "'none'", **values: object) -> Response:
+    """Answer with a page, made of a template that extends `base.html`.
+
+    `form_action` is where its forms may send to, as the policy writes it.
+    """
+    html = render_template(template, style=_style(), **values)
+    headers = {"Content-Security-Policy": policy([_style()], form_action=form_action)}
+    return Response(html, mimetype="text/html", headers=headers)
+
+
+@cache
+def _style() -> str:
+    path = files("promptlooper_export").joinpath(TEMPLATES, "style.css")
+    return path.read_text(encoding="utf-8")
+
+
+def _marked(text: str) -> Markup:
+    """Escape a paragraph of a docstring and mark what stands in backquotes as code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
