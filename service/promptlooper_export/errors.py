@@ -300,6 +300,13 @@ class FormatTimeoutError(ExportError):
     title = "The format took too long"
     status = 504
 
+    def __init__(self, name: str) -> None:
+        detail = (
+            f"The format {name!r} took longer than PROMPTLOOPER_RENDER_TIMEOUT allows. "
+            "Choose another one, or raise the setting."
+        )
+        super().__init__(detail, format=name)
+
 
 class SettingsError(ExportError):
     """An environment variable is missing, unknown or unsafe."""

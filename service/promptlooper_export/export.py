@@ -1,14 +1,21 @@
 """The use case: an experiment becomes a document, a document becomes bytes."""
 
-from collections.abc import Callable, Generator, Mapping
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from promptlooper_export.documents import Best, Document, Notice, Report, Runs
-from promptlooper_export.errors import ExportError, FormatFailedError
+from promptlooper_export.errors import (
+    ExportError,
+    FormatFailedError,
+    FormatTimeoutError,
+)
 from promptlooper_export.registry import AnyFormat
+from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.spool import Body, spool
 from promptlooper_export.store.open import Snapshot, Store
 from promptlooper_export.viewer import Viewer
@@ -16,10 +23,15 @@ from promptlooper_export.viewer import Viewer
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one export; `spool_bytes` is the largest body, in bytes."""
+    """Bounds of one export.
+
+    `spool_bytes` is the largest body, in bytes; `seconds` the time that an export takes
+    at most.
+    """
 
     spool_bytes: int
     spool_directory: str | None = None
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +61,12 @@ def export(  # noqa: PLR0913  each has its own origin
     The connection is given back before this returns. Raises what the store refuses
     (ExperimentNotFoundError, NothingToExportError, InvalidConfigError,
     DatabaseUnavailableError), what the format refuses (UnrepresentableError),
-    FormatFailedError, ExportTooLargeError and SpoolFullError.
+    FormatFailedError, FormatTimeoutError, ExportTooLargeError and SpoolFullError.
     """
+    deadline = time.monotonic() + limits.seconds
     with store.snapshot(viewer) as snapshot:
         document = DOCUMENTS[format.document](snapshot, experiment, selection)
-        with closing(_render(format, document, options)) as pieces:
+        with closing(_render(format, document, options, deadline)) as pieces:
             return spool(
                 pieces,
                 title=_title(document),
@@ -92,13 +105,32 @@ def _render(
     format: AnyFormat,  # noqa: A002
     document: Document,
     options: Mapping[str, Any],
+    deadline: float,
 ) -> Generator[bytes | Notice]:
-    """Yield what the format yields; turn whatever a stranger raises into a refusal."""
+    """Yield what the format yields; a stranger's is rendered in another process.
+
+    Whatever a format raises becomes a refusal.
+    """
     try:
-        yield from format.render(document, **options)
+        if isinstance(format, ForeignFormat):
+            yield from format.isolated_pieces(document, options, deadline=deadline)
+        else:
+            yield from _in_time(format, document, options, deadline)
     except ExportError:
         raise
     except Exception as error:
         kind = type(error).__name__
         detail = f"The format {format.name!r} failed: {kind}. Choose another one."
         raise FormatFailedError(detail, format=format.name) from error
+
+
+def _in_time(
+    format: AnyFormat,  # noqa: A002
+    document: Document,
+    options: Mapping[str, Any],
+    deadline: float,
+) -> Iterator[bytes | Notice]:
+    for piece in format.pieces(document, **options):
+        if time.monotonic() > deadline:
+            raise FormatTimeoutError(format.name)
+        yield piece

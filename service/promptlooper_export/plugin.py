@@ -7,12 +7,9 @@ only this module, too.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Concatenate, Generic, TypeVar
+from collections.abc import Iterator, Mapping
 
-from marshmallow import Schema
-
+from promptlooper_export.declaration import API_VERSION, Format
 from promptlooper_export.documents import (
     JSON,
     Best,
@@ -60,58 +57,9 @@ __all__ = [
     "timestamp",
 ]
 
-API_VERSION = 1
 ENTRY_POINT_GROUP = "promptlooper_export.formats"
 
-D = TypeVar("D", Best, Report, Runs)
-
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_TCHARS = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, section 5.6.2
-_MEDIA_TYPE = re.compile(rf"(?!\*){_TCHARS}/(?!\*){_TCHARS}")
-_EXTENSION = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Format(Generic[D]):
-    """A renderer and what the service must know to offer it.
-
-    `media_types` lists the canonical type first, aliases after it, without parameters.
-    `options` is a marshmallow schema; its loaded fields become keyword arguments of
-    `render`. `render` may yield a `Notice` between pieces; readers get it separately.
-    A value that the format cannot hold is refused with `UnrepresentableError`.
-
-    Raises ValueError where the declaration is no usable one.
-    """
-
-    name: str
-    title: str
-    document: type[D]
-    media_types: tuple[str, ...]
-    extension: str
-    render: Callable[Concatenate[D, ...], Iterator[bytes | Notice]]
-    options: type[Schema] = Schema
-    api_version: int = API_VERSION
-
-    def __post_init__(self) -> None:
-        """Refuse a declaration that could not be offered."""
-        if self.api_version != API_VERSION:
-            msg = f"written for plugin API {self.api_version}, this is {API_VERSION}"
-            raise ValueError(msg)
-        if not _NAME.fullmatch(self.name):
-            msg = f"name {self.name!r} is not lower-case words joined by hyphens"
-            raise ValueError(msg)
-        if self.document not in (Best, Report, Runs):
-            msg = f"document of {self.name} is not Best, Report or Runs"
-            raise ValueError(msg)
-        if not self.media_types or not all(
-            map(_MEDIA_TYPE.fullmatch, self.media_types)
-        ):
-            msg = f"media_types of {self.name} are not types such as 'text/csv'"
-            raise ValueError(msg)
-        if not _EXTENSION.fullmatch(self.extension):
-            msg = f"extension {self.extension!r} of {self.name} is not like 'tar.gz'"
-            raise ValueError(msg)
 
 
 class Path(tuple[str, ...]):

@@ -1,25 +1,35 @@
 """Find the formats that are installed, and leave out those that cannot be offered."""
 
 import logging
+import sys
+import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from dataclasses import dataclass, fields
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
+from promptlooper_export.declaration import as_format
 from promptlooper_export.documents import Runs
 from promptlooper_export.events import FormatLeftOut
 from promptlooper_export.plugin import ENTRY_POINT_GROUP, Format
+from promptlooper_export.sandbox.foreign import ForeignFormat
+from promptlooper_export.sandbox.server import Sandbox
 
 logger = logging.getLogger(__name__)
 
 AnyFormat: TypeAlias = Format[Any]
+
+OURS = "promptlooper-export"
 
 BUILT_IN_ORDER = (
     "json", "env", "yaml", "toml", "markdown", "html", "report-json",
     "csv", "ndjson", "parquet", "arrow", "xlsx",
     "configmap", "secret", "tfvars", "github-output",
 )  # fmt: skip
-"""The order in which built-in formats break ties; plugins follow by name."""
+"""The order in which built-in formats break ties; plugins follow by package."""
+
+_REASON_SHOWN = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,10 @@ class Registry:
     broken: tuple[BrokenFormat, ...] = ()
 
 
+class _UnusableError(Exception):
+    """The reason for which an entry point is left out."""
+
+
 def discover() -> Registry:
     """Load every entry point of the group, each in its own guard."""
     return build(entry_points(group=ENTRY_POINT_GROUP))
@@ -52,16 +66,16 @@ def build(found: Iterable[EntryPoint]) -> Registry:
     """Register entry points: built-ins, then plugins; the first of a name wins."""
     formats: dict[str, AnyFormat] = {}
     versions: dict[str, str] = {}
-    taken: dict[str, str] = {}
+    owners: dict[str, str] = {}
     broken: list[BrokenFormat] = []
+    sandbox = Sandbox()
     for point in sorted(found, key=_precedence):
-        loaded = _load(point)
-        reason = (
-            loaded if isinstance(loaded, str) else _conflict(loaded, formats, taken)
-        )
-        if isinstance(loaded, str) or reason is not None:
+        try:
+            loaded = _load(point, sandbox)
+            _refuse_conflict(loaded, formats, owners)
+        except _UnusableError as error:
             left_out = BrokenFormat(
-                name=point.name, distribution=_distribution(point), reason=reason or ""
+                name=point.name, distribution=_distribution(point), reason=str(error)
             )
             broken.append(left_out)
             logger.warning(FormatLeftOut(**vars(left_out)))
@@ -69,7 +83,7 @@ def build(found: Iterable[EntryPoint]) -> Registry:
         formats[loaded.name] = loaded
         version = point.dist.version if point.dist else ""
         versions[loaded.name] = f"{_distribution(point)} {version}"
-        taken.update(dict.fromkeys(map(str.lower, loaded.media_types), loaded.name))
+        owners.update(dict.fromkeys(map(str.lower, loaded.media_types), loaded.name))
     return Registry(formats=formats, versions=versions, broken=tuple(broken))
 
 
@@ -78,32 +92,52 @@ def _distribution(point: EntryPoint) -> str:
 
 
 def _precedence(point: EntryPoint) -> tuple[int, str, str]:
-    if _distribution(point) == "promptlooper-export" and point.name in BUILT_IN_ORDER:
+    distribution = _distribution(point)
+    if distribution == OURS and point.name in BUILT_IN_ORDER:
         return BUILT_IN_ORDER.index(point.name), "", ""
-    return len(BUILT_IN_ORDER), point.name, _distribution(point)
+    return len(BUILT_IN_ORDER), distribution, point.name
 
 
-def _load(point: EntryPoint) -> AnyFormat | str:
-    """Load a format, or say why it cannot be offered."""
-    try:
-        loaded = point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  a stranger's import may even exit
-        return f"import failed: {type(error).__name__}: {error}"
-    if not isinstance(loaded, Format):
-        return f"{point.value} is no promptlooper_export.plugin.Format"
+def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
+    """Load a format; a stranger's keeps its place, to be loaded in the sandbox again.
+
+    Raises _UnusableError.
+    """
+    # Data go to standard output; what a stranger prints on import is none.
+    with redirect_stdout(sys.stderr):
+        try:
+            declared = point.load()
+        except BaseException as error:  # a stranger's import may even exit
+            raise _UnusableError(_reason("import failed", error)) from error
+        try:
+            loaded = as_format(declared)
+        except BaseException as error:  # a stranger's class may, too
+            msg = _reason(f"{point.value} declares no format", error)
+            raise _UnusableError(msg) from error
     if loaded.document is Runs:
-        return "this release makes no document of runs"
-    return loaded
+        msg = "this release makes no document of runs"
+        raise _UnusableError(msg)
+    if _distribution(point) == OURS:
+        return loaded
+    declaration = {row.name: getattr(loaded, row.name) for row in fields(Format)}
+    return ForeignFormat(**declaration, source=point.value, sandbox=sandbox)
 
 
-def _conflict(
-    candidate: AnyFormat, formats: Mapping[str, AnyFormat], taken: Mapping[str, str]
-) -> str | None:
+def _reason(what: str, error: BaseException) -> str:
+    """Say what failed, with the last line of a traceback: str() may fail itself."""
+    return f"{what}: {traceback.format_exception_only(error)[-1].strip()}"[
+        :_REASON_SHOWN
+    ]
+
+
+def _refuse_conflict(
+    candidate: AnyFormat, formats: Mapping[str, AnyFormat], owners: Mapping[str, str]
+) -> None:
+    """Raise _UnusableError where the name or a media type is taken."""
     if candidate.name in formats:
-        return f"the name {candidate.name!r} is taken"
+        msg = f"the name {candidate.name!r} is taken"
+        raise _UnusableError(msg)
     for media_type in candidate.media_types:
-        if owner := taken.get(media_type.lower()):
-            return f"the media type {media_type} is taken by {owner!r}"
-    return None
+        if owner := owners.get(media_type.lower()):
+            msg = f"the media type {media_type} is taken by {owner!r}"
+            raise _UnusableError(msg)

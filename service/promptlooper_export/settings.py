@@ -142,6 +142,13 @@ SETTINGS = (
         "Sending does not count.",
     ),
     Setting(
+        name="RENDER_TIMEOUT",
+        default="30",
+        parse=_integer(1, 86_400),
+        help="Seconds that an export may take over HTTP, and on the command line in "
+        "another package's format.",
+    ),
+    Setting(
         name="WORKERS",
         default="2",
         parse=_integer(1, 256),
@@ -178,6 +185,7 @@ class Settings:
     spool_dir: str | None
     spool_max_bytes: int
     max_concurrent_exports: int
+    render_timeout: int
     workers: int
     threads: int
     log_format: str

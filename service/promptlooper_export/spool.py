@@ -8,11 +8,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from promptlooper_export.documents import Notice
-from promptlooper_export.errors import (
-    ExportTooLargeError,
-    FormatFailedError,
-    SpoolFullError,
-)
+from promptlooper_export.errors import ExportTooLargeError, SpoolFullError
 
 IN_MEMORY = 1 << 20
 """Bytes kept in memory before a spool moves to a temporary file."""
@@ -60,9 +56,8 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
 ) -> Body:
     """Collect the pieces that the format `name` yields.
 
-    `limit` is in bytes. Raises ExportTooLargeError past it, FormatFailedError where a
-    piece is neither bytes nor a Notice, and SpoolFullError where no space is left in
-    `directory`; nothing of the spool is left then.
+    `limit` is in bytes. Raises ExportTooLargeError past it, and SpoolFullError where no
+    space is left in `directory`; nothing of the spool is left then.
     """
     notices: list[Notice] = []
     file, length, sha256 = _fill(
@@ -132,10 +127,6 @@ def _checked(
         if isinstance(piece, Notice):
             notices.append(piece)
             continue
-        if not isinstance(piece, bytes):
-            kind = type(piece).__name__
-            detail = f"The format {name!r} yielded {kind} instead of bytes."
-            raise FormatFailedError(detail, format=name)
         length += len(piece)
         if length > limit:
             detail = (

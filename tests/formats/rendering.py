@@ -46,7 +46,7 @@ class Rendered:
 
 
 def render(format_: Format[Any], document: Best | Report) -> Rendered:
-    pieces = list(format_.render(document))
+    pieces = list(format_.pieces(document))
     return Rendered(
         body=b"".join(piece for piece in pieces if isinstance(piece, bytes)),
         notices=tuple(piece for piece in pieces if isinstance(piece, Notice)),

@@ -1,9 +1,9 @@
 """What an export may use: slots, and space in the spool."""
 
 import errno
-import sys
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -19,17 +19,16 @@ from promptlooper_export.web import slots
 from webservice import Service, problem, settings_for
 
 SLOW = """
-import threading
+import socket
 from promptlooper_export.plugin import Best, Format
-STARTED = threading.Semaphore(0)
-GO = threading.Event()
 def render(best: Best):
-    STARTED.release()
-    GO.wait(60)
+    with socket.create_connection(("127.0.0.1", {port})) as told:
+        told.recv(1)
     yield b"done"
 FORMAT = Format(name="slow", title="t", document=Best, render=render,
     media_types=("text/x-slow",), extension="txt")
 """
+"""A format that renders until what it connects to closes the connection."""
 
 
 @pytest.fixture
@@ -42,8 +41,10 @@ def id_(database: Database) -> UUID:
 class Slow:
     """A service with a format that renders until it is told to end."""
 
-    def __init__(self, service: Service, id_: UUID) -> None:
+    def __init__(self, service: Service, id_: UUID, listener: socket.socket) -> None:
         self.service = service
+        self.listener = listener
+        self.running: list[socket.socket] = []
         self.path = f"/experiments/{id_}/export?format="
         self.answers: list[TestResponse] = []
         self.threads: list[threading.Thread] = []
@@ -58,13 +59,14 @@ class Slow:
         thread = threading.Thread(target=ask)
         thread.start()
         self.threads.append(thread)
-        assert sys.modules["stranger_format"].STARTED.acquire(timeout=60)
+        self.running.append(self.listener.accept()[0])
 
     def ask(self, subject: str, name: str = "json") -> TestResponse:
         return self.service.ask(self.path + name, subject=subject)
 
     def end(self) -> list[int]:
-        sys.modules["stranger_format"].GO.set()
+        for connection in self.running:
+            connection.close()
         for thread in self.threads:
             thread.join()
         return [answer.status_code for answer in self.answers]
@@ -76,10 +78,12 @@ def slow(
     id_: UUID,
     install_format: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
-) -> Slow:
-    install_format(SLOW)
+) -> Iterator[Slow]:
     monkeypatch.setattr(slots, "WAIT_SECONDS", 0.05)
-    return Slow(Service(settings_for(database.url, MAX_CONCURRENT_EXPORTS="4")), id_)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        install_format(SLOW.format(port=listener.getsockname()[1]))
+        service = Service(settings_for(database.url, MAX_CONCURRENT_EXPORTS="4"))
+        yield Slow(service, id_, listener)
 
 
 def test_a_subject_gets_half_of_the_slots_and_others_the_rest(slow: Slow) -> None:

@@ -17,6 +17,7 @@ from promptlooper_export.export import Limits, Selection
 from promptlooper_export.export import export as render
 from promptlooper_export.options import load_options
 from promptlooper_export.registry import AnyFormat, Registry, discover
+from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.store.open import open_store
 from promptlooper_export.viewer import OPERATOR
 
@@ -60,6 +61,14 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
     if output == STDOUT:
         return fitting[0]
     return max(fitting, key=lambda row: len(row.extension))
+
+
+def _limits(loaded: settings.Settings, chosen: AnyFormat) -> Limits:
+    """Bound what a stranger does; our own formats may take what they need."""
+    limits = Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
+    if isinstance(chosen, ForeignFormat):
+        return replace(limits, seconds=loaded.render_timeout)
+    return limits
 
 
 @click.command()
@@ -130,7 +139,7 @@ def export(  # noqa: PLR0913  its options
             chosen,
             options,
             selection=selection,
-            limits=Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir),
+            limits=_limits(loaded, chosen),
         )
     for notice in body.notices:
         note(f"warning: {printable(notice.message)}")

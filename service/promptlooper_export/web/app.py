@@ -62,7 +62,9 @@ def create_app(settings: Settings) -> Flask:
     store = open_store(settings.database_url)
     formats = registry.discover()
     limits = Limits(
-        spool_bytes=settings.spool_max_bytes, spool_directory=settings.spool_dir
+        spool_bytes=settings.spool_max_bytes,
+        spool_directory=settings.spool_dir,
+        seconds=settings.render_timeout,
     )
     served = Exports(
         store=store,

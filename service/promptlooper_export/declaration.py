@@ -1,0 +1,148 @@
+"""What a format declares, and which declarations can be offered."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Concatenate, Generic, TypeVar
+
+from marshmallow import Schema, missing
+
+from promptlooper_export.documents import Best, Notice, Report, Runs
+
+API_VERSION = 1
+
+COMMON_PARAMETERS = frozenset(
+    (
+        "format", "top_n", "reproducible", "redact", "limit", "after", "weights",
+        "baseline", "against",
+    )
+)  # fmt: skip
+"""Parameters of every format of a document: no option may have such a name."""
+
+D = TypeVar("D", Best, Report, Runs)
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TCHARS = r"[A-Za-z0-9!#$%&'+.^_`|~-]+"  # RFC 9110, section 5.6.2, without wildcards
+_MEDIA_TYPE = re.compile(f"{_TCHARS}/{_TCHARS}")
+_EXTENSION = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format(Generic[D]):
+    """A renderer and what the service must know to offer it.
+
+    `media_types` lists the canonical type first, aliases after it, without parameters.
+    `options` is a marshmallow schema; its loaded fields become keyword arguments of
+    `render`. `render` returns the bytes whole, or in pieces, and then may yield a
+    `Notice` between them; readers get it separately. A value that the format cannot
+    hold is refused with `UnrepresentableError`.
+
+    Raises ValueError where the declaration is no usable one.
+    """
+
+    name: str
+    title: str
+    document: type[D]
+    media_types: tuple[str, ...]
+    extension: str
+    render: Callable[Concatenate[D, ...], bytes | Iterable[bytes | Notice]]
+    options: type[Schema] = Schema
+    api_version: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that could not be offered."""
+        for complaint in _complaints(self):
+            raise ValueError(complaint)
+
+    def pieces(self, document: D, **options: object) -> Iterator[bytes | Notice]:
+        """Render and yield what there is, a whole body as one piece.
+
+        Raises TypeError for anything but bytes and notices, and what `render` raises.
+        """
+        rendered = self.render(document, **options)
+        for piece in [rendered] if isinstance(rendered, bytes) else rendered:
+            if not isinstance(piece, bytes | Notice):
+                msg = f"render of {self.name} yielded {type(piece).__name__}, no bytes"
+                raise TypeError(msg)
+            yield piece
+
+
+def as_format(declared: object) -> Format[Any]:
+    """Return the format that a third party declares: by a `Format`, or by attributes.
+
+    A class stands for what it gives when it is called without arguments. Attributes
+    have the names of the fields of `Format`; `options` and `api_version` may be absent.
+    Raises AttributeError for a missing one, ValueError for a declaration that cannot be
+    offered, and what the class raises.
+    """
+    value = declared() if isinstance(declared, type) else declared
+    if isinstance(value, Format):
+        return value
+    return Format(
+        **{
+            field.name: getattr(value, field.name)
+            for field in fields(Format)
+            if field.default is MISSING or hasattr(value, field.name)
+        }
+    )
+
+
+def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field's word
+    """Say what is wrong with a declaration, worst first."""
+    if format.api_version != API_VERSION:
+        yield f"written for plugin API {format.api_version}, this is {API_VERSION}"
+    if not _fits(_NAME, format.name):
+        yield f"name {format.name!r} is not lower-case words joined by hyphens"
+    if not isinstance(format.title, str) or not format.title.strip():
+        yield f"title of {format.name} is empty"
+    elif not format.title.isprintable():
+        yield f"title of {format.name} has control characters"
+    if format.document not in (Best, Report, Runs):
+        yield f"document of {format.name} is not Best, Report or Runs"
+    yield from _media_type_complaints(format)
+    if not _fits(_EXTENSION, format.extension):
+        yield f"extension {format.extension!r} of {format.name} is not like 'tar.gz'"
+    if not isinstance(format.options, type) or not issubclass(format.options, Schema):
+        yield f"options of {format.name} is no subclass of marshmallow.Schema"
+    else:
+        yield from _option_complaints(format)
+
+
+def _media_type_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
+    types = format.media_types
+    if not isinstance(types, tuple | list) or not types:
+        yield f"media_types of {format.name} is no tuple of types"
+    elif not all(_fits(_MEDIA_TYPE, media_type) for media_type in types):
+        yield (
+            f"media_types of {format.name} are not plain types such as 'text/csv', "
+            "without wildcards and parameters"
+        )
+    elif len(set(map(str.lower, types))) < len(types):
+        yield f"media_types of {format.name} name one twice"
+
+
+def _option_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
+    """Say which options the format cannot have, and whether `render` takes them all."""
+    options = format.options().load_fields
+    for name, field in options.items():
+        if (public := field.data_key or name) in COMMON_PARAMETERS:
+            yield f"option {public!r} of {format.name} is a parameter of every format"
+    always = {
+        field.attribute or name: field
+        for name, field in options.items()
+        if field.required or field.load_default is not missing
+    }
+    every = [field.attribute or name for name, field in options.items()]
+    for keywords in (every, always):
+        try:
+            inspect.signature(format.render).bind(object(), **dict.fromkeys(keywords))
+        except (TypeError, ValueError) as error:
+            yield (
+                f"render of {format.name} must take the document and its options "
+                f"({', '.join(every) or 'none'}) as keywords: {error}"
+            )
+
+
+def _fits(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None

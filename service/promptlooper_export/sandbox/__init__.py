@@ -1,0 +1,1 @@
+"""Third parties' formats, rendered in processes of their own."""

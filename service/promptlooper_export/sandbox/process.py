@@ -1,0 +1,141 @@
+"""The process that makes a process for each rendering by a third party's format.
+
+It runs no code of a third party itself and has a single thread, so that it can fork at
+any time. A rendering lives as long as its lease, a pipe whose other end the service
+holds: once that is closed, for whatever reason, the rendering's process is killed.
+"""
+
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from itertools import chain
+from selectors import EVENT_READ, DefaultSelector
+from typing import IO, Any, NoReturn
+
+from promptlooper_export.declaration import Format, as_format
+from promptlooper_export.documents import Notice, Run, Runs
+from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.sandbox import frames
+
+ADDRESS_SPACE = 2 << 30
+"""Bytes of memory that a rendering may ask for."""
+
+_TRACEBACK_SHOWN = 20_000
+
+
+def main() -> None:
+    """Serve renderings until the service closes its end of standard input."""
+    control = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+    processes: dict[int, int] = {}
+    with DefaultSelector() as selector:
+        selector.register(control, EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not control:
+                    selector.unregister(key.fd)
+                    _end(key.fd, processes.pop(key.fd))
+                    continue
+                _, received, _, _ = socket.recv_fds(control, 1, 2)
+                if not received:
+                    for lease, process in processes.items():
+                        _end(lease, process)
+                    return
+                channel, lease = received
+                processes[lease] = _begin(socket.socket(fileno=channel))
+                selector.register(lease, EVENT_READ)
+
+
+def _begin(channel: socket.socket) -> int:
+    """Return the id of a new process that renders what comes through the channel."""
+    process = os.fork()
+    if process == 0:
+        os.setpgid(0, 0)
+        _render(channel)
+    channel.close()
+    # Here, too: whichever of the two comes first, the group is there to be killed.
+    with suppress(OSError):
+        os.setpgid(process, process)
+    return process
+
+
+def _end(lease: int, process: int) -> None:
+    """Kill a process with all that it started in its group."""
+    os.close(lease)
+    with suppress(OSError):
+        os.killpg(process, signal.SIGKILL)
+    os.kill(process, signal.SIGKILL)  # had it left the group; not reaped, so still its
+    os.waitpid(process, 0)
+
+
+def _render(channel: socket.socket) -> NoReturn:
+    """Render, tell how it went, and end this process whatever else it has running."""
+    with channel.makefile("rb") as source, channel.makefile("wb") as sink:
+        try:
+            _limit()
+            for piece in _pieces(source):
+                _send(sink, piece)
+            frames.write(sink, frames.END)
+        except UnrepresentableError as error:
+            paths = error.members["paths"]
+            members = {"detail": error.detail, "paths": paths}
+            frames.write_members(sink, frames.REFUSAL, members)
+        except BaseException as error:  # noqa: BLE001  even SystemExit is a failure
+            text = traceback.format_exc()[-_TRACEBACK_SHOWN:]
+            members = {"kind": type(error).__name__, "traceback": text}
+            frames.write_members(sink, frames.FAILURE, members)
+        finally:
+            sink.flush()
+            os._exit(0)
+
+
+def _limit() -> None:
+    """Bound the memory, write no core file, and be the first that the kernel kills."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        bound = ADDRESS_SPACE if hard < 0 else min(ADDRESS_SPACE, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+            score.write("1000")
+
+
+def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
+    """Render the document that `source` holds, in the format that it names."""
+    place: str = pickle.load(source)  # noqa: S301  the service wrote it
+    point = EntryPoint(name="", value=place, group="")
+    format: Format[Any] = as_format(point.load())  # noqa: A001  the field's word
+    document, options = pickle.load(source)  # noqa: S301
+    if isinstance(document, Runs):
+        document = replace(document, rows=_rows(source))
+    return format.pieces(document, **options)
+
+
+def _rows(source: IO[bytes]) -> Iterator[Run]:
+    def batches() -> Iterator[Iterable[Run]]:
+        while batch := pickle.load(source):  # noqa: S301
+            yield batch
+
+    return chain.from_iterable(batches())
+
+
+def _send(sink: IO[bytes], piece: bytes | Notice) -> None:
+    if isinstance(piece, Notice):
+        frames.write_members(sink, frames.NOTICE, vars(piece))
+        return
+    for start in range(0, len(piece), frames.LARGEST):
+        frames.write(sink, frames.PIECE, piece[start : start + frames.LARGEST])
+
+
+if __name__ == "__main__":
+    main()

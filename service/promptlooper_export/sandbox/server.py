@@ -1,0 +1,81 @@
+"""The service's end of the process that makes rendering processes."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from weakref import finalize
+
+ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
+"""All that a rendering sees of the service's environment: no secrets."""
+
+
+class Sandbox:
+    """Makes processes for renderings, through one process that it starts when needed.
+
+    Forking this process would be unsafe, since it has threads, and starting Python for
+    each rendering takes ten times as long.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._owner = 0
+        self._control = socket.socket(socket.AF_UNIX)
+
+    @contextmanager
+    def channel(self) -> Iterator[socket.socket]:
+        """Open a channel to a new process, which is killed at the end of the block."""
+        ours, theirs = socket.socketpair()
+        lease, held = os.pipe()
+        try:
+            self._hand_over(theirs.fileno(), lease)
+        except BaseException:
+            os.close(held)
+            ours.close()
+            raise
+        finally:
+            os.close(lease)
+            theirs.close()
+        with ours:
+            try:
+                yield ours
+            finally:
+                os.close(held)
+
+    def _hand_over(self, *descriptors: int) -> None:
+        with self._lock:
+            if self._owner != os.getpid():  # a fork has its parent's, or there is none
+                self._start()
+            try:
+                socket.send_fds(self._control, [b"."], descriptors)
+            except ConnectionError:  # the process was killed
+                self._start()
+                socket.send_fds(self._control, [b"."], descriptors)
+
+    def _start(self) -> None:
+        self._control.close()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "promptlooper_export.sandbox.process"],
+                stdin=theirs.fileno(),
+                stdout=sys.__stderr__,
+                env=_environment(),
+                start_new_session=True,
+            )
+        self._owner = os.getpid()
+        finalize(self, _stop, self._control, process)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _stop(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """Let the process end, and wait for that: it ends at once."""
+    control.close()
+    process.wait()
