@@ -10,6 +10,7 @@ from builders import EPOCH, experiment, run
 from databases import Database
 from promptlooper_export.documents import StageResult
 from promptlooper_export.errors import ExperimentNotFoundError
+from promptlooper_export.store.fold import fold
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.models import TABLES
 from promptlooper_export.store.open import open_store
@@ -306,3 +307,36 @@ def test_what_a_savepoint_took_back_is_no_change(filled: Database) -> None:
             connection.execute("UPDATE runs SET error = 'x'")
         connection.execute("UPDATE runs SET error = 'x' WHERE id = %s", (SCORED,))
     assert changed(before, revisions(filled)) == {HERE}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_fold_sums_up_closed_connections_and_changes_no_revision(
+    filled: Database,
+) -> None:
+    def rows() -> int:
+        (found,) = filled.execute(
+            "SELECT count(*) FROM export_revision WHERE experiment_id = ?", HERE
+        )
+        return int(found[0])
+
+    for number in range(5):  # each on a connection of its own
+        filled.execute("UPDATE runs SET tokens_in = ? WHERE id = ?", number, SCORED)
+    with psycopg.connect(filled.url) as writing, psycopg.connect(filled.url) as idle:
+        idle.execute("UPDATE runs SET error = 'x' WHERE id = %s", (PLAIN,))
+        idle.commit()
+        writing.execute("UPDATE runs SET error = 'x' WHERE id = %s", (SCORED,))
+        before = revisions(filled)
+        assert rows() > 5
+        # The sum, and the one of the idle connection; others may still be closing.
+        while rows() > 2:
+            fold(filled.url)
+        assert rows() == 2
+        assert revisions(filled) == before
+        writing.commit()
+    assert changed(before, revisions(filled)) == {HERE}
+    now = revisions(filled)
+    while rows() > 1:
+        fold(filled.url)
+    assert revisions(filled) == now
+    filled.execute("UPDATE runs SET error = 'y' WHERE id = ?", SCORED)
+    assert changed(now, revisions(filled)) == {HERE}

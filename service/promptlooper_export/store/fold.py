@@ -1,4 +1,4 @@
-"""Housekeeping of the ranking: fold its log, rebuild what new weights made stale."""
+"""Housekeeping: fold the ranking's log, rebuild what new weights made stale."""
 
 from promptlooper_export.store.database import (
     Session,
@@ -15,6 +15,24 @@ SELECT run_id, experiment_id, created, weighted_score, scorers, not_finite
 FROM export_run_ranking WHERE run_id IN ({})
 """
 
+# Backends that are gone leave rows behind, which every look at a revision adds up. The
+# sum stays what it is; a row that somebody writes to is left for the next time.
+_MERGE_REVISIONS = """
+WITH gone AS (
+    DELETE FROM export_revision
+    WHERE (experiment_id, backend) IN (
+        SELECT experiment_id, backend FROM export_revision
+        WHERE backend <> 0 AND backend NOT IN (SELECT pid FROM pg_stat_activity)
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING experiment_id, number
+)
+INSERT INTO export_revision
+SELECT experiment_id, 0, sum(number) FROM gone GROUP BY experiment_id
+ON CONFLICT (experiment_id, backend)
+DO UPDATE SET number = export_revision.number + excluded.number
+"""
+
 _BATCH = 2000
 """Runs ranked in one transaction of SQLite: the runner waits for no more."""
 
@@ -22,6 +40,7 @@ _BATCH = 2000
 def fold(url: str) -> int:
     """Fold the log into the ranking and rebuild what new weights made stale.
 
+    On PostgreSQL, also sum up the revisions that closed connections left behind.
     Returns how many log entries and stale experiments were done. Needed only where
     nothing writes scores any more: whoever does folds as well.
     """
@@ -32,6 +51,7 @@ def fold(url: str) -> int:
             for (experiment,) in session.all(f"{_STALE} WHERE export_lock()"):
                 session.run("SELECT export_rebuild(?)", experiment)
                 done += 1
+            session.run(_MERGE_REVISIONS)
         return int(done)
     done = 0
     with writing(database) as session:
