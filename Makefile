@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Programs that read what we write in the tests; Debian's packages have the same names.
-PROGRAMS := bash curl dash
+PROGRAMS := bash caddy curl dash haproxy nginx
 
-.PHONY: help demo test lint bench docs lock image
+.PHONY: help demo test faults lint bench docs lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -20,6 +20,10 @@ demo: $(VENV)/core.stamp
 ## make test    every test, on SQLite and on a real PostgreSQL
 test: $(VENV)/test.stamp programs
 	@$(BIN)/pytest
+
+## make faults  cut exports everywhere, on every way to a client: is each one noticed?
+faults: $(VENV)/test.stamp programs
+	@cd tests && ../$(BIN)/python -m faults
 
 ## make lint    style, format, types, architecture, Dockerfile
 lint: $(VENV)/dev.stamp

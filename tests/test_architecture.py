@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = (".ci", "bench", "docs", "formats", "migrations", "service", "tests")
+FOLDERS = (
+    ".ci",
+    "bench",
+    "deploy",
+    "docs",
+    "formats",
+    "migrations",
+    "service",
+    "tests",
+)
 PACKAGES = {
     "promptlooper_export": ROOT / "service" / "promptlooper_export",
     "promptlooper_export.migrations": ROOT / "migrations",

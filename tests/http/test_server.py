@@ -1,12 +1,8 @@
 """The service as gunicorn serves it, over a real socket."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -14,39 +10,8 @@ import pytest
 
 from builders import experiment, run
 from databases import Database
+from servers import ROOT, environment, gunicorn
 from webservice import SECRET, bearer, settings_for
-
-ROOT = Path(__file__).parents[2]
-
-
-def environment(database: Database, secret: str = SECRET) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "PROMPTLOOPER_DATABASE_URL": database.url,
-        "PROMPTLOOPER_JWT_SECRET_KEY": secret,
-        "PROMPTLOOPER_LOG_FORMAT": "json",
-    }
-
-
-@contextmanager
-def gunicorn(environ: dict[str, str]) -> Iterator[int]:
-    """Run gunicorn on an inherited socket, so that the port is known and open."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        bind = f"fd://{listener.fileno()}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", bind, "wsgi:app"],
-            cwd=ROOT,
-            env=environ,
-            pass_fds=[listener.fileno()],
-            stderr=subprocess.PIPE,
-        )
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 0, stderr.decode()
-    assert b"Traceback" not in stderr, stderr.decode()
 
 
 def ask(
@@ -67,7 +32,8 @@ def test_gunicorn_serves_what_the_contract_says(database: Database) -> None:
     path = f"/experiments/{loaded.id}/export"
     token = bearer(settings_for(database.url))["Authorization"]
     authorization = ("Authorization", token)
-    with gunicorn(environment(database)) as port:
+    with gunicorn(environment(database.url)) as server:
+        port = server.port
         live, body = ask(port, "/health/live")
         assert (live.status, body) == (200, b'{"status":"live"}\n')
         assert ask(port, "/health/ready")[0].status == 200
@@ -93,6 +59,7 @@ def test_gunicorn_serves_what_the_contract_says(database: Database) -> None:
         assert ask(port, "/experiments/%00/export", authorization)[0].status == 422
         assert ask(port, path, authorization, method="POST")[0].status == 405
         assert ask(port, f"{path}?format=env", authorization)[0].status == 200
+        assert "Traceback" not in server.log
 
 
 @pytest.mark.parametrize(
@@ -113,7 +80,7 @@ def test_wrong_settings_end_gunicorn_with_one_line(
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "wsgi:app"],
         cwd=ROOT,
-        env=environment(database) | wrong,
+        env=environment(database.url) | wrong,
         capture_output=True,
         text=True,
         check=False,
