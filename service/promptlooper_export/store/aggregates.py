@@ -21,10 +21,24 @@ from promptlooper_export.store.ranking import ranked
 BINS = 20
 PERIODS = 50
 
-_TOTALS = """
+
+def _sum(value: str) -> str:
+    """Write a sum that does not depend on the order of its addends.
+
+    The order is the database's to choose, and the same data must give the same bytes.
+    Each addend goes in three parts, as in the first migration: the first is exact up to
+    sums of 2^33, the second up to some 10,000 addends, and the rest is next to nothing.
+    """
+    high = f"({value} + 6442450944.0 - 6442450944.0)"
+    rest = f"({value} - {high})"
+    middle = f"({rest} + 0.005859375 - 0.005859375)"
+    return f"(sum({high}) + (sum({middle}) + sum({rest} - {middle})))"
+
+
+_TOTALS = f"""
 SELECT
     status, count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0),
-    count(cost_usd), coalesce(sum(cost_usd), 0)
+    count(cost_usd), coalesce({_sum("cost_usd")}, sum(cost_usd), 0)
 FROM runs WHERE experiment_id = ? GROUP BY status ORDER BY status
 """
 
@@ -48,8 +62,9 @@ SELECT place, value FROM (
 WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
 """
 
+
 # Squares of larger values leave the range of a double, which PostgreSQL refuses.
-_VALUES = """
+_VALUES = f"""
 WITH run_value AS (
     SELECT run_id, scorer_name, avg(value) AS value
     FROM scores
@@ -60,30 +75,24 @@ WITH run_value AS (
 summary AS (
     SELECT
         scorer_name, count(*) AS number, min(value) AS low, max(value) AS high,
-        avg(value) AS mean
+        {_sum("value")} / count(*) AS mean
     FROM run_value GROUP BY scorer_name
 )
 """
 
-_SUMMARIES = {
-    "sqlite": _VALUES
-    + """
+_SUMMARIES = (
+    _VALUES
+    + f"""
 SELECT
     scorer_name, number, low, high, mean,
-    sum((value - mean) * (value - mean)) / (number - 1)
-FROM summary JOIN run_value USING (scorer_name)
-GROUP BY scorer_name ORDER BY scorer_name
-""",
-    "postgresql": _VALUES
-    + """
-SELECT scorer_name, number, low, high, mean, variance
-FROM summary
-JOIN (
-    SELECT scorer_name, var_samp(value) AS variance FROM run_value GROUP BY scorer_name
-) AS spread USING (scorer_name)
-ORDER BY scorer_name COLLATE "C"
-""",
-}
+    {_sum("square")} / nullif(number - 1, 0)
+FROM (
+    SELECT summary.*, (value - mean) * (value - mean) AS square
+    FROM summary JOIN run_value USING (scorer_name)
+) AS spread
+GROUP BY scorer_name, number, low, high, mean
+"""
+)
 
 _SCORE_PLACES = (
     _VALUES
@@ -132,7 +141,7 @@ WITH scored AS (
 bounds AS (SELECT min(created) AS low, max(created) AS high FROM scored)
 SELECT
     CASE WHEN low < high THEN {bar} ELSE 0 END AS period,
-    count(*), max(weighted_score), avg(weighted_score), min(low), min(high)
+    count(*), max(weighted_score), {mean}, min(low), min(high)
 FROM scored CROSS JOIN bounds
 GROUP BY period ORDER BY period
 """
@@ -184,7 +193,7 @@ def timing(session: Session, row: ExperimentRow) -> Timing | None:
 def scorers(session: Session, row: ExperimentRow) -> Iterator[ScorerStatistics]:
     """Yield the statistics of every scorer, by name."""
     key = session.key(row.experiment.id)
-    summaries = session.all(_SUMMARIES[session.kind], key)
+    summaries = sorted(session.all(_SUMMARIES, key))
     places: dict[str, dict[int, float]] = {}
     for scorer, place, value in session.all(_SCORE_PLACES, key):
         places.setdefault(scorer, {})[place] = value
@@ -216,6 +225,7 @@ def history(session: Session, row: ExperimentRow) -> Iterator[Period]:
     sql = _HISTORY.format(
         epoch=_EPOCH[kind],
         ranked=query,
+        mean=f"{_sum('weighted_score')} / count(*)",
         bar=_BAR[kind].format(value="created", low="low", high="high", bars=PERIODS),
     )
     best_so_far = -math.inf
