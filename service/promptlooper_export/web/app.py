@@ -14,6 +14,7 @@ from promptlooper_export.settings import Settings
 from promptlooper_export.store.open import open_store
 from promptlooper_export.web import (
     describe,
+    description,
     exports,
     health,
     pages,
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> Flask:
     )
     app.register_blueprint(exports.blueprint(served))
     app.register_blueprint(describe.blueprint(formats))
+    app.register_blueprint(description.blueprint(formats))
     app.register_blueprint(health.blueprint(store))
     app.register_blueprint(problem_pages.blueprint())
     app.before_request(_begin)

@@ -1,14 +1,14 @@
 """Read the id and the query of a request, strictly."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf, Range
 
-from promptlooper_export.documents import Report
+from promptlooper_export.documents import Document, Report
 from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.options import load_options
 from promptlooper_export.registry import AnyFormat, Registry
@@ -24,6 +24,9 @@ REPRODUCIBLE = "reproducible"
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_BELONGS_TO: Mapping[str, type[Document]] = {TOP_N: Report}
+"""The common parameters that only formats of one document have."""
+
 _TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
 
 
@@ -44,12 +47,35 @@ class WholeNumber(fields.Integer):
 def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
     """Return what all formats share; a path that fixes the format has no `format`."""
     shared: dict[str, fields.Field[Any]] = {
-        TOP_N: WholeNumber(validate=_TOP_N_RANGE),
-        REPRODUCIBLE: fields.String(validate=OneOf(["0", "1"])),
+        TOP_N: WholeNumber(
+            validate=_TOP_N_RANGE,
+            metadata={"description": "How many runs a report ranks; 5 unless given."},
+        ),
+        REPRODUCIBLE: fields.String(
+            validate=OneOf(["0", "1"]),
+            metadata={
+                "description": "1: the data's own last change stands for the moment of "
+                "the export, so that the same data give the same bytes."
+            },
+        ),
     }
     if negotiated:
-        shared[FORMAT] = fields.String(validate=OneOf(list(registry.formats)))
+        shared[FORMAT] = fields.String(
+            validate=OneOf(list(registry.formats)),
+            metadata={
+                "description": "The name of the format; Accept is not read then."
+            },
+        )
     return Schema.from_dict(shared)
+
+
+def names_for(common: type[Schema], document: type[Document]) -> list[str]:
+    """Return the names of the common parameters that formats of a document have."""
+    return [
+        name
+        for name in common().load_fields
+        if _BELONGS_TO.get(name, document) is document
+    ]
 
 
 def read_id(text: str) -> UUID | None:
@@ -85,9 +111,7 @@ def read_options(
     Raises InvalidParameterError, also for a common one that this format does not have.
     """
     own = [str(row["name"]) for row in describe_options(format.options)]
-    shared = list(common().load_fields)
-    if format.document is not Report:
-        shared.remove(TOP_N)
+    shared = names_for(common, format.document)
     for name, _ in pairs:
         if name not in own and name not in shared:
             detail = _unknown(name, format, [*shared, *own])
@@ -96,8 +120,9 @@ def read_options(
 
 
 def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: A002
-    if name == TOP_N:
-        reason = "belongs to formats of the report document"
+    if name in _BELONGS_TO:
+        document = _BELONGS_TO[name].__name__.lower()
+        reason = f"belongs to formats of the {document} document"
     else:
         reason = "is unknown"
     choice = f"allowed: {', '.join(allowed)}" if allowed else "it takes none here"

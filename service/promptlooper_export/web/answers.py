@@ -1,0 +1,93 @@
+"""What the service's answers hold, as marshmallow schemas."""
+
+from collections.abc import Mapping
+
+from marshmallow import Schema, fields
+from marshmallow.validate import OneOf
+
+from promptlooper_export.schemas import BestSchema, DocumentSchema, ReportSchema
+
+
+class ProblemSchema(DocumentSchema):
+    """Why a request was refused, and what to do next (RFC 9457).
+
+    Members beyond these depend on the type of the problem.
+    """
+
+    type = fields.String(
+        required=True,
+        metadata={
+            "format": "uri-reference",
+            "description": "The page that says what the problem means.",
+        },
+    )
+    title = fields.String(required=True)
+    status = fields.Integer(required=True, metadata={"minimum": 400, "maximum": 599})
+    detail = fields.String(required=True)
+    instance = fields.String(
+        required=True,
+        metadata={
+            "format": "uri",
+            "description": "The request, under the id that the log has, too.",
+        },
+    )
+    available = fields.List(
+        fields.Raw(), metadata={"description": "What there is instead."}
+    )
+    parameter = fields.String(
+        metadata={"description": "The parameter that was refused."}
+    )
+    allowed = fields.Raw(metadata={"description": "What the parameter may be."})
+    paths = fields.List(
+        fields.String(), metadata={"description": "Places in the config."}
+    )
+
+
+DOCUMENTS: Mapping[str, type[Schema]] = {
+    "best": BestSchema,
+    "report": ReportSchema,
+    "problem": ProblemSchema,
+}
+"""The documents whose JSON Schema is served, by name."""
+
+
+class OptionSchema(DocumentSchema):
+    """A parameter that a format has of its own."""
+
+    name = fields.String(required=True)
+    type = fields.String(
+        required=True,
+        validate=OneOf(["string", "integer", "number", "boolean"]),
+    )
+    default = fields.Raw(allow_none=True)
+    description = fields.String()
+    allowed = fields.Raw(
+        metadata={"description": "A list of values, or `minimum` and `maximum`."}
+    )
+
+
+class FormatSchema(DocumentSchema):
+    """A registered format."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    document = fields.String(required=True, validate=OneOf(["best", "report", "runs"]))
+    media_types = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "The canonical type first, aliases after it."},
+    )
+    extension = fields.String(required=True)
+    options = fields.List(fields.Nested(OptionSchema), required=True)
+
+
+class FormatsSchema(DocumentSchema):
+    """Every registered format, in the order that breaks ties."""
+
+    formats = fields.List(fields.Nested(FormatSchema), required=True)
+
+
+class HealthSchema(DocumentSchema):
+    """How the service does."""
+
+    status = fields.String(required=True, validate=OneOf(["live", "ready"]))

@@ -1,0 +1,237 @@
+"""The exports as OpenAPI describes them: every registered format with its options."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from promptlooper_export.documents import Report, Runs
+from promptlooper_export.errors import (
+    CodingNotAcceptableError,
+    DatabaseUnavailableError,
+    ExperimentNotFoundError,
+    ExportTooLargeError,
+    ForbiddenError,
+    FormatFailedError,
+    FormatTimeoutError,
+    InvalidConfigError,
+    InvalidParameterError,
+    NotAcceptableError,
+    NothingToExportError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    SpoolFullError,
+    TooManyExportsError,
+    UnauthorizedError,
+    UnrepresentableError,
+)
+from promptlooper_export.negotiation import is_textual
+from promptlooper_export.registry import AnyFormat, Registry
+from promptlooper_export.schemas import BestSchema, ReportSchema
+from promptlooper_export.web.exports import CLASSIC
+from promptlooper_export.web.json_schema import Converter
+from promptlooper_export.web.operations import (
+    IF_NONE_MATCH,
+    NOT_MODIFIED,
+    Answer,
+    Operation,
+)
+from promptlooper_export.web.parameters import common_parameters, names_for
+
+JSON_DOCUMENTS: Mapping[str, type[Schema]] = {
+    "json": BestSchema,
+    "report-json": ReportSchema,
+}
+"""The formats whose body is the document itself, as its schema says."""
+
+EXPERIMENT = {
+    "in": "path",
+    "name": "experiment",
+    "required": True,
+    "description": "The id of the experiment: 32 hexadecimal digits, with hyphens.",
+    "schema": {"type": "string", "format": "uuid"},
+    "example": "6f1c2b7e-8d0a-4c55-9b1e-2f4a6d3c9e10",
+}
+CONDITIONS = (
+    IF_NONE_MATCH,
+    {
+        "in": "header",
+        "name": "If-Match",
+        "description": "The strong tag that the export must have, else 412.",
+        "schema": {"type": "string"},
+    },
+    {
+        "in": "header",
+        "name": "Range",
+        "description": "One range of bytes, of an export with a strong tag.",
+        "schema": {"type": "string"},
+        "example": "bytes=0-1023",
+    },
+    {
+        "in": "header",
+        "name": "If-Range",
+        "description": "The strong tag under which Range counts.",
+        "schema": {"type": "string"},
+    },
+    {
+        "in": "header",
+        "name": "Accept-Encoding",
+        "description": "Text formats can be coded; 406 where nothing fits.",
+        "schema": {"type": "string"},
+        "example": "gzip",
+    },
+)
+REFUSALS = (
+    UnauthorizedError,
+    ForbiddenError,
+    ExperimentNotFoundError,
+    CodingNotAcceptableError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    InvalidParameterError,
+    InvalidConfigError,
+    UnrepresentableError,
+    ExportTooLargeError,
+    TooManyExportsError,
+    FormatFailedError,
+    DatabaseUnavailableError,
+    SpoolFullError,
+    FormatTimeoutError,
+)
+_FIELDS = (
+    "ETag",
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Encoding",
+    "X-Export-Warnings",
+)
+
+
+def export_operations(registry: Registry, converter: Converter) -> Iterator[Operation]:
+    """Yield the negotiated resource, then the classic ones of registered formats."""
+    formats = list(registry.formats.values())
+    common = common_parameters(registry, negotiated=True)
+    yield Operation(
+        path="/experiments/{experiment}/export",
+        id="export",
+        tag="Exports",
+        summary="Export an experiment in the format asked for.",
+        description=(
+            "`format` names the format; without it the Accept field chooses by "
+            "RFC 9110, section 12.5.1, and JSON answers where it is absent."
+        ),
+        parameters=(
+            EXPERIMENT,
+            *_query(common, formats, converter),
+            *CONDITIONS,
+        ),
+        answers=_answers(
+            {
+                media_type.lower(): _content(row, media_type)
+                for row in formats
+                for media_type in row.media_types
+            },
+            *_FIELDS,
+            "Content-Location",
+            "Link",
+            "X-Row-Count",
+        ),
+        refusals=(*REFUSALS, NothingToExportError, NotAcceptableError),
+        needs_token=True,
+    )
+    for segment, (name, media_type) in CLASSIC.items():
+        if name in registry.formats:
+            yield _classic(registry, segment, name, media_type, converter)
+
+
+def _classic(
+    registry: Registry,
+    segment: str,
+    name: str,
+    media_type: str,
+    converter: Converter,
+) -> Operation:
+    row = registry.formats[name]
+    common = common_parameters(registry, negotiated=False)
+    nothing = () if row.document in (Report, Runs) else (NothingToExportError,)
+    return Operation(
+        path=f"/api/export/experiments/{{experiment}}/{segment}",
+        id=f"classic{segment.title()}",
+        tag="Classic exports",
+        summary=f"The same as `?format={name}`, where PromptLooper has it.",
+        parameters=(EXPERIMENT, *_query(common, [row], converter), *CONDITIONS),
+        answers=_answers({media_type: _content(row, media_type)}, *_FIELDS),
+        refusals=(*REFUSALS, *nothing),
+        needs_token=True,
+    )
+
+
+def _answers(content: Mapping[str, Any], *headers: str) -> dict[int, Answer]:
+    return {
+        HTTPStatus.OK: Answer(
+            description="The whole export.", content=content, headers=headers
+        ),
+        HTTPStatus.PARTIAL_CONTENT: Answer(
+            description="The part that Range asks for.",
+            content={media_type: {} for media_type in content},
+            headers=(*headers, "Content-Range"),
+        ),
+        HTTPStatus.NOT_MODIFIED: replace(
+            NOT_MODIFIED,
+            headers=("ETag", *(name for name in headers if name == "Content-Location")),
+        ),
+    }
+
+
+def _content(row: AnyFormat, media_type: str) -> dict[str, Any]:
+    """Say what a body of a media type is: the document, data of any shape, text, bytes.
+
+    Readers of a description take YAML for data, as they take JSON.
+    """
+    if row.name in JSON_DOCUMENTS:
+        return {"schema": JSON_DOCUMENTS[row.name]}
+    if media_type.lower().endswith(("json", "yaml")):
+        return {"schema": {}}
+    if is_textual(media_type.lower()):
+        return {"schema": {"type": "string"}}
+    return {"schema": {"type": "string", "format": "binary"}}
+
+
+def _query(
+    common: type[Schema], formats: list[AnyFormat], converter: Converter
+) -> Iterator[dict[str, Any]]:
+    """Yield the common parameters, then the options of the formats by name.
+
+    An option of several formats is one parameter: OpenAPI has no two of a name.
+    """
+    shared = common().load_fields
+    applicable = {name for row in formats for name in names_for(common, row.document)}
+    for name, own in shared.items():
+        if name in applicable:
+            yield _parameter(name, [converter.field2property(own)])
+    options: dict[str, dict[str, fields.Field[Any]]] = {}
+    for row in formats:
+        for name, own in row.options().load_fields.items():
+            options.setdefault(own.data_key or name, {})[row.name] = own
+    for name, owners in options.items():
+        if name not in shared:
+            properties = [converter.field2property(own) for own in owners.values()]
+            yield _parameter(name, properties, of=list(owners))
+
+
+def _parameter(
+    name: str, properties: list[dict[str, Any]], of: list[str] | None = None
+) -> dict[str, Any]:
+    """Describe a query parameter; `of` names the formats whose option it is."""
+    descriptions = [row.pop("description", "") for row in properties]
+    if of:
+        descriptions.append(f"An option of {', '.join(of)}.")
+    different = [row for i, row in enumerate(properties) if row not in properties[:i]]
+    return {
+        "in": "query",
+        "name": name,
+        "description": " ".join(filter(None, dict.fromkeys(descriptions))),
+        "schema": different[0] if len(different) == 1 else {"anyOf": different},
+    }

@@ -1,0 +1,169 @@
+"""The resources of the service, as OpenAPI describes them: one row for each route."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from marshmallow import Schema
+
+from promptlooper_export.errors import (
+    DatabaseUnavailableError,
+    ExportError,
+    InternalError,
+    NotFoundError,
+)
+from promptlooper_export.web import json_schema
+from promptlooper_export.web.answers import DOCUMENTS, FormatsSchema, HealthSchema
+from promptlooper_export.web.problem_pages import KINDS
+
+PAGE = {"text/html": {"schema": {"type": "string"}}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer that is no refusal.
+
+    `content` maps media types to what OpenAPI says of them; `headers` are those beyond
+    the fields of every answer.
+    """
+
+    description: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method of a resource; `path` has its parameters in braces.
+
+    `refusals` are the problems that are its own; every operation may meet a defect.
+    """
+
+    path: str
+    id: str
+    tag: str
+    summary: str
+    answers: Mapping[int, Answer]
+    description: str = ""
+    method: str = "get"
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    refusals: tuple[type[ExportError], ...] = ()
+    needs_token: bool = False
+
+    @property
+    def problems(self) -> dict[int, list[type[ExportError]]]:
+        """The refusals by status."""
+        kinds: tuple[type[ExportError], ...] = (*self.refusals, InternalError)
+        grouped: dict[int, list[type[ExportError]]] = {}
+        for kind in kinds:
+            grouped.setdefault(kind.status, []).append(kind)
+        return dict(sorted(grouped.items()))
+
+
+NOT_MODIFIED = Answer(
+    description="The client has it already: If-None-Match named its tag.",
+    headers=("ETag",),
+)
+IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "Tags that the client has; one that still holds is answered by 304.",
+    "schema": {"type": "string"},
+}
+
+
+def _json(schema: type[Schema]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _name_parameter(name: str, values: list[str]) -> dict[str, Any]:
+    return {
+        "in": "path",
+        "name": name,
+        "required": True,
+        "schema": {"type": "string", "enum": values},
+    }
+
+
+def _static(
+    content: Mapping[str, Any], description: str, *headers: str
+) -> dict[int, Answer]:
+    """Return the answers of what changes with the release only."""
+    whole = Answer(description=description, content=content, headers=("ETag", *headers))
+    return {HTTPStatus.OK: whole, HTTPStatus.NOT_MODIFIED: NOT_MODIFIED}
+
+
+ABOUT_THE_SERVICE = (
+    Operation(
+        path="/formats",
+        id="listFormats",
+        tag="About the service",
+        summary="List the formats, each with its options.",
+        answers={
+            HTTPStatus.OK: Answer(
+                description="Every registered format, in the order that breaks ties.",
+                content=_json(FormatsSchema),
+            )
+        },
+    ),
+    Operation(
+        path="/openapi.json",
+        id="getOpenApi",
+        tag="About the service",
+        summary="Describe the service as OpenAPI 3.1.",
+        parameters=(IF_NONE_MATCH,),
+        answers=_static(
+            {"application/json": {"schema": {"type": "object"}}}, "This document."
+        ),
+    ),
+    Operation(
+        path="/schemas/{document}.json",
+        id="getSchema",
+        tag="About the service",
+        summary="Describe a document as JSON Schema 2020-12.",
+        parameters=(_name_parameter("document", list(DOCUMENTS)), IF_NONE_MATCH),
+        answers=_static(
+            {json_schema.MEDIA_TYPE: {"schema": {"type": "object"}}}, "The schema."
+        ),
+        refusals=(NotFoundError,),
+    ),
+    Operation(
+        path="/problems/{slug}",
+        id="getProblem",
+        tag="About the service",
+        summary="Explain a kind of problem: what it means and what to do.",
+        parameters=(_name_parameter("slug", list(KINDS)),),
+        answers={
+            HTTPStatus.OK: Answer(
+                description="A page that loads nothing and runs nothing.",
+                content=PAGE,
+                headers=("Content-Security-Policy",),
+            )
+        },
+        refusals=(NotFoundError,),
+    ),
+    Operation(
+        path="/health/live",
+        id="isLive",
+        tag="Health",
+        summary="Tell whether the process lives; touches nothing.",
+        answers={
+            HTTPStatus.OK: Answer(description="It lives.", content=_json(HealthSchema))
+        },
+    ),
+    Operation(
+        path="/health/ready",
+        id="isReady",
+        tag="Health",
+        summary="Tell whether exports can be served; asks the database.",
+        answers={
+            HTTPStatus.OK: Answer(
+                description="The database answers and is migrated.",
+                content=_json(HealthSchema),
+            )
+        },
+        refusals=(DatabaseUnavailableError,),
+    ),
+)
+"""What needs no token."""
