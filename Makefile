@@ -21,6 +21,9 @@ demo: $(VENV)/core.stamp
 test: $(VENV)/test.stamp programs
 	@$(BIN)/pytest
 
+## make faults  cut exports everywhere, on every way to a client: is each one noticed?
+faults: $(VENV)/test.stamp programs
+	@cd tests && ../$(BIN)/python -m faults
 
 ## make fuzz    many requests made up from our OpenAPI description; EXAMPLES=1000
 EXAMPLES ?= 1000
