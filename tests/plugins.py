@@ -1,5 +1,6 @@
 """Third parties' packages, as an installer would leave them in a folder."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def install(
 ) -> None:
     """Install a package; each module's text follows DECLARATION and defines FORMAT.
 
-    The entry point of a module has its name, with hyphens for underscores.
+    The entry point of a module has its name, with hyphens for underscores. Modules of
+    such names that another test left imported are forgotten.
     """
     information = folder / f"{package}-1.dist-info"
     information.mkdir(parents=True)
@@ -28,5 +30,6 @@ def install(
     lines = ["[promptlooper_export.formats]"]
     for module, text in modules.items():
         (folder / f"{module}.py").write_text(DECLARATION + text)
+        sys.modules.pop(module, None)
         lines.append(f"{module.replace('_', '-')} = {module}:FORMAT")
     (information / "entry_points.txt").write_text("\n".join(lines))

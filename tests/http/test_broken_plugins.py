@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import plugins
 from builders import experiment, run
 from cli.console import on_sqlite
 from databases import Database
+from processes import exists, wait_until
 from webservice import Service, problem, settings_for, without_clock
 
 pytestmark = on_sqlite
@@ -138,20 +138,6 @@ def planted(
     plugins.install(tmp_path / "site", MODULES)
     monkeypatch.syspath_prepend(tmp_path / "site")
     return Planted(database, tmp_path)
-
-
-def exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what has been set off already; the test's own time limit ends it."""
-    while not condition():
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("name", [row.replace("_", "-") for row in RENDERERS])

@@ -64,8 +64,8 @@ class ForeignFormat(Format[D]):
                     if notices > NOTICES:
                         reason = f"more than {NOTICES} notices"
                         raise self._failed(reason)
-            except TimeoutError as error:
-                raise FormatTimeoutError(self.name) from error
+            except TimeoutError:
+                raise FormatTimeoutError(self.name) from None
             except ValueError as error:
                 reason = "it sent what it should not"
                 raise self._failed(reason) from error

@@ -22,8 +22,8 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._owner = 0
-        self._control = socket.socket(socket.AF_UNIX)
+        self._owner: int | None = None
+        self._control: socket.socket | None = None
 
     @contextmanager
     def channel(self) -> Iterator[socket.socket]:
@@ -47,17 +47,16 @@ class Sandbox:
 
     def _hand_over(self, *descriptors: int) -> None:
         with self._lock:
-            if self._owner != os.getpid():  # a fork has its parent's, or there is none
-                self._start()
+            control = self._control
+            if control is None or self._owner != os.getpid():  # before or after a fork
+                control = self._start()
             try:
-                socket.send_fds(self._control, [b"."], descriptors)
+                socket.send_fds(control, [b"."], descriptors)
             except ConnectionError:  # the process was killed
-                self._start()
-                socket.send_fds(self._control, [b"."], descriptors)
+                socket.send_fds(self._start(), [b"."], descriptors)
 
-    def _start(self) -> None:
-        self._control.close()
-        self._control, theirs = socket.socketpair()
+    def _start(self) -> socket.socket:
+        control, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "promptlooper_export.sandbox.process"],
@@ -66,8 +65,9 @@ class Sandbox:
                 env=_environment(),
                 start_new_session=True,
             )
-        self._owner = os.getpid()
-        finalize(self, _stop, self._control, process)
+        finalize(self, _stop, control, process)
+        self._owner, self._control = os.getpid(), control
+        return control
 
 
 def _environment() -> dict[str, str]:
