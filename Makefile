@@ -29,3 +29,61 @@ faults: $(VENV)/test.stamp programs
 EXAMPLES ?= 1000
 fuzz: $(VENV)/test.stamp
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/http/test_fuzz.py --timeout 0
+
+## make lint    style, format, types, architecture, Dockerfile
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile
+
+## make bench   how long exports take, and how much memory
+bench: $(VENV)/test.stamp
+	$(BIN)/python bench
+
+## make docs    write the pages that are generated from the code
+docs: $(VENV)/core.stamp
+	$(BIN)/python docs/generate.py
+
+## make lock    pin every runtime dependency, with hashes
+lock: $(VENV)/dev.stamp
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+		--extra all --extra build --no-emit-index-url --no-emit-find-links \
+		--no-annotate --custom-compile-command "make lock" \
+		--output-file requirements.lock setup.cfg
+
+## make image   build the container image with docker, or with another BUILDER
+BUILDER ?= docker
+image:
+	$(BUILDER) build --tag promptlooper-export .
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# Editable and without extras: a few seconds on a machine that has nothing but Python.
+$(VENV)/core.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# uv is quick, but does not know the mirror that only pip was told about.
+$(VENV)/test.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing what make needs for $* into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$*]' \
+		|| $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@ $(VENV)/core.stamp
+
+.PHONY: programs
+programs:
+	@missing=; for program in $(PROGRAMS); do \
+		command -v "$$program" >/dev/null || missing="$$missing $$program"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Left out, for root to install; tests that use them fail:$$missing" >&2; \
+		exit 0; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing
