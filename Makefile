@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Programs that read what we write in the tests; Debian's packages have the same names.
-PROGRAMS := bash caddy curl dash haproxy nginx
+PROGRAMS := bash caddy curl dash haproxy httpie nginx nodejs
 
 .PHONY: help demo test faults fuzz lint bench docs lock image
 help:

@@ -19,6 +19,7 @@ FOLDERS = (
     "bench",
     "deploy",
     "docs",
+    "examples",
     "formats",
     "migrations",
     "service",

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from promptlooper_export.plugin import Best
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
 LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+) .*\\\n    --hash=sha256:", re.MULTILINE)
 
 

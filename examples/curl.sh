@@ -1,0 +1,21 @@
+#!/bin/sh
+# Save the winner's config:  curl.sh best.env
+#
+# EXPORT_URL is http://HOST/experiments/ID/export, EXPORT_TOKEN a token for it.
+set -eu
+file=$1
+trap 'rm -f "$file.new"' EXIT
+
+# printf is a part of the shell: the token is on no command line.
+# curl compares the length itself, and fails when less arrives.
+status=$(
+    printf 'Authorization: Bearer %s\n' "$EXPORT_TOKEN" |
+        curl --silent --show-error --fail-with-body --header @- \
+            --output "$file.new" --write-out '%{http_code}' "$EXPORT_URL?format=env"
+) && [ "$status" = 200 ] || {
+    # A refusal says in its body what to do.
+    if [ -f "$file.new" ]; then cat "$file.new" >&2; fi
+    exit 1
+}
+
+mv "$file.new" "$file"

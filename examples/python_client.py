@@ -1,0 +1,20 @@
+"""Save the winner's config: python_client.py best.env.
+
+EXPORT_URL is http://HOST/experiments/ID/export, EXPORT_TOKEN a token for it.
+"""
+
+import os
+import sys
+
+from promptlooper_export.client import ClientError, download
+
+try:
+    # Whole or not at all; an interrupted download goes on with the next call.
+    download(
+        os.environ["EXPORT_URL"],
+        sys.argv[1],
+        token=os.environ["EXPORT_TOKEN"],
+        format="env",
+    )
+except ClientError as error:
+    sys.exit(str(error))
