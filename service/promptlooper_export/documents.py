@@ -1,8 +1,9 @@
 """The documents that formats render: plain values, the same for every format."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -242,7 +243,10 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """The flattened columns that occur in a Runs document, each sorted."""
+    """What a table of the runs has a column for, each sorted.
+
+    `config` holds the paths of every leaf of any config, as text; `scores` the scorers.
+    """
 
     config: tuple[str, ...]
     scores: tuple[str, ...]
@@ -250,13 +254,21 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """Every run of an experiment, by created_at, then id; `rows` can be read once."""
+    """Every run of an experiment, by created_at, then id.
+
+    `rows` can be read once; `warnings` is complete when they were read to their end.
+    """
 
     experiment: Experiment
     count: int
-    columns: Columns
     rows: Iterator[Run] = field(repr=False)
-    warnings: tuple[Notice, ...] = ()
+    find_columns: Callable[[], Columns] = field(repr=False)
+    warnings: Sequence[Notice] = ()
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What occurs in any of the runs: finding it reads all of them once more."""
+        return self.find_columns()
 
 
 Document: TypeAlias = Best | Report | Runs

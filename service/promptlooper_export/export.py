@@ -65,7 +65,7 @@ def export(  # noqa: PLR0913  each has its own origin
     """
     deadline = time.monotonic() + limits.seconds
     with store.snapshot(viewer) as snapshot:
-        document = DOCUMENTS[format.document](snapshot, experiment, selection)
+        document = _DOCUMENTS[format.document](snapshot, experiment, selection)
         with closing(_render(format, document, options, deadline)) as pieces:
             return spool(
                 pieces,
@@ -88,11 +88,15 @@ def _report(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Repor
     return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
 
 
-DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {
+def _runs(snapshot: Snapshot, experiment: UUID, _: Selection) -> Runs:
+    return snapshot.runs(experiment)
+
+
+_DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {
     Best: _best,
     Report: _report,
+    Runs: _runs,
 }
-"""How each document is made; a format of another one cannot be offered."""
 
 
 def _title(document: Document) -> str:
@@ -116,6 +120,9 @@ def _render(
             yield from format.isolated_pieces(document, options, deadline=deadline)
         else:
             yield from _in_time(format, document, options, deadline)
+        if isinstance(document, Runs):
+            # Tables have no place for them, and not all were known at the start.
+            yield from document.warnings
     except ExportError:
         raise
     except Exception as error:

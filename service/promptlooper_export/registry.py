@@ -114,11 +114,11 @@ def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
         except BaseException as error:  # a stranger's class may, too
             msg = _reason(f"{point.value} declares no format", error)
             raise _UnusableError(msg) from error
-    if loaded.document is Runs:
-        msg = "this release makes no document of runs"
-        raise _UnusableError(msg)
     if _distribution(point) == OURS:
         return loaded
+    if loaded.document is Runs:
+        msg = "this release renders Runs in its own formats only"
+        raise _UnusableError(msg)
     declaration = {row.name: getattr(loaded, row.name) for row in fields(Format)}
     return ForeignFormat(**declaration, source=point.value, sandbox=sandbox)
 

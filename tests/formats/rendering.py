@@ -9,6 +9,7 @@ from uuid import UUID
 from promptlooper_export.documents import (
     JSON,
     Best,
+    Columns,
     Cost,
     Differences,
     Experiment,
@@ -16,13 +17,16 @@ from promptlooper_export.documents import (
     Period,
     RankedRun,
     Report,
+    Run,
     RunCounts,
+    Runs,
     ScorerStatistics,
+    StageResult,
     Timing,
     Tokens,
     Winner,
 )
-from promptlooper_export.plugin import Format
+from promptlooper_export.plugin import Format, flatten
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXPERIMENT = UUID("11111111-2222-4333-8444-555555555555")
@@ -45,8 +49,10 @@ class Rendered:
         return [notice.code for notice in self.notices]
 
 
-def render(format_: Format[Any], document: Best | Report) -> Rendered:
-    pieces = list(format_.pieces(document))
+def render(
+    format_: Format[Any], document: Best | Report | Runs, **options: object
+) -> Rendered:
+    pieces = list(format_.pieces(document, **options))
     return Rendered(
         body=b"".join(piece for piece in pieces if isinstance(piece, bytes)),
         notices=tuple(piece for piece in pieces if isinstance(piece, Notice)),
@@ -161,3 +167,58 @@ def report(**fields: Unpack[ReportFields]) -> Report:
         history=(),
     )
     return replace(plain, **fields)
+
+
+class RowFields(TypedDict, total=False):
+    run_id: UUID
+    name: str | None
+    status: str
+    weighted_score: float | None
+    rank: int | None
+    scores: Mapping[str, float]
+    config_hash: str
+    tokens_in: int | None
+    cost_usd: float | None
+    error: str | None
+    tags: JSON
+    stage_results: tuple[StageResult, ...]
+    finished_at: datetime | None
+
+
+def row(config: Mapping[str, JSON] | None = None, **fields: Unpack[RowFields]) -> Run:
+    """Build a run that has little but its config."""
+    plain = Run(
+        run_id=RUN,
+        name=None,
+        status="completed",
+        weighted_score=None,
+        rank=None,
+        config=config,
+        config_hash="c0ffee",
+        scores={},
+        tokens_in=None,
+        tokens_out=None,
+        duration_ms=None,
+        cost_usd=None,
+        error=None,
+        tags=None,
+        stage_results=(),
+        created_at=MOMENT,
+        started_at=None,
+        finished_at=None,
+        updated_at=MOMENT,
+    )
+    return replace(plain, **fields)
+
+
+def table(*rows: Run) -> Runs:
+    """Build the document of these runs."""
+    paths = {str(path) for row in rows for path, _ in flatten(row.config or {})}
+    scorers = {scorer for row in rows for scorer in row.scores}
+    columns = Columns(config=tuple(sorted(paths)), scores=tuple(sorted(scorers)))
+    return Runs(
+        experiment=experiment(),
+        count=len(rows),
+        rows=iter(rows),
+        find_columns=lambda: columns,
+    )

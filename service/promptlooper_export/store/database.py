@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import peewee
 from peewee import (
@@ -32,6 +32,9 @@ driver_errors = peewee.__exception_wrapper__  # type: ignore[attr-defined]  # no
 READ_SECONDS = 60
 """How long one statement may take on PostgreSQL."""
 
+STREAMED_TOGETHER = 1000
+"""Rows that PostgreSQL sends together where they are streamed."""
+
 LOCK_SECONDS = 30
 """How long a writer waits for a lock."""
 
@@ -57,6 +60,22 @@ class Session:
     def rows(self, sql: str, *values: object) -> Iterator[Row]:
         """Run a statement and yield its rows."""
         yield from self._execute(sql, values)
+
+    def stream(self, sql: str, *values: object) -> Iterator[Row]:
+        """Run a statement and yield its rows, however many, in constant memory.
+
+        Other statements may run meanwhile.
+        """
+        if self.kind == "sqlite":
+            yield from self._execute(sql, values)
+            return
+        with driver_errors:
+            # Without a name, the driver fetches every row before the first is given.
+            cursor = self.database.connection().cursor(name=f"stream_{uuid4().hex}")
+            with cursor:
+                cursor.itersize = STREAMED_TOGETHER
+                cursor.execute(sql.replace("?", "%s"), values)
+                yield from cursor
 
     def run(self, sql: str, *values: object) -> int:
         """Run a statement for its effect; the number of rows changed."""
@@ -171,7 +190,7 @@ def reading(database: Database) -> Iterator[Session]:
     Raises DatabaseUnavailableError where the database does not answer or is not
     migrated.
     """
-    with _refusals(), database.connection_context(), database.atomic() as transaction:
+    with refusals(), database.connection_context(), database.atomic() as transaction:
         yield Session(database, transaction)
 
 
@@ -185,7 +204,7 @@ def writing(database: Database) -> Iterator[Session]:
     # A deferred transaction that read first could not be upgraded to write.
     lock = ("IMMEDIATE",) if isinstance(database, SqliteDatabase) else ()
     with (
-        _refusals(),
+        refusals(),
         database.connection_context(),
         database.atomic(*lock) as transaction,
     ):
@@ -193,7 +212,8 @@ def writing(database: Database) -> Iterator[Session]:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
+    """Turn what a driver raises within the block into DatabaseUnavailableError."""
     try:
         yield
     except MaxConnectionsExceeded as error:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from peewee import Database
 
-from promptlooper_export.documents import Best, Report
+from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
-from promptlooper_export.store import access, best, report
+from promptlooper_export.store import access, best, report, runs
 from promptlooper_export.store.access import ExperimentRow, ExperimentSummary
 from promptlooper_export.store.database import (
     Session,
@@ -62,6 +62,13 @@ class Snapshot:
         """
         row = self._row(experiment)
         return report.document(self._session, row, exported_at or _now(), top_n=top_n)
+
+    def runs(self, experiment: UUID) -> Runs:
+        """Return every run; their rows are read while this snapshot is open.
+
+        Raises ExperimentNotFoundError.
+        """
+        return runs.document(self._session, self._row(experiment))
 
     def experiments(self) -> Iterator[ExperimentSummary]:
         """Yield the experiments that the viewer may see, newest first."""

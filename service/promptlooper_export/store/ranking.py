@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from typing import TypeGuard
 from uuid import UUID
 
 from promptlooper_export.documents import Notice
@@ -170,22 +171,34 @@ def ranked(session: Session, row: ExperimentRow) -> tuple[str, tuple[object, ...
     return f"{_STORED} UNION ALL {_PENDING[session.kind]}", (key, key)
 
 
+def judgements(
+    session: Session, runs: Sequence[UUID]
+) -> dict[UUID, dict[str, list[object]]]:
+    """Return what each scorer gave each of the runs, whether it counts or not."""
+    judged: dict[UUID, dict[str, list[object]]] = {run: {} for run in runs}
+    marks = ", ".join("?" * len(runs))
+    for run_id, scorer, value in session.all(
+        _SCORES.format(marks), *map(session.key, runs)
+    ):
+        judged[UUID(str(run_id))].setdefault(scorer, []).append(value)
+    return judged
+
+
 def scores(session: Session, runs: Sequence[UUID]) -> dict[UUID, dict[str, float]]:
     """Return the runs' values for each scorer: the mean of its finite judgements."""
-    judgements: dict[UUID, dict[str, list[float]]] = {run: {} for run in runs}
-    marks = ", ".join("?" * len(runs))
-    found = session.all(_SCORES.format(marks), *map(session.key, runs))
-    for run_id, scorer, value in found:
-        if _is_finite(value):
-            by_scorer = judgements[UUID(str(run_id))]
-            by_scorer.setdefault(scorer, []).append(float(value))
     return {
         run: {
-            scorer: math.fsum(values) / len(values)
-            for scorer, values in sorted(by_scorer.items())
+            scorer: mean(finite)
+            for scorer, values in sorted(judged.items())
+            if (finite := [value for value in values if is_finite(value)])
         }
-        for run, by_scorer in judgements.items()
+        for run, judged in judgements(session, runs).items()
     }
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of repeated judgements."""
+    return math.fsum(values) / len(values)
 
 
 def _precedence(row: Row) -> tuple[float, bool, object, str]:
@@ -194,19 +207,22 @@ def _precedence(row: Row) -> tuple[float, bool, object, str]:
     return -weighted_score, created is not None, created, str(run_id)
 
 
-def _unusable(session: Session, run: UUID) -> Iterator[Notice]:
-    for scorer, value in session.all(_JUDGEMENTS, session.key(run)):
-        if not _is_finite(value):
-            shown = "NULL" if value is None else value
-            yield Notice(
-                code="score-not-finite",
-                message=(
-                    f"A score of run {run} by {scorer!r} is {shown} and does not count."
-                ),
-                path=f"scores.{scorer}",
-            )
+def not_finite(run: UUID, scorer: str, value: object) -> Notice:
+    """Name a judgement that is NULL, NaN or infinite."""
+    shown = "NULL" if value is None else value
+    return Notice(
+        code="score-not-finite",
+        message=f"A score of run {run} by {scorer!r} is {shown} and does not count.",
+        path=f"scores.{scorer}",
+    )
 
 
-def _is_finite(value: object) -> bool:
+def is_finite(value: object) -> TypeGuard[float]:
     """Tell whether a judgement counts; SQLite may hold text or NULL in its place."""
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _unusable(session: Session, run: UUID) -> Iterator[Notice]:
+    for scorer, value in session.all(_JUDGEMENTS, session.key(run)):
+        if not is_finite(value):
+            yield not_finite(run, scorer, value)
