@@ -10,7 +10,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
 from promptlooper_export.declaration import as_format
-from promptlooper_export.documents import Runs
 from promptlooper_export.events import FormatLeftOut
 from promptlooper_export.plugin import ENTRY_POINT_GROUP, Format
 from promptlooper_export.sandbox.foreign import ForeignFormat
@@ -116,9 +115,6 @@ def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
             raise _UnusableError(msg) from error
     if _distribution(point) == OURS:
         return loaded
-    if loaded.document is Runs:
-        msg = "this release renders Runs in its own formats only"
-        raise _UnusableError(msg)
     declaration = {row.name: getattr(loaded, row.name) for row in fields(Format)}
     return ForeignFormat(**declaration, source=point.value, sandbox=sandbox)
 

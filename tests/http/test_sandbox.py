@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from uuid import UUID
@@ -67,6 +68,12 @@ def render(runs):
     for row in runs.rows:
         yield f"{row.name}\\n".encode()
 FORMAT = declare("rows", render, document=Runs)
+""",
+    "columns": """
+from promptlooper_export.plugin import Runs
+def render(runs):
+    yield f"{runs.columns.config} {[row.rank for row in runs.rows]}".encode()
+FORMAT = declare("columns", render, document=Runs)
 """,
     "hurried": """
 from promptlooper_export.plugin import Runs
@@ -224,10 +231,9 @@ def isolated(name: str, rows: Rows) -> Iterator[bytes]:
     document = Runs(
         experiment=rendering.experiment(),
         count=rows.count,
-        columns=Columns(config=(), scores=()),
         rows=rows,
+        find_columns=partial(Columns, config=(), scores=()),
     )
-    # The registry leaves formats of runs out as long as nothing makes that document.
     declared: Format[Runs] = __import__(name).FORMAT
     format_ = ForeignFormat(
         **vars(declared), source=f"{name}:FORMAT", sandbox=Sandbox()
@@ -235,6 +241,17 @@ def isolated(name: str, rows: Rows) -> Iterator[bytes]:
     for piece in format_.isolated_pieces(document, {}, deadline=math.inf):
         assert isinstance(piece, bytes)
         yield piece
+
+
+def test_a_strangers_table_has_every_run_and_all_columns(
+    service: Service, database: Database
+) -> None:
+    path = load(database)
+
+    response = service.ask(f"{path}columns")
+
+    assert response.data == b"('temperature',) [1]"
+    assert response.headers["X-Row-Count"] == "1"
 
 
 @pytest.mark.usefixtures("site")

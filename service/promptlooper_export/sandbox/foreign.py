@@ -4,6 +4,7 @@ import json
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -98,7 +99,9 @@ def _parcels(
     if not isinstance(document, Runs):
         yield pickle.dumps((document, options))
         return
-    yield pickle.dumps((replace(document, rows=iter(())), options))
+    columns = partial(replace, document.columns)  # found here, where the database is
+    document_alone = replace(document, rows=iter(()), find_columns=columns)
+    yield pickle.dumps((document_alone, options))
     while batch := list(islice(document.rows, _ROWS_AT_ONCE)):
         yield pickle.dumps(batch)
     yield pickle.dumps([])
