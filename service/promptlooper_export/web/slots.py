@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from promptlooper_export.errors import TooManyExportsError
 
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 2.0
 """How long an export waits for a slot; most take a few milliseconds."""
 
 
