@@ -18,7 +18,7 @@ def unzstd(data: bytes) -> bytes:
 
 
 READERS = {"gzip": gzip.decompress, "zstd": unzstd}
-FORMATS = ("json", "env", "yaml", "markdown")
+FORMATS = ("json", "env", "yaml", "markdown", "csv", "ndjson")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -11,14 +11,13 @@ from werkzeug.test import TestResponse
 
 from builders import EPOCH, experiment, restart, run
 from databases import Database
-from promptlooper_export.documents import Runs
-from promptlooper_export.export import Selection
-from promptlooper_export.plugin import Format
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.web import etags
 from webservice import Service, problem, settings_for
 
-FORMATS = ("json", "env", "yaml", "markdown")
+CLOCKED = ("json", "env", "yaml", "markdown")
+RUNS = ("csv", "ndjson")
+FORMATS = (*CLOCKED, *RUNS)
 ALWAYS = "Tue, 01 Jan 2030 00:00:00 GMT"
 LONG_AGO = "Thu, 01 Jan 1970 00:00:00 GMT"
 
@@ -48,7 +47,7 @@ def tag_of(service: Service, path: str) -> str:
     return response.headers["ETag"]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CLOCKED)
 def test_an_export_with_a_clock_has_a_weak_tag_that_outlives_it(
     service: Service, id_: UUID, name: str
 ) -> None:
@@ -70,6 +69,24 @@ def test_a_reproducible_export_has_a_strong_tag_and_the_same_bytes(
     assert first.headers["ETag"] == second.headers["ETag"]
     assert first.data == second.data
     assert first.headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_document_of_runs_is_strong_and_counted(
+    service: Service, id_: UUID, name: str
+) -> None:
+    whole = service.ask(weak(id_, name))
+    tag = whole.headers["ETag"]
+
+    assert whole.headers["X-Row-Count"] == "3"
+    assert re.fullmatch(r'"[\w-]+"', tag, re.ASCII)
+    resumed = {"Range": "bytes=9-", "If-Range": tag}
+    rest = service.ask(weak(id_, name), headers=resumed)
+    assert rest.status_code == 206
+    assert rest.data == whole.data[9:]
+    held = service.ask(weak(id_, name), headers={"If-None-Match": tag})
+    assert held.status_code == 304
+    assert "X-Row-Count" not in service.ask(weak(id_)).headers
 
 
 def test_reproducible_names_the_datas_last_change(
@@ -331,29 +348,6 @@ def test_a_new_version_of_the_service_changes_every_tag(
     before = tag_of(service, strong(id_))
     monkeypatch.setattr(etags, "__version__", "99.0")
     assert tag_of(service, strong(id_)) != before
-
-
-def count(runs: Runs) -> Iterator[bytes]:
-    yield str(runs.count).encode()
-
-
-def test_formats_of_the_runs_document_have_a_strong_tag() -> None:
-    representation = etags.Representation(
-        experiment=UUID(int=1),
-        format=Format(
-            name="count",
-            title="Count",
-            document=Runs,
-            media_types=("text/x-count",),
-            extension="txt",
-            render=count,
-        ),
-        version="",
-        media_type="text/x-count",
-        options={},
-        selection=Selection(),
-    )
-    assert not representation.tag(1, None).weak
 
 
 COUNTING = """
