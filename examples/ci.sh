@@ -25,6 +25,7 @@ field() {
 status=$(
     {
         printf 'Authorization: Bearer %s\n' "$EXPORT_TOKEN"
+        printf 'Accept-Encoding: identity\n' # or a proxy may pack it and lose the length
         if [ -f "$file" ] && [ -f "$file.etag" ]; then
             printf 'If-None-Match: %s\n' "$(cat "$file.etag")"
         fi

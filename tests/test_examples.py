@@ -5,19 +5,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from builders import experiment, run
 from client.scripted import answer, saying
-from databases import Database
 from faults.injector import close, injector
-from promptlooper_export.store.migrate import migrate
-from servers import HOST, ROOT, environment, gunicorn
-from webservice import bearer, settings_for, without_clock
+from served import Served, served
+from servers import DEFAULT, HOST, PROXIES, ROOT, proxy
+from webservice import without_clock
 
 EXAMPLES = ROOT / "examples"
 RUNNERS = {".sh": "sh", ".py": sys.executable, ".mjs": "node"}
@@ -27,34 +24,11 @@ BODY = b"PROMPT=hello\n"
 CURRENT = 'ETag: "current"'
 
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """A running service with one experiment, and a token for it."""
-
-    port: int
-    path: str
-    token: str
-    database: Database
-
-    def url(self, port: int | None = None) -> str:
-        return f"http://{HOST}:{port or self.port}{self.path}"
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("examples")
-    database = Database(kind="sqlite", url=f"sqlite:///{folder / 'examples.db'}")
-    migrate(database.url)
-    loaded = experiment(run({"accuracy": 0.9}, config={"prompt": "Be brief. " * 500}))
-    database.load(loaded)
-    token = bearer(settings_for(database.url))["Authorization"].removeprefix("Bearer ")
-    with gunicorn(environment(database.url, WORKERS="1")) as server:
-        yield Served(
-            port=server.port,
-            path=f"/experiments/{loaded.id}/export",
-            token=token,
-            database=database,
-        )
+    with served(folder, prompt="Be brief. " * 500, WORKERS="1") as running:
+        yield running
 
 
 def example(
@@ -95,24 +69,37 @@ def beside(target: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_example_saves_the_export(name: str, served: Served, target: Path) -> None:
-    done = example(name, target, served.url(), served.token)
+def test_an_example_saves_the_export(name: str, service: Served, target: Path) -> None:
+    done = example(name, target, service.url(), service.token)
     assert done.returncode == 0, done.stderr
     fetched = target.read_bytes()
     assert fetched.startswith("# PromptLooper — Best config for: ".encode())
     assert b"PROMPT=" in fetched
     assert beside(target) <= {"best.env.etag"}
 
-    again = example("python_client.py", target, served.url(), served.token)
+    again = example("python_client.py", target, service.url(), service.token)
     assert again.returncode == 0, again.stderr
     assert without_clock(target.read_bytes()) == without_clock(fetched)
 
 
+@pytest.mark.parametrize("front", PROXIES)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_works_behind_any_proxy(
+    name: str, front: str, service: Served, target: Path, tmp_path: Path
+) -> None:
+    port = service.server.port
+    with proxy(front, DEFAULT[front], port, tmp_path / "proxy") as between:
+        done = example(name, target, service.url(between.port), service.token)
+    assert done.returncode == 0, done.stderr
+    assert b"PROMPT=" in target.read_bytes()
+    assert target.read_bytes() != OLD
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_refusal_is_told_and_changes_nothing(
-    name: str, served: Served, target: Path
+    name: str, service: Served, target: Path
 ) -> None:
-    done = example(name, target, served.url(), "not.a.token")
+    done = example(name, target, service.url(), "not.a.token")
     assert done.returncode != 0
     assert "401" in done.stderr
     # HTTPie shows no body of a download that it does not begin.
@@ -124,10 +111,10 @@ def test_a_refusal_is_told_and_changes_nothing(
 @pytest.mark.parametrize("after", [0, 300, 3000])
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_cut_export_changes_nothing(
-    name: str, after: int, served: Served, target: Path
+    name: str, after: int, service: Served, target: Path
 ) -> None:
-    with injector(served.port) as between, between.armed(close, after):
-        done = example(name, target, served.url(between.port), served.token)
+    with injector(service.server.port) as between, between.armed(close, after):
+        done = example(name, target, service.url(between.port), service.token)
     assert done.returncode != 0
     assert done.stderr
     assert target.read_bytes() == OLD
@@ -177,14 +164,14 @@ def command_lines() -> Iterator[str]:
             continue
 
 
-def test_ci_fetches_a_current_file_once(served: Served, target: Path) -> None:
-    assert example("ci.sh", target, served.url(), served.token).returncode == 0
+def test_ci_fetches_a_current_file_once(service: Served, target: Path) -> None:
+    assert example("ci.sh", target, service.url(), service.token).returncode == 0
     fetched = target.stat()
-    assert example("ci.sh", target, served.url(), served.token).returncode == 0
+    assert example("ci.sh", target, service.url(), service.token).returncode == 0
     assert target.stat() == fetched
 
-    served.database.execute("UPDATE runs SET config = ?", '{"prompt": "new"}')
-    assert example("ci.sh", target, served.url(), served.token).returncode == 0
+    service.database.execute("UPDATE runs SET config = ?", '{"prompt": "new"}')
+    assert example("ci.sh", target, service.url(), service.token).returncode == 0
     assert b"PROMPT=new" in target.read_bytes()
 
 

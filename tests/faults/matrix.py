@@ -11,15 +11,12 @@ from pathlib import Path
 from socket import socket
 from urllib.parse import urlencode
 
-from builders import experiment, run
-from databases import Database
 from faults import formats
 from faults.injector import Injector, close, injector, reset
 from faults.receiving import VERSIONS, judge
-from promptlooper_export.store.migrate import migrate
 from promptlooper_export.verdict import Verdict
-from servers import DEFAULT, PROXIES, SHIPPED, Server, environment, gunicorn, proxy
-from webservice import bearer, settings_for
+from served import Served, served
+from servers import DEFAULT, PROXIES, SHIPPED, gunicorn, proxy
 
 CODINGS = ("identity", "gzip")
 FORMATS = ("json", "env", "yaml", "markdown", "sized")
@@ -57,9 +54,7 @@ class Outcome:
 class Bench:
     """A running service with one experiment, and the ways to it."""
 
-    server: Server
-    path: str
-    fields: dict[str, str]
+    service: Served
     folder: Path
     routes: Sequence[Route]
 
@@ -74,8 +69,8 @@ class Bench:
         """Ask for an export; `fault` is what is about to happen to it."""
         verdict = judge(
             route.port,
-            f"{self.path}?{urlencode(query)}",
-            self.fields | {"Accept-Encoding": coding},
+            f"{self.service.path}?{urlencode(query)}",
+            {**self.service.fields, "Accept-Encoding": coding},
             version,
         )
         return Outcome(
@@ -88,7 +83,7 @@ class Bench:
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the only worker; gunicorn starts another one when it dies."""
-        for worker in self.server.workers():
+        for worker in self.service.server.workers():
             os.kill(worker, number)
 
     def kill(self, _: socket) -> bool:
@@ -100,21 +95,16 @@ class Bench:
 @contextmanager
 def bench(folder: Path) -> Iterator[Bench]:
     """Serve an experiment from a folder of its own, directly and behind each proxy."""
-    database = Database(kind="sqlite", url=f"sqlite:///{folder / 'faults.db'}")
-    migrate(database.url)
-    loaded = experiment(run({"accuracy": 0.9}, config={"prompt": "Be brief. " * 200}))
-    database.load(loaded)
-    formats.install(folder / "site")
-    environ = environment(database.url, WORKERS="1", SPOOL_DIR=str(folder))
-    environ |= {"PYTHONPATH": str(folder / "site")}
+    site = folder / "site"
+    formats.install(site)
     with ExitStack() as stack:
-        server = stack.enter_context(gunicorn(environ))
+        service = stack.enter_context(
+            served(folder, prompt="Be brief. " * 200, site=str(site), WORKERS="1")
+        )
         yield Bench(
-            server=server,
-            path=f"/experiments/{loaded.id}/export",
-            fields=bearer(settings_for(database.url)),
+            service=service,
             folder=folder,
-            routes=routes(stack, server.port, folder),
+            routes=routes(stack, service.server.port, folder),
         )
 
 
