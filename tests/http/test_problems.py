@@ -1,7 +1,5 @@
 import re
-from base64 import b64encode
 from collections.abc import Callable
-from hashlib import sha256
 from http import HTTPStatus
 from typing import NoReturn
 from uuid import UUID
@@ -11,6 +9,7 @@ from flask import abort
 
 from builders import experiment, run
 from databases import Database
+from pages import harmless
 from promptlooper_export import errors
 from promptlooper_export.errors import ExportError, SettingsError
 from webservice import SECRET, Service, problem, settings_for
@@ -45,17 +44,8 @@ def test_every_kind_of_problem_has_a_page(
 def test_problem_pages_run_nothing_and_load_nothing(
     service_without_database: Service,
 ) -> None:
-    response = service_without_database.client.get("/problems/unauthorized")
-    style = re.search(
-        r"<style>(.*?)</style>", response.get_data(as_text=True), re.DOTALL
-    )
-    assert style is not None
-    digest = b64encode(sha256(style[1].encode()).digest()).decode()
-    policy = response.headers["Content-Security-Policy"]
-
-    assert policy.startswith("default-src 'none';")
-    assert f"style-src 'sha256-{digest}'" in policy
-    assert "unsafe" not in policy
+    page = harmless(service_without_database.client.get("/problems/unauthorized"))
+    assert "/problems/forbidden" in page.links
 
 
 def test_there_is_no_page_for_an_unknown_kind(
@@ -69,9 +59,7 @@ def test_there_is_no_page_for_an_unknown_kind(
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/nothing",
-        "/experiments",
         "/experiments/",
         f"{PATH}/",
         f"{PATH}.yaml",

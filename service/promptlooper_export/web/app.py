@@ -15,6 +15,7 @@ from promptlooper_export.store.open import open_store
 from promptlooper_export.web import (
     describe,
     description,
+    experiments,
     exports,
     health,
     pages,
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> Flask:
         codings=installed_codings(),
     )
     app.register_blueprint(exports.blueprint(served))
+    app.register_blueprint(experiments.blueprint(store, formats))
     app.register_blueprint(describe.blueprint(formats))
     app.register_blueprint(description.blueprint(formats))
     app.register_blueprint(health.blueprint(store))

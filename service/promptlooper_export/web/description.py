@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from promptlooper_export.errors import NotFoundError
 from promptlooper_export.registry import Registry
+from promptlooper_export.web import responses
 from promptlooper_export.web.answers import DOCUMENTS
 
 
@@ -48,7 +49,4 @@ def schema(document: str) -> Response:
 def _json(document: dict[str, Any], media_type: str) -> Response:
     # A stranger's default or choice may be any object.
     text = json.dumps(document, default=str)
-    response = Response(text, mimetype=media_type)
-    response.add_etag()
-    response.make_conditional(request)
-    return response
+    return responses.conditional(Response(text, mimetype=media_type))

@@ -112,7 +112,7 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
     g.vary.add("Accept")
     chosen, media_type = _choose(exports.registry, asked)
     response = _answer(exports, asked, chosen, media_type)
-    response.headers["Content-Location"] = _location(
+    response.headers["Content-Location"] = location(
         asked.experiment, [(FORMAT, chosen.name), *asked.pairs]
     )
     return response
@@ -217,12 +217,13 @@ def _available(registry: Registry, experiment: UUID | str) -> list[dict[str, JSO
         {
             "name": row.name,
             "media_types": list(row.media_types),
-            "url": _location(experiment, [(FORMAT, row.name)]),
+            "url": location(experiment, [(FORMAT, row.name)]),
         }
         for row in registry.formats.values()
     ]
 
 
-def _location(experiment: UUID | str, pairs: Pairs) -> str:
+def location(experiment: UUID | str, pairs: Pairs) -> str:
+    """Return the address of an export with these parameters."""
     path = url_for(f"exports.{_NEGOTIATED}", experiment=experiment)
     return f"{path}?{urlencode(pairs)}"

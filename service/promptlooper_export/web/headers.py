@@ -53,7 +53,9 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "Content-Encoding": _field(
         "The coding that Accept-Encoding chose.", required=False
     ),
-    "Content-Security-Policy": _field("What a page may load and run: nothing."),
+    "Content-Security-Policy": _field(
+        "What a page may load and run: its own style.", required=False
+    ),
     "Link": _field("Every format, on pages and refusals.", required=False),
     "Location": _field("Where to go.", format="uri-reference"),
     "Retry-After": _field("Seconds to wait before trying again.", pattern="^[0-9]+$"),

@@ -12,7 +12,7 @@ from promptlooper_export.web import headers, problems
 from promptlooper_export.web.answers import DOCUMENTS, ProblemSchema
 from promptlooper_export.web.export_operations import export_operations
 from promptlooper_export.web.json_schema import Converter, Plugin
-from promptlooper_export.web.operations import ABOUT_THE_SERVICE, Answer, Operation
+from promptlooper_export.web.operations import WITHOUT_EXPORTS, Answer, Operation
 from promptlooper_export.web.problem_pages import KINDS, explanation
 
 DESCRIPTION = """\
@@ -55,7 +55,7 @@ def openapi(registry: Registry) -> dict[str, Any]:
     )
     for operation in (
         *export_operations(registry, cast("Converter", plugin.converter)),
-        *ABOUT_THE_SERVICE,
+        *WITHOUT_EXPORTS,
     ):
         spec.path(operation.path, operations={operation.method: _row(operation)})
     return spec.to_dict()

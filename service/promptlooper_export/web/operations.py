@@ -11,10 +11,19 @@ from promptlooper_export.errors import (
     DatabaseUnavailableError,
     ExportError,
     InternalError,
+    InvalidParameterError,
+    NotAcceptableError,
     NotFoundError,
+    UnauthorizedError,
 )
 from promptlooper_export.web import json_schema
-from promptlooper_export.web.answers import DOCUMENTS, FormatsSchema, HealthSchema
+from promptlooper_export.web.answers import (
+    DOCUMENTS,
+    ExperimentsSchema,
+    FormatsSchema,
+    HealthSchema,
+)
+from promptlooper_export.web.experiments import PageParameters
 from promptlooper_export.web.problem_pages import KINDS
 
 PAGE = {"text/html": {"schema": {"type": "string"}}}
@@ -86,15 +95,46 @@ def _name_parameter(name: str, values: list[str]) -> dict[str, Any]:
     }
 
 
-def _static(
+def _tagged(
     content: Mapping[str, Any], description: str, *headers: str
 ) -> dict[int, Answer]:
-    """Return the answers of what changes with the release only."""
+    """Return the answers of what has a tag of its bytes."""
     whole = Answer(description=description, content=content, headers=("ETag", *headers))
     return {HTTPStatus.OK: whole, HTTPStatus.NOT_MODIFIED: NOT_MODIFIED}
 
 
-ABOUT_THE_SERVICE = (
+WITHOUT_EXPORTS = (
+    Operation(
+        path="/",
+        id="root",
+        tag="Experiments",
+        summary="Go to the experiments.",
+        answers={
+            HTTPStatus.SEE_OTHER: Answer(
+                description="They are there.", headers=("Location",)
+            )
+        },
+    ),
+    Operation(
+        path="/experiments",
+        id="listExperiments",
+        tag="Experiments",
+        summary="List the experiments that the token may see, newest first.",
+        description="JSON, unless Accept prefers HTML: a page with links to exports.",
+        parameters=({"in": "query", "schema": PageParameters}, IF_NONE_MATCH),
+        answers=_tagged(
+            {**_json(ExperimentsSchema), **PAGE},
+            "A page of experiments.",
+            "Content-Security-Policy",
+        ),
+        refusals=(
+            UnauthorizedError,
+            InvalidParameterError,
+            NotAcceptableError,
+            DatabaseUnavailableError,
+        ),
+        needs_token=True,
+    ),
     Operation(
         path="/formats",
         id="listFormats",
@@ -113,7 +153,7 @@ ABOUT_THE_SERVICE = (
         tag="About the service",
         summary="Describe the service as OpenAPI 3.1.",
         parameters=(IF_NONE_MATCH,),
-        answers=_static(
+        answers=_tagged(
             {"application/json": {"schema": {"type": "object"}}}, "This document."
         ),
     ),
@@ -123,7 +163,7 @@ ABOUT_THE_SERVICE = (
         tag="About the service",
         summary="Describe a document as JSON Schema 2020-12.",
         parameters=(_name_parameter("document", list(DOCUMENTS)), IF_NONE_MATCH),
-        answers=_static(
+        answers=_tagged(
             {json_schema.MEDIA_TYPE: {"schema": {"type": "object"}}}, "The schema."
         ),
         refusals=(NotFoundError,),
@@ -166,4 +206,4 @@ ABOUT_THE_SERVICE = (
         refusals=(DatabaseUnavailableError,),
     ),
 )
-"""What needs no token."""
+"""What is no export."""

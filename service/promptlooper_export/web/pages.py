@@ -8,6 +8,7 @@ from jinja2 import StrictUndefined
 from markupsafe import Markup
 
 from promptlooper_export import __version__
+from promptlooper_export.schemas import timestamp
 from promptlooper_export.web.policy import policy
 
 TEMPLATES = "web/templates"
@@ -19,6 +20,7 @@ def install(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.filters["marked"] = _marked
+    app.jinja_env.filters["timestamp"] = timestamp
     app.jinja_env.globals["version"] = __version__
 
 

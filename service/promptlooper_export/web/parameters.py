@@ -44,6 +44,16 @@ class WholeNumber(fields.Integer):
         return int(value)
 
 
+class Identifier(fields.UUID):
+    """An id as paths have it; marshmallow's own takes braces and URNs, too."""
+
+    def _validated(self, value: Any) -> UUID:  # noqa: ANN401  marshmallow's signature
+        found = read_id(value)
+        if found is None:
+            raise self.make_error("invalid_uuid")  # noqa: EM101  the key of the message
+        return found
+
+
 def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
     """Return what all formats share; a path that fixes the format has no `format`."""
     shared: dict[str, fields.Field[Any]] = {
@@ -98,7 +108,7 @@ def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
     Raises InvalidParameterError.
     """
     names = common().load_fields
-    return _load(common, [pair for pair in pairs if pair[0] in names])
+    return load(common, [pair for pair in pairs if pair[0] in names])
 
 
 def read_options(
@@ -116,7 +126,7 @@ def read_options(
         if name not in own and name not in shared:
             detail = _unknown(name, format, [*shared, *own])
             raise InvalidParameterError(detail, parameter=name, allowed=[*shared, *own])
-    return _load(format.options, [pair for pair in pairs if pair[0] in own])
+    return load(format.options, [pair for pair in pairs if pair[0] in own])
 
 
 def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: A002
@@ -129,8 +139,11 @@ def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: 
     return f"The parameter {name!r} {reason}; format {format.name!r}, {choice}."
 
 
-def _load(schema: type[Schema], pairs: Pairs) -> dict[str, Any]:
-    """Load the pairs, and say in a refusal which values the parameter may have."""
+def load(schema: type[Schema], pairs: Pairs) -> dict[str, Any]:
+    """Load the pairs, and say in a refusal which values the parameter may have.
+
+    Raises InvalidParameterError.
+    """
     try:
         return load_options(schema, pairs)
     except InvalidParameterError as error:

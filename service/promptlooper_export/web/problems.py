@@ -151,6 +151,7 @@ def _headers(error: ExportError) -> dict[str, str]:
             headers["WWW-Authenticate"] = challenge
         case NotAcceptableError():
             headers["Link"] = _alternates(error)
+            headers["Vary"] = "Accept"
         case RangeNotSatisfiableError():
             headers["Content-Range"] = f"bytes */{error.members['length']}"
     return headers

@@ -9,7 +9,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from urllib.parse import quote
 
-from flask import Response
+from flask import Response, request
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.spool import Body
@@ -60,6 +60,13 @@ def send(  # noqa: PLR0913  a body and what its fields say
 def not_modified(tag: Tag) -> Response:
     """Answer that the client has the export already (RFC 9110, section 15.4.5)."""
     return Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": str(tag)})
+
+
+def conditional(response: Response) -> Response:
+    """Tag a small answer by its bytes, and leave them out where the client has them."""
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def prove(response: Response) -> None:

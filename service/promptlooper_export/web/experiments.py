@@ -1,0 +1,129 @@
+"""The experiments that a token may see: JSON for programs, a page for people."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from http import HTTPStatus
+from itertools import islice
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+from marshmallow import Schema
+from marshmallow.validate import Range
+
+from promptlooper_export.errors import InvalidParameterError, NotAcceptableError
+from promptlooper_export.negotiation import Offer, choose
+from promptlooper_export.registry import AnyFormat, Registry
+from promptlooper_export.store.access import ExperimentSummary
+from promptlooper_export.store.open import Store
+from promptlooper_export.web import pages, responses, tokens
+from promptlooper_export.web.answers import ExperimentsSchema
+from promptlooper_export.web.exports import SCOPES, location
+from promptlooper_export.web.parameters import FORMAT, Identifier, WholeNumber, load
+
+_OFFERS = (
+    Offer(name="json", media_types=("application/json",)),
+    Offer(name="html", media_types=("text/html",)),
+)
+
+
+class PageParameters(Schema):
+    """Which of the experiments, newest first."""
+
+    limit = WholeNumber(
+        validate=Range(1, 100, error="Must be a whole number from {min} to {max}."),
+        load_default=50,
+        metadata={"description": "How many experiments at most."},
+    )
+    after = Identifier(
+        metadata={"description": "The id of the last experiment of the page before."},
+    )
+
+
+def blueprint(store: Store, registry: Registry) -> Blueprint:
+    """Route `/experiments`, and `/` to it."""
+    routes = Blueprint("experiments", __name__)
+    routes.add_url_rule("/", endpoint="root", view_func=_root)
+    routes.add_url_rule(
+        "/experiments", endpoint="list", view_func=partial(_list, store, registry)
+    )
+    return routes
+
+
+def _root() -> Response:
+    response = Response(status=HTTPStatus.SEE_OTHER)
+    response.headers["Location"] = url_for("experiments.list")
+    del response.headers["Content-Type"]  # there is no body
+    return response
+
+
+def _list(store: Store, registry: Registry) -> Response:
+    viewer = tokens.viewer()
+    asked = load(PageParameters, list(request.args.items(multi=True)))
+    name = _choose()
+    with store.snapshot(viewer) as snapshot:
+        found = _after(snapshot.experiments(), asked.get("after"), asked["limit"] + 1)
+    shown = found[: asked["limit"]]
+    following = (
+        _address(asked["limit"], shown[-1].id) if len(found) > len(shown) else None
+    )
+    formats = [
+        row
+        for row in registry.formats.values()
+        if SCOPES[row.document] in viewer.scopes
+    ]
+    if name == "html":
+        response = pages.page(
+            "experiments.html",
+            experiments=[(row, _links(row, formats)) for row in shown],
+            formats=formats,
+            next=following,
+        )
+    else:
+        items = [{**vars(row), "formats": _links(row, formats)} for row in shown]
+        document = {"items": items, "next": following}
+        response = Response(
+            ExperimentsSchema().dumps(document), mimetype="application/json"
+        )
+    response.headers["Vary"] = "Accept"
+    return responses.conditional(response)
+
+
+def _choose() -> str:
+    """Choose JSON or the page by Accept. Raises NotAcceptableError."""
+    choice = choose(request.headers.get("Accept"), _OFFERS)
+    if choice.offer is not None:
+        return choice.offer.name
+    available = [
+        {
+            "name": offer.name,
+            "media_types": list(offer.media_types),
+            "url": url_for("experiments.list"),
+        }
+        for offer in _OFFERS
+    ]
+    detail = "Experiments are listed as JSON and as HTML; name one of them in Accept."
+    raise NotAcceptableError(detail, available=available)
+
+
+def _after(
+    rows: Iterable[ExperimentSummary], last: UUID | None, count: int
+) -> list[ExperimentSummary]:
+    """Return the first rows after the last one of the page before.
+
+    Raises InvalidParameterError where that one is not among those to be seen.
+    """
+    following = iter(rows)
+    if last is not None and last not in (row.id for row in following):
+        detail = "The experiment in 'after' is not there any more: begin without it."
+        raise InvalidParameterError(detail, parameter="after")
+    return list(islice(following, count))
+
+
+def _links(row: ExperimentSummary, formats: Sequence[AnyFormat]) -> dict[str, str]:
+    return {one.name: location(row.id, [(FORMAT, one.name)]) for one in formats}
+
+
+def _address(limit: int, last: UUID) -> str:
+    query = urlencode({"limit": limit, "after": str(last)})
+    return f"{url_for('experiments.list')}?{query}"
