@@ -1,0 +1,261 @@
+"""The conformance suite: pytest collects it from a class of the author's."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import EntryPoint, entry_points
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from marshmallow import Schema
+from marshmallow.fields import Boolean, Field
+from marshmallow.validate import OneOf, Range
+
+from promptlooper_export.declaration import Format, as_format
+from promptlooper_export.documents import Best, Document, Notice, Run, Runs
+from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.negotiation import Offer, choose
+from promptlooper_export.options import load_options
+from promptlooper_export.plugin import ENTRY_POINT_GROUP
+from promptlooper_export.registry import discover
+from promptlooper_export.sandbox.foreign import ForeignFormat
+from promptlooper_export.sandbox.server import Sandbox
+from promptlooper_export.testing.documents import documents
+
+if TYPE_CHECKING:  # authors have it; the service does without
+    from pytest import Metafunc  # noqa: PT013  the name alone
+
+LONGEST_PIECE = 1 << 20
+"""Bytes that a format of runs may yield at once: there can be a million runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Something to render: a document, and options as in a query."""
+
+    name: str
+    make: Callable[[], Document]
+    options: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Name the case in the test's report."""
+        given = ",".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.name}-{given}" if given else self.name
+
+
+class FormatSuite:
+    """Inherit in a class called Test..., and set `format` to the declaration."""
+
+    format: ClassVar[object]
+
+    def pytest_generate_tests(self, metafunc: "Metafunc") -> None:
+        """Run each test that takes a case with every document and every option."""
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", list(cases(as_format(self.format))), ids=str)
+
+    def test_the_package_offers_it(self) -> None:
+        """Its entry point is installed, and no other format stands in its way."""
+        name = as_format(self.format).name
+        registry = discover()
+        left_out = {row.name: row.reason for row in registry.broken}
+        _require(
+            name in registry.formats,
+            f"{name} is not offered; left out of all formats: {left_out or 'none'}",
+        )
+        _require(
+            registry.formats[name].media_types == as_format(self.format).media_types,
+            f"another format is offered under the name {name}",
+        )
+
+    def test_each_media_type_gets_it(self) -> None:
+        """Accept with any of its media types is answered with that type."""
+        offers = [
+            Offer(name=row.name, media_types=tuple(map(str.lower, row.media_types)))
+            for row in discover().formats.values()
+        ]
+        for media_type in as_format(self.format).media_types:
+            choice = choose(media_type, offers)
+            _require(
+                choice.offer is not None
+                and choice.offer.name == as_format(self.format).name
+                and choice.media_type == media_type.lower(),
+                f"Accept: {media_type} gets {choice.offer}",
+            )
+
+    def test_an_ordinary_document_has_a_body(self) -> None:
+        """Refusing everything is no way to conform."""
+        format = as_format(self.format)  # noqa: A001  the field's word
+        (ordinary, *_) = cases(format)
+        _require(bool(_body(_render(format, ordinary))), "the body is empty")
+
+    def test_it_yields_bytes_and_notices(self, case: Case) -> None:
+        """Pieces are bytes; a notice is told in text."""
+        for piece in _rendered(as_format(self.format), case):
+            if isinstance(piece, Notice):
+                texts = piece.code, piece.message, piece.path or ""
+                _require(
+                    all(isinstance(text, str) for text in texts),
+                    f"{piece} is not told in text",
+                )
+
+    def test_pieces_do_not_grow_with_the_runs(self, case: Case) -> None:
+        """A document of runs is rendered in pieces of at most 1 MiB."""
+        format = as_format(self.format)  # noqa: A001
+        for piece in _rendered(format, case):
+            _require(
+                isinstance(piece, Notice)
+                or format.document is not Runs
+                or len(piece) <= LONGEST_PIECE,
+                "a piece is longer than 1 MiB",
+            )
+
+    def test_the_same_document_gives_the_same_bytes(self, case: Case) -> None:
+        """Nothing else goes in: no clock, no random number, no order of a set."""
+        format = as_format(self.format)  # noqa: A001
+        _require(
+            _rendered(format, case) == _rendered(format, case),
+            "the second rendering differs from the first",
+        )
+
+    def test_another_process_gives_the_same_bytes(self) -> None:
+        """The service renders in another process, and that changes nothing."""
+        format = as_format(self.format)  # noqa: A001
+        (ordinary, *_) = cases(format)
+        declaration = {row.name: getattr(format, row.name) for row in fields(Format)}
+        there = ForeignFormat[Any](
+            **declaration, source=_entry_point(format).value, sandbox=Sandbox()
+        ).isolated_pieces(
+            ordinary.make(), _options(format, ordinary), deadline=math.inf
+        )
+        _require(
+            _body(there) == _body(_render(format, ordinary)),
+            "rendered in another process, the body is another one",
+        )
+
+    def test_a_document_is_left_as_it_was(self, case: Case) -> None:
+        """Nothing of the document is changed."""
+        format = as_format(self.format)  # noqa: A001
+        document = case.make()
+        rows: list[Run] = []
+        if isinstance(document, Runs):
+            rows = list(document.rows)
+            document = replace(document, rows=iter(rows))
+        before = repr((document, rows))
+        with suppress(UnrepresentableError):
+            _body(format.pieces(document, **_options(format, case)))
+        _require(repr((document, rows)) == before, "the document was changed")
+
+    def test_a_refusal_names_paths(self, case: Case) -> None:
+        """What cannot be held is refused by UnrepresentableError with its paths."""
+        try:
+            _body(_render(as_format(self.format), case))
+        except UnrepresentableError as error:
+            paths = error.members["paths"]
+            _require(
+                isinstance(paths, list)
+                and bool(paths)
+                and all(isinstance(path, str) for path in paths),
+                f"the refusal names no paths but {paths!r}",
+            )
+
+    def test_a_rendering_can_be_ended_early(self, case: Case) -> None:
+        """Closing it after the first piece raises nothing."""
+        format = as_format(self.format)  # noqa: A001
+        rendered = format.render(case.make(), **_options(format, case))
+        if isinstance(rendered, GeneratorType):
+            try:
+                next(rendered, None)
+            except UnrepresentableError:
+                return
+            rendered.close()
+
+
+class RoundTripSuite(FormatSuite):
+    """The same for a format whose reader is at hand."""
+
+    @abstractmethod
+    def read_back(self, body: bytes) -> object:
+        """Read a body with the tool that it is for."""
+
+    def expected(self, document: Any) -> object:  # noqa: ANN401  of the format's kind
+        """Return what must be read back: the config, unless this is overridden."""
+        return document.config if isinstance(document, Best) else document
+
+    def test_a_body_reads_back(self, case: Case) -> None:
+        """What is not refused is read back."""
+        format = as_format(self.format)  # noqa: A001
+        try:
+            body = _body(_render(format, case))
+        except UnrepresentableError:
+            return
+        found, expected = self.read_back(body), self.expected(case.make())
+        _require(
+            found == expected, f"read back is {found!r:.500}, not {expected!r:.500}"
+        )
+
+
+def cases(format: Format[Any]) -> Iterator[Case]:  # noqa: A002  the field's word
+    """Yield the ordinary document first, then each other one, then each option."""
+    makers = documents(format.document)
+    for name, make in makers.items():
+        yield Case(name=name, make=make, options={})
+    for name, field in format.options().load_fields.items():
+        for value in _values(field):
+            yield Case(
+                name="ordinary",
+                make=makers["ordinary"],
+                options={field.data_key or name: value},
+            )
+
+
+def _values(field: Field[Any]) -> Iterator[str]:
+    """Yield the values of an option that its declaration tells of."""
+    if isinstance(field, Boolean):
+        yield from ("true", "false")
+    for validator in field.validators:
+        if isinstance(validator, OneOf):
+            yield from map(str, validator.choices)
+        elif isinstance(validator, Range):
+            bounds = validator.min, validator.max
+            yield from (str(bound) for bound in bounds if bound is not None)
+
+
+def _options(format: Format[Any], case: Case) -> dict[str, Any]:  # noqa: A002
+    schema: type[Schema] = format.options
+    return load_options(schema, case.options.items())
+
+
+def _render(
+    format: Format[Any],  # noqa: A002
+    case: Case,
+) -> Iterator[bytes | Notice]:
+    return format.pieces(case.make(), **_options(format, case))
+
+
+def _rendered(format: Format[Any], case: Case) -> list[bytes | Notice]:  # noqa: A002
+    """Render; a refusal ends the list."""
+    pieces: list[bytes | Notice] = []
+    with suppress(UnrepresentableError):
+        pieces.extend(_render(format, case))
+    return pieces
+
+
+def _body(pieces: Iterator[bytes | Notice]) -> bytes:
+    return b"".join(piece for piece in pieces if isinstance(piece, bytes))
+
+
+def _entry_point(format: Format[Any]) -> EntryPoint:  # noqa: A002
+    broken = {row.name for row in discover().broken}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name not in broken and as_format(point.load()) == format:
+            return point
+    msg = f"no entry point of the group {ENTRY_POINT_GROUP} leads to {format.name}"
+    raise AssertionError(msg)
+
+
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001
+    """Raise AssertionError: pytest does not take asserts apart that stand here."""
+    if not condition:
+        raise AssertionError(message)
