@@ -206,10 +206,6 @@ def test_whatever_happens_on_import_leaves_out_one_format(
         "empty": "",
         "not_made": "class FORMAT:\n    def __init__(self): raise SystemExit",
         "nonsense": "FORMAT = 7",
-        "runs": (
-            "from promptlooper_export.plugin import Runs\n"
-            "FORMAT = declare('runs', lambda runs: b'', document=Runs)"
-        ),
         "good": "print('good morning')\nFORMAT = declare('good', lambda best: b'')",
     }
     plugins.install(site, modules)
