@@ -7,6 +7,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+from promptlooper_export.cli.worker import Worker
 from promptlooper_export.settings import Settings
 from promptlooper_export.web.app import create_app
 
@@ -45,7 +46,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
     """Return gunicorn's settings for ours."""
     return {
         "bind": settings.bind,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "workers": settings.workers,
         "threads": settings.threads,
         # Workers share the memory of what is imported, and a refusal ends the command.
