@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from promptlooper_export import settings
 from promptlooper_export.cli.files import write_whole
@@ -71,14 +72,49 @@ def _limits(loaded: settings.Settings, chosen: AnyFormat) -> Limits:
     return limits
 
 
-@click.command()
+class ExportCommand(click.Command):
+    """Lists the formats below its options."""
+
+    def format_epilog(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the formats that are installed, with their options."""
+        with formatter.section("Formats"):
+            formatter.write_dl(
+                [(row.name, _summary(row)) for row in discover().formats.values()]
+            )
+
+
+def _summary(format: AnyFormat) -> str:  # noqa: A002  the field's word
+    fields = format.options().load_fields.items()
+    options = ", ".join(field.data_key or name for name, field in fields)
+    return f"{format.title}; options: {options}" if options else format.title
+
+
+def complete_format(
+    ctx: click.Context,  # noqa: ARG001  click's signature
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[CompletionItem]:
+    """Complete the name of a format."""
+    return [
+        CompletionItem(name, help=row.title)
+        for name, row in discover().formats.items()
+        if name.startswith(incomplete)
+    ]
+
+
+@click.command(cls=ExportCommand)
 @click.argument("reference", metavar="ID|NAME")
 @click.option(
     "-f",
     "--format",
     "format_name",
     metavar="FORMAT",
-    help="A name from `formats`; by default the one with FILE's extension.",
+    shell_complete=complete_format,
+    help="One of those below; by default the one with FILE's extension.",
 )
 @click.option(
     "-o",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -256,8 +257,8 @@ def runs(*rows: Run, columns: tuple[str, ...] = ()) -> Runs:
     return Runs(
         experiment=EXPERIMENT,
         count=len(rows),
-        columns=Columns(config=columns, scores=("accuracy",)),
         rows=iter(rows),
+        find_columns=partial(Columns, config=columns, scores=("accuracy",)),
     )
 
 

@@ -213,7 +213,8 @@ def cases(format: Format[Any]) -> Iterator[Case]:  # noqa: A002  the field's wor
 def _values(field: Field[Any]) -> Iterator[str]:
     """Yield the values of an option that its declaration tells of."""
     if isinstance(field, Boolean):
-        yield from ("true", "false")
+        for words in (field.truthy, field.falsy):
+            yield min(word for word in words if isinstance(word, str))
     for validator in field.validators:
         if isinstance(validator, OneOf):
             yield from map(str, validator.choices)
