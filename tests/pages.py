@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 from werkzeug.test import TestResponse
 
-EMPTY = {"meta", "link", "br", "hr", "img", "input", "path", "rect", "line"}
+EMPTY = {"meta", "link", "br", "hr", "img", "input"}
 RUNNING = {"script", "iframe", "object", "embed", "base", "frame", "applet"}
 
 
@@ -37,10 +37,15 @@ class Page(HTMLParser):
     def handle_starttag(
         self, tag: str, attrs: Sequence[tuple[str, str | None]]
     ) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.elements.append(Element(tag, given))
+        self.handle_startendtag(tag, attrs)
         if tag not in EMPTY:
             self.open.append(tag)
+
+    def handle_startendtag(
+        self, tag: str, attrs: Sequence[tuple[str, str | None]]
+    ) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.elements.append(Element(tag, given))
 
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:

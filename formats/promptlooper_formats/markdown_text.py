@@ -26,12 +26,12 @@ _BARS = "\u00b7\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 def escaped(text: str) -> str:
     """Return text as it must be written in a cell, or after something on a line."""
-    text = _MEANINGFUL.sub(_entities, _visible(text))
+    text = _MEANINGFUL.sub(_entities, visible(text))
     text = _WWW.sub(_entities, text)
     return _EDGE_SPACE.sub(_entities, text)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Write line breaks as LF and control characters as escapes.
 
     Renderers replace both the characters and entities for them.
@@ -54,7 +54,7 @@ def code(value: JSON) -> str:
 
 def fenced(text: str, language: str) -> str:
     """Return text as a code block whose fence is longer than any in the text."""
-    text = _visible(text)
+    text = visible(text)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

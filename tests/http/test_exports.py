@@ -79,7 +79,7 @@ def test_the_best_run_is_a_json_document(service: Service, id_: UUID) -> None:
         ("text/yaml", "yaml", "text/yaml; charset=utf-8"),
         ("application/x-yaml;q=0.5", "yaml", "application/x-yaml"),
         ("text/markdown, */*;q=0.1", "markdown", "text/markdown; charset=utf-8"),
-        ("text/html;q=0.9, text/plain;q=0.2", "env", "text/plain; charset=utf-8"),
+        ("text/rtf;q=0.9, text/plain;q=0.2", "env", "text/plain; charset=utf-8"),
     ],
 )
 def test_accept_chooses_the_format(

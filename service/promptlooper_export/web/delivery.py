@@ -17,6 +17,7 @@ from promptlooper_export.store.open import Store
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web import conditional, responses
 from promptlooper_export.web.etags import Representation, Tag
+from promptlooper_export.web.policy import export_policy
 from promptlooper_export.web.slots import Slots
 
 MINIMUM_CODED_BYTES = 1024
@@ -55,6 +56,7 @@ def deliver(
             selection=wanted.selection,
             limits=exports.limits,
         )
+        policy = export_policy(wanted.media_type, body.file)
         body, applied = _code(exports, body, coding)
     tag = wanted.tag(body.revision, applied)
     is_coded = applied not in (None, IDENTITY)
@@ -66,7 +68,7 @@ def deliver(
     except ExportError:
         body.file.close()
         raise
-    return responses.send(
+    response = responses.send(
         body,
         media_type=wanted.media_type,
         extension=wanted.format.extension,
@@ -74,6 +76,9 @@ def deliver(
         coding=applied if is_coded else None,
         part=part,
     )
+    if policy is not None:
+        response.headers["Content-Security-Policy"] = policy
+    return response
 
 
 def _held(

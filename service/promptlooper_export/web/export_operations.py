@@ -105,6 +105,7 @@ _FIELDS = (
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Encoding",
+    "Content-Security-Policy",
     "X-Export-Warnings",
 )
 

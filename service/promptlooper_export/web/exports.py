@@ -26,7 +26,7 @@ from promptlooper_export.export import Selection
 from promptlooper_export.negotiation import Offer, choose, is_textual
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.viewer import Viewer
-from promptlooper_export.web import tokens
+from promptlooper_export.web import problems, tokens
 from promptlooper_export.web.delivery import Exports, deliver
 from promptlooper_export.web.etags import Representation
 from promptlooper_export.web.parameters import (
@@ -50,6 +50,9 @@ CLASSIC = {
 
 SCOPES = {Best: "export:best", Report: "export:report", Runs: "export:runs"}
 """What a token must cover for a document."""
+
+HTML = "text/html"
+"""What people see: it links to the other formats, 304 included."""
 
 _NEGOTIATED = "negotiated"
 _MALFORMED_SHOWN = 200
@@ -178,7 +181,11 @@ def _answer(
         options=read_options(format, asked.common, asked.pairs),
         selection=_selection(asked.values),
     )
-    return deliver(exports, asked.viewer, wanted, coding=coding)
+    response = deliver(exports, asked.viewer, wanted, coding=coding)
+    if media_type == HTML:
+        available = _available(exports.registry, asked.experiment)
+        response.headers["Link"] = problems.alternates(available)
+    return response
 
 
 def _choose_coding(exports: Exports, media_type: str) -> str | None:

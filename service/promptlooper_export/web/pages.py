@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from promptlooper_export import __version__
 from promptlooper_export.schemas import timestamp
-from promptlooper_export.web.policy import policy
+from promptlooper_export.web.policy import page_policy
 
 TEMPLATES = "web/templates"
 """Where the templates are, from the package's own folder."""
@@ -30,7 +30,8 @@ def page(template: str, *, form_action: str = "'none'", **values: object) -> Res
     `form_action` is where its forms may send to, as the policy writes it.
     """
     html = render_template(template, style=_style(), **values)
-    headers = {"Content-Security-Policy": policy([_style()], form_action=form_action)}
+    policy = page_policy(_style(), form_action=form_action)
+    headers = {"Content-Security-Policy": policy}
     return Response(html, mimetype="text/html", headers=headers)
 
 

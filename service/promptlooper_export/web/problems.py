@@ -3,8 +3,9 @@
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
@@ -150,16 +151,16 @@ def _headers(error: ExportError) -> dict[str, str]:
             challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
             headers["WWW-Authenticate"] = challenge
         case NotAcceptableError():
-            headers["Link"] = _alternates(error)
+            headers["Link"] = alternates(error.available)
             headers["Vary"] = "Accept"
         case RangeNotSatisfiableError():
             headers["Content-Range"] = f"bytes */{error.members['length']}"
     return headers
 
 
-def _alternates(error: NotAcceptableError) -> str:
+def alternates(available: Sequence[Mapping[str, Any]]) -> str:
     """Link to every format (RFC 8288)."""
     return ", ".join(
         f'<{row["url"]}>; rel="alternate"; type="{row["media_types"][0]}"'
-        for row in error.available
+        for row in available
     )

@@ -1,0 +1,215 @@
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formats.configs import texts
+from formats.rendering import MOMENT, experiment, ranked_run, render, report, won
+from pages import Page
+from promptlooper_export.documents import (
+    Bin,
+    Cost,
+    Difference,
+    Differences,
+    Notice,
+    Period,
+    Report,
+    RunCounts,
+    ScorerStatistics,
+    Timing,
+    Tokens,
+    Winner,
+)
+from promptlooper_formats.html import HTML
+
+LEAVES = (
+    "",
+    '">',
+    "'>",
+    "-->",
+    "]]>",
+    "</title>",
+    "</style>",
+    "</pre>",
+    "</code></td></tr></table>",
+    "</svg>",
+    "&lt;/bdi&gt;</bdi>",
+    "`}}{% endraw %}",
+)
+ACTS = (
+    "<script>alert(1)</script>",
+    "<ScRiPt src=//example.test/x></sCrIpT>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<svg><a xlink:href=javascript:alert(1)><text>x</text></a></svg>",
+    "<iframe srcdoc='<script>alert(1)</script>'>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<body onload=alert(1)>",
+    "<style>*{background:url(//example.test)}</style>",
+    "<base href=//example.test>",
+    "<meta http-equiv=refresh content=0;url=//example.test>",
+    "<form action=//example.test><input autofocus onfocus=alert(1)>",
+    " onmouseover=alert(1) style=color:red x=",
+)
+HOSTILE = [leave + act for leave, act in product(LEAVES, ACTS)]
+
+
+def filled(text: str) -> Report:
+    """Build a report that has this text wherever a database may hold text."""
+    run = ranked_run(
+        config_hash=text,
+        scores={text: 0.5},
+        duration_ms=1234,
+        tokens_in=5,
+        tokens_out=None,
+        cost_usd=0.25,
+    )
+    return report(
+        experiment=experiment(
+            name=text, description=text, status=text, parameter_space={text: [text]}
+        ),
+        counts=RunCounts(total=2, by_status={text: 2}, scored=2),
+        top=(run, replace(run, rank=2, weighted_score=0.25)),
+        winner=Winner(run=run, config={text: {text: [text]}}),
+        differences=Differences(
+            compared=1,
+            parameters=(
+                Difference(
+                    path=text,
+                    winner=text,
+                    has_winner=True,
+                    runner_up=None,
+                    has_runner_up=False,
+                    usual=[text],
+                    has_usual=True,
+                    share=0.5,
+                ),
+            ),
+        ),
+        scorers=(
+            ScorerStatistics(
+                name=text,
+                direction="maximize",
+                weight=None,
+                required=True,
+                values={"count": 2, "min": 0.25, "max": 0.5},
+                histogram=(
+                    Bin(low=0.25, high=0.3, count=3),
+                    Bin(low=0.3, high=0.5, count=0),
+                ),
+            ),
+        ),
+        tokens=Tokens(tokens_in=10, tokens_out=2),
+        timing=Timing(
+            count=1,
+            fastest=1,
+            slowest=1,
+            average=1,
+            median=61_000,
+            p95=1,
+            total=1,
+        ),
+        cost=Cost(count=1, total=0.25, average=0.25),
+        history=tuple(
+            Period(
+                start=MOMENT + timedelta(hours=hour),
+                end=MOMENT + timedelta(hours=hour + 1),
+                count=1,
+                best=0.5,
+                mean=0.25 * hour,
+                best_so_far=0.5,
+            )
+            for hour in range(3)
+        ),
+        warnings=(Notice(code=text, message=text, path=text or "x"),),
+    )
+
+
+def page(document: Report) -> Page:
+    return Page(render(HTML, document).text)
+
+
+def shape(document: Report) -> list[tuple[str, list[str]]]:
+    """Return the elements with the names of their attributes."""
+    return [(row.name, list(row.attributes)) for row in page(document).elements]
+
+
+PLAIN = shape(filled("plain"))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_the_database_holds_is_only_text(text: str) -> None:
+    assert shape(filled(text)) == PLAIN
+    assert page(filled(text)).text.count(" ".join(text.split())) >= 10
+
+
+@given(st.text(min_size=1) | texts)
+def test_no_text_changes_the_page(text: str) -> None:
+    if text:
+        assert shape(filled(text)) == PLAIN
+
+
+def test_the_page_is_well_formed() -> None:
+    read = page(filled("plain"))
+    assert not read.open
+    assert not read.unbalanced
+    ids = [row.attributes["id"] for row in read.elements if "id" in row.attributes]
+    assert len(ids) == len(set(ids))
+    for row in read.elements:
+        assert row.attributes.get("aria-labelledby", ids[0]) in ids
+
+
+def test_the_page_needs_nothing_else() -> None:
+    text = render(HTML, filled("plain")).text
+    read = Page(text)
+    (style,) = read.named("style")
+    sent = {name for row in read.elements for name in row.attributes}
+
+    assert not {"href", "src", "srcset", "action", "style", "xlink:href"} & sent
+    assert not {"script", "link", "img", "form", "base"} & {
+        row.name for row in read.elements
+    }
+    assert "url(" not in "".join(style.text)
+    assert "@import" not in "".join(style.text)
+
+
+def test_the_answer_comes_first() -> None:
+    words = page(filled("plain")).text
+    verdict = words[: words.index("The winning config")]
+    for fact in (
+        "Winning score 0.5000",
+        "0.2500 ahead of the runner-up",
+        "Runs 2 2 count",
+        "Tokens 12 10 in, 2 out",
+        "Median duration 1 min 1 s",
+        "Cost 0.2500 USD",
+        "Read with care",
+    ):
+        assert fact in verdict
+
+
+def test_an_experiment_without_a_winner_says_so() -> None:
+    words = page(report(experiment=experiment(name="empty"))).text
+    assert "none yet" in words
+    assert "The winning config" not in words
+    assert "Score over time" not in words
+
+
+def test_a_winner_whose_config_is_not_valid_is_named_all_the_same() -> None:
+    words = page(won(None)).text
+    assert "The stored config is not valid JSON" in words
+    assert "Winning score 0.5000" in words
+    assert "ahead of" not in words
+
+
+def test_what_cannot_be_seen_is_shown() -> None:
+    words = page(won({"a": "half \ud83d, bell \a, NUL \0"})).text
+    assert r"half \ud83d, bell \u0007, NUL \u0000" in words
+
+
+def test_the_same_report_gives_the_same_bytes() -> None:
+    document = filled("plain")
+    assert render(HTML, document) == render(HTML, document)
