@@ -236,5 +236,9 @@ def test_the_root_leads_to_the_experiments(
     )
     assert response.status_code == 303
     assert response.headers["Location"] == f"{prefix}/experiments"
+    assert response.headers["Link"] == (
+        f'<{prefix}/openapi.json>; rel="service-desc"; type="application/json", '
+        f'<{prefix}/docs>; rel="service-doc"; type="text/html"'
+    )
     assert response.data == b""
     assert "Content-Type" not in response.headers

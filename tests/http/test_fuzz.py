@@ -3,41 +3,16 @@
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from builders import experiment, run
 from databases import Database
+from http_server import listening
 from webservice import Service, bearer, settings_for
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
 """How many requests to make up for each operation; `make fuzz` asks for more."""
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
-        """Leave the log to the service."""
-
-
-@contextmanager
-def served(service: Service) -> Iterator[str]:
-    """Serve on a free port; yield the address."""
-    server = make_server(
-        "127.0.0.1", 0, service.app, threaded=True, request_handler=Quiet
-    )
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_every_answer_is_as_described(database: Database, tmp_path: Path) -> None:
@@ -49,7 +24,7 @@ def test_every_answer_is_as_described(database: Database, tmp_path: Path) -> Non
     (token,) = bearer(service.settings).items()
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(f'[parameters]\n"path.experiment" = "{loaded.id}"\n')
-    with served(service) as address:
+    with listening(service) as address:
         done = subprocess.run(
             [
                 SCHEMATHESIS,

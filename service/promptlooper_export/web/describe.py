@@ -22,13 +22,17 @@ def blueprint(registry: Registry) -> Blueprint:
     routes = Blueprint("describe", __name__)
 
     def formats() -> Response:
-        rows = [_format(row) for row in registry.formats.values()]
         # A stranger's default or choice may be any object.
-        text = json.dumps({"formats": rows}, default=str)
+        text = json.dumps({"formats": rows(registry)}, default=str)
         return Response(text, mimetype="application/json")
 
     routes.add_url_rule("/formats", view_func=formats)
     return routes
+
+
+def rows(registry: Registry) -> list[dict[str, JSON]]:
+    """Describe every format on offer."""
+    return [_format(row) for row in registry.formats.values()]
 
 
 def options(schema: type[Schema]) -> list[dict[str, JSON]]:

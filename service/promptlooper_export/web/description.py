@@ -1,6 +1,8 @@
 """Describe the service, to programs and to people; no token needed."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -8,14 +10,18 @@ from flask import Blueprint, Response, request
 
 from promptlooper_export.errors import NotFoundError
 from promptlooper_export.registry import Registry
-from promptlooper_export.web import responses
+from promptlooper_export.web import describe, pages, responses
 from promptlooper_export.web.answers import DOCUMENTS
+from promptlooper_export.web.problem_pages import KINDS
+from promptlooper_export.web.snippets import snippets
+
+EXPORT = "/experiments/{experiment}/export"
 
 
 def blueprint(registry: Registry) -> Blueprint:
-    """Route `/openapi.json` and `/schemas/<document>.json`.
+    """Route `/openapi.json`, `/docs` and `/schemas/<document>.json`.
 
-    Both are made when first asked for: what makes them is not even imported before.
+    They are made when first asked for: what makes them is not even imported before.
     """
     routes = Blueprint("description", __name__)
 
@@ -23,14 +29,28 @@ def blueprint(registry: Registry) -> Blueprint:
     def described() -> dict[str, Any]:
         from promptlooper_export.web.openapi import openapi  # noqa: PLC0415  see above
 
-        return openapi(registry)
+        # A stranger's default or choice may be any object.
+        plain: dict[str, Any] = json.loads(json.dumps(openapi(registry), default=str))
+        return plain
 
     def openapi_json() -> Response:
         # A server without a host: whatever stands before the paths of this service.
         servers = [{"url": request.script_root or "/"}]
         return _json({**described(), "servers": servers}, "application/json")
 
+    def docs() -> Response:
+        page = pages.page(
+            "docs.html",
+            api=described(),
+            formats=[_format(row, described()) for row in describe.rows(registry)],
+            kinds=KINDS,
+            documents=DOCUMENTS,
+            address=shlex.quote(f"{request.url_root}experiments/ID/export"),
+        )
+        return responses.conditional(page)
+
     routes.add_url_rule("/openapi.json", view_func=openapi_json)
+    routes.add_url_rule("/docs", view_func=docs)
     routes.add_url_rule("/schemas/<document>.json", view_func=schema)
     return routes
 
@@ -46,7 +66,20 @@ def schema(document: str) -> Response:
     return _json(described, json_schema.MEDIA_TYPE)
 
 
+def _format(row: Mapping[str, Any], api: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a format with its options as OpenAPI has them and commands to get it."""
+    described = {one["name"]: one for one in api["paths"][EXPORT]["get"]["parameters"]}
+    parameters = [
+        {**described[option["name"]], "description": option.get("description", "")}
+        for option in row["options"]
+    ]
+    return {
+        **row,
+        "parameters": parameters,
+        "snippets": snippets(row["name"], row["extension"]),
+    }
+
+
 def _json(document: dict[str, Any], media_type: str) -> Response:
-    # A stranger's default or choice may be any object.
-    text = json.dumps(document, default=str)
-    return responses.conditional(Response(text, mimetype=media_type))
+    response = Response(json.dumps(document), mimetype=media_type)
+    return responses.conditional(response)

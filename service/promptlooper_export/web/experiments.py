@@ -53,6 +53,12 @@ def blueprint(store: Store, registry: Registry) -> Blueprint:
 def _root() -> Response:
     response = Response(status=HTTPStatus.SEE_OTHER)
     response.headers["Location"] = url_for("experiments.list")
+    # RFC 8631
+    response.headers["Link"] = (
+        f'<{url_for("description.openapi_json")}>; rel="service-desc"; '
+        f'type="application/json", <{url_for("description.docs")}>; rel="service-doc"; '
+        'type="text/html"'
+    )
     del response.headers["Content-Type"]  # there is no body
     return response
 

@@ -226,13 +226,17 @@ def _parameter(
     name: str, properties: list[dict[str, Any]], of: list[str] | None = None
 ) -> dict[str, Any]:
     """Describe a query parameter; `of` names the formats whose option it is."""
-    descriptions = [row.pop("description", "") for row in properties]
+    descriptions = [
+        row.pop("description").rstrip(".") + "."
+        for row in properties
+        if "description" in row
+    ]
     if of:
         descriptions.append(f"An option of {', '.join(of)}.")
     different = [row for i, row in enumerate(properties) if row not in properties[:i]]
     return {
         "in": "query",
         "name": name,
-        "description": " ".join(filter(None, dict.fromkeys(descriptions))),
+        "description": " ".join(dict.fromkeys(descriptions)),
         "schema": different[0] if len(different) == 1 else {"anyOf": different},
     }

@@ -111,7 +111,7 @@ WITHOUT_EXPORTS = (
         summary="Go to the experiments.",
         answers={
             HTTPStatus.SEE_OTHER: Answer(
-                description="They are there.", headers=("Location",)
+                description="They are there.", headers=("Location", "Link")
             )
         },
     ),
@@ -155,6 +155,18 @@ WITHOUT_EXPORTS = (
         parameters=(IF_NONE_MATCH,),
         answers=_tagged(
             {"application/json": {"schema": {"type": "object"}}}, "This document."
+        ),
+    ),
+    Operation(
+        path="/docs",
+        id="getDocs",
+        tag="About the service",
+        summary="Describe the service to people.",
+        parameters=(IF_NONE_MATCH,),
+        answers=_tagged(
+            PAGE,
+            "A page that loads nothing and runs nothing.",
+            "Content-Security-Policy",
         ),
     ),
     Operation(

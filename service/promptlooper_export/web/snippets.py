@@ -1,0 +1,46 @@
+"""Commands that get an export, to be copied: one for each way, the same in each format.
+
+They take the address and the token from the environment. The token is never an
+argument, which everybody on the machine could read, and an incomplete answer fails.
+"""
+
+from collections.abc import Mapping
+
+SNIPPETS: Mapping[str, str] = {
+    "curl": """\
+printf 'Authorization: Bearer %s\\n' "$EXPORT_TOKEN" |
+  curl --fail-with-body --header @- --output FILE "$EXPORT_URL?format=FORMAT"
+""",
+    "HTTPie": """\
+(umask 077 && printf 'Bearer %s' "$EXPORT_TOKEN" > token.txt)
+http --ignore-stdin --check-status --download --output FILE \\
+  "$EXPORT_URL" format==FORMAT Authorization:@token.txt
+""",
+    "Python": """\
+import os
+from promptlooper_export.client import download
+
+download(os.environ["EXPORT_URL"], "FILE", token=os.environ["EXPORT_TOKEN"],
+         format="FORMAT")
+""",
+    "JavaScript": """\
+import { writeFile } from "node:fs/promises";
+const { EXPORT_URL, EXPORT_TOKEN } = process.env;
+
+const response = await fetch(`${EXPORT_URL}?format=FORMAT`, {
+  headers: { Authorization: `Bearer ${EXPORT_TOKEN}` },
+  redirect: "error",
+});
+if (!response.ok) throw new Error(await response.text());
+await writeFile("FILE", Buffer.from(await response.arrayBuffer()));
+""",
+}
+"""By the name of the tool."""
+
+
+def snippets(name: str, extension: str) -> dict[str, str]:
+    """Return the commands that save a format as `export.` with its extension."""
+    return {
+        tool: text.replace("FORMAT", name).replace("FILE", f"export.{extension}")
+        for tool, text in SNIPPETS.items()
+    }
