@@ -58,6 +58,13 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        msg = "must be 0 or 1"
+        raise ValueError(msg)
+    return text == "1"
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
@@ -108,6 +115,13 @@ SETTINGS = (
         default="30",
         parse=_integer(0, 300),
         help="Seconds by which the clocks of issuer and service may differ.",
+    ),
+    Setting(
+        name="OPEN_EXPERIMENTS",
+        default="1",
+        parse=_switch,
+        help="1: experiments that were granted to nobody are open to every valid "
+        "token; 0: to admins only.",
     ),
     Setting(
         name="BIND",
@@ -180,6 +194,7 @@ class Settings:
     jwt_audience: str
     jwt_required_claims: tuple[str, ...]
     jwt_leeway: int
+    open_experiments: bool
     bind: str
     trusted_proxies: int
     spool_dir: str | None

@@ -236,7 +236,7 @@ def test_a_runners_experiments_have_a_revision_once_adopted(
 
 def test_who_may_not_see_an_experiment_learns_no_revision(filled: Database) -> None:
     narrow = Viewer(subject="bob", scopes=frozenset(), experiments=frozenset({THERE}))
-    with open_store(filled.url).snapshot(narrow) as snapshot:
+    with open_store(filled.url, open_experiments=True).snapshot(narrow) as snapshot:
         assert snapshot.revision(THERE)
         for forbidden in (HERE, NEW):
             with pytest.raises(ExperimentNotFoundError):

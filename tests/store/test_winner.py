@@ -239,7 +239,7 @@ def test_a_narrowed_viewer_sees_only_the_named_experiments(database: Database) -
     seen, hidden = experiment(run({"a": 1.0})), experiment(run({"a": 1.0}))
     database.load(seen, hidden)
     viewer = Viewer(subject="ci", experiments=frozenset({seen.id}))
-    with open_store(database.url).snapshot(viewer) as snapshot:
+    with open_store(database.url, open_experiments=True).snapshot(viewer) as snapshot:
         assert [summary.id for summary in snapshot.experiments()] == [seen.id]
         assert snapshot.best(seen.id).scores == {"a": 1.0}
         with pytest.raises(ExperimentNotFoundError):

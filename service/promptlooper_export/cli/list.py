@@ -1,7 +1,6 @@
 """`promptlooper-export list`."""
 
 from contextlib import closing
-from operator import attrgetter
 
 import click
 
@@ -18,9 +17,7 @@ def list_() -> None:
         closing(open_store(settings.load().database_url)) as store,
         store.snapshot(OPERATOR) as snapshot,
     ):
-        found = sorted(
-            snapshot.experiments(), key=attrgetter("created_at"), reverse=True
-        )
+        found = list(snapshot.experiments())
     if not found:
         note("no experiments yet: promptlooper-export import FILE")
         return

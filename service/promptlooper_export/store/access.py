@@ -1,4 +1,7 @@
-"""Which experiments a viewer may see; the check is part of every query."""
+"""Find and list the experiments that a viewer may see.
+
+What is missing and what is not theirs to see is one case: the query gives no row.
+"""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ from promptlooper_export.documents import Experiment, Notice
 from promptlooper_export.errors import ExperimentNotFoundError, UsageError
 from promptlooper_export.store.database import Session
 from promptlooper_export.store.values import json_value, moment
-from promptlooper_export.viewer import Viewer
+from promptlooper_export.store.visibility import Visibility
 
 _EXPERIMENT = """
 SELECT
@@ -21,19 +24,58 @@ SELECT
     EXISTS (SELECT 1 FROM export_ranking_stale WHERE experiment_id = experiments.id),
     (SELECT sum(number) FROM export_revision WHERE experiment_id = experiments.id)
 FROM experiments
-WHERE id = ?
+WHERE id = ? AND {visible}
 """
 
 _LAST_RUN = "SELECT max(updated_at) FROM runs WHERE experiment_id = ?"
 
-_EXPERIMENTS = """
+_IS_VISIBLE = "SELECT 1 FROM experiments WHERE id = ? AND {visible}"
+
+# The order of the list, as a number or time: SQLite holds text of several spellings.
+# What is no time comes last.
+_POSITION = {
+    "sqlite": """coalesce(
+        strftime(
+            '%s',
+            substr(created_at, 1, 19) || ltrim(substr(created_at, 20), '.0123456789')
+        ) + CAST('0' || substr(created_at, 20) AS REAL),
+        -9e999
+    )""",
+    "postgresql": "created_at",
+}
+
+# Runs are counted for the page only. SQLite may hold anything in the place of an id:
+# nothing but an id can be asked for.
+_PAGE = """
+WITH visible AS (
+    SELECT id, name, status, created_at, {position} AS position
+    FROM experiments
+    WHERE {is_id} AND {visible}
+),
+page AS (
+    SELECT * FROM visible
+    WHERE ?
+        OR position < (SELECT position FROM visible WHERE id = ?)
+        OR (position = (SELECT position FROM visible WHERE id = ?) AND id > ?)
+    ORDER BY position DESC, id
+    LIMIT ?
+)
 SELECT
     id, name, status,
-    (SELECT count(*) FROM runs WHERE experiment_id = experiments.id),
+    (SELECT count(*) FROM runs WHERE experiment_id = page.id),
     created_at
-FROM experiments
-ORDER BY created_at DESC, id
+FROM page
+ORDER BY position DESC, id
 """
+
+_NAMES = "SELECT id, name FROM experiments WHERE {is_id} AND {visible}"
+
+_IS_ID = {
+    "sqlite": "typeof(id) = 'text' AND length(id) = 32 AND id NOT GLOB '*[^0-9a-f]*'",
+    "postgresql": "TRUE",
+}
+
+_ALL = (1 << 63) - 1
 
 _HEX = re.compile(r"[0-9a-f]{1,32}")
 
@@ -65,13 +107,10 @@ class ExperimentRow:
     revision: int
 
 
-def experiment(session: Session, viewer: Viewer, wanted: UUID) -> ExperimentRow:
-    """Read one experiment; raise ExperimentNotFoundError where there is none."""
-    row = (
-        session.one(_EXPERIMENT, session.key(wanted))
-        if _may_see(viewer, wanted)
-        else None
-    )
+def experiment(session: Session, sight: Visibility, wanted: UUID) -> ExperimentRow:
+    """Read one experiment; raise ExperimentNotFoundError where there is none to see."""
+    sql = _EXPERIMENT.format(visible=sight.condition)
+    row = session.one(sql, session.key(wanted), *sight.values)
     if row is None:
         raise ExperimentNotFoundError
     parameter_space, space_notices = json_value(row[4], "parameter_space")
@@ -114,31 +153,52 @@ def last_change(session: Session, row: ExperimentRow) -> datetime:
         return own
 
 
-def experiments(session: Session, viewer: Viewer) -> Iterator[ExperimentSummary]:
-    """Yield the experiments that the viewer may see, newest first."""
-    for row in session.rows(_EXPERIMENTS):
-        summary = ExperimentSummary(
+def experiments(
+    session: Session,
+    sight: Visibility,
+    *,
+    after: UUID | None = None,
+    limit: int | None = None,
+) -> Iterator[ExperimentSummary]:
+    """Yield the experiments to be seen, newest first.
+
+    With `after`, those behind it; with `limit`, so many at most. Raises
+    ExperimentNotFoundError where `after` is none of them.
+    """
+    last = None if after is None else session.key(after)
+    if last is not None:
+        sql = _IS_VISIBLE.format(visible=sight.condition)
+        if session.one(sql, last, *sight.values) is None:
+            raise ExperimentNotFoundError
+    sql = _PAGE.format(
+        position=_POSITION[session.kind],
+        is_id=_IS_ID[session.kind],
+        visible=sight.condition,
+    )
+    for row in session.rows(
+        sql, *sight.values, last is None, last, last, last, limit or _ALL
+    ):
+        yield ExperimentSummary(
             id=UUID(str(row[0])),
             name=row[1],
             status=row[2],
             runs=row[3],
             created_at=moment(row[4]),
         )
-        if _may_see(viewer, summary.id):
-            yield summary
 
 
-def find(session: Session, viewer: Viewer, reference: str) -> UUID:
+def find(session: Session, sight: Visibility, reference: str) -> UUID:
     """Return the id that an id, the start of one, or a unique name stands for.
 
     Raises ExperimentNotFoundError for none and UsageError for several.
     """
     start = reference.lower().replace("-", "")
+    sql = _NAMES.format(is_id=_IS_ID[session.kind], visible=sight.condition)
+    rows = ((UUID(str(key)), name) for key, name in session.rows(sql, *sight.values))
     found = {
-        summary.id
-        for summary in experiments(session, viewer)
-        if summary.name == reference
-        or (_HEX.fullmatch(start) and summary.id.hex.startswith(start))
+        id_
+        for id_, name in rows
+        if name == reference or (_HEX.fullmatch(start) and id_.hex.startswith(start))
     }
     if not found:
         msg = (
@@ -153,7 +213,3 @@ def find(session: Session, viewer: Viewer, reference: str) -> UUID:
         )
         raise UsageError(msg)
     return found.pop()
-
-
-def _may_see(viewer: Viewer, wanted: UUID) -> bool:
-    return viewer.experiments is None or wanted in viewer.experiments

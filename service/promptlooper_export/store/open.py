@@ -19,15 +19,16 @@ from promptlooper_export.store.database import (
     sqlite_path,
 )
 from promptlooper_export.store.migrate import LATEST, schema_version
+from promptlooper_export.store.visibility import Visibility, visibility
 from promptlooper_export.viewer import Viewer
 
 
 class Snapshot:
     """One moment of the database, seen by one viewer."""
 
-    def __init__(self, session: Session, viewer: Viewer) -> None:
+    def __init__(self, session: Session, sight: Visibility) -> None:
         self._session = session
-        self._viewer = viewer
+        self._sight = sight
         self._rows: dict[UUID, ExperimentRow] = {}
 
     def revision(self, experiment: UUID) -> int:
@@ -70,30 +71,40 @@ class Snapshot:
         """
         return runs.document(self._session, self._row(experiment))
 
-    def experiments(self) -> Iterator[ExperimentSummary]:
-        """Yield the experiments that the viewer may see, newest first."""
-        return access.experiments(self._session, self._viewer)
+    def experiments(
+        self, *, after: UUID | None = None, limit: int | None = None
+    ) -> Iterator[ExperimentSummary]:
+        """Yield the experiments to be seen, newest first.
+
+        With `after`, those behind it; with `limit`, so many at most. Raises
+        ExperimentNotFoundError where `after` is none of them.
+        """
+        return access.experiments(self._session, self._sight, after=after, limit=limit)
 
     def find(self, reference: str) -> UUID:
         """Return the id that an id, the start of one, or a unique name stands for.
 
         Raises ExperimentNotFoundError for none and UsageError for several.
         """
-        return access.find(self._session, self._viewer, reference)
+        return access.find(self._session, self._sight, reference)
 
     def _row(self, experiment: UUID) -> ExperimentRow:
         if experiment not in self._rows:
             self._rows[experiment] = access.experiment(
-                self._session, self._viewer, experiment
+                self._session, self._sight, experiment
             )
         return self._rows[experiment]
 
 
 class Store:
-    """A database, opened for reading."""
+    """A database, opened for reading.
 
-    def __init__(self, database: Database) -> None:
+    `open_experiments`: whether those that were granted to nobody are open to everybody.
+    """
+
+    def __init__(self, database: Database, *, open_experiments: bool) -> None:
         self._database = database
+        self._open_experiments = open_experiments
 
     @contextmanager
     def snapshot(self, viewer: Viewer) -> Iterator[Snapshot]:
@@ -102,7 +113,8 @@ class Store:
         Raises DatabaseUnavailableError.
         """
         with reading(self._database) as session:
-            yield Snapshot(session, viewer)
+            sight = visibility(session, viewer, open_experiments=self._open_experiments)
+            yield Snapshot(session, sight)
 
     def ping(self) -> None:
         """Raise DatabaseUnavailableError unless it answers and is migrated."""
@@ -120,8 +132,8 @@ class Store:
         close(self._database)
 
 
-def open_store(url: str) -> Store:
-    """Open a database for reading.
+def open_store(url: str, *, open_experiments: bool = False) -> Store:
+    """Open a database for reading; see `Store` for `open_experiments`.
 
     Raises SettingsError for an unknown kind of URL and for a SQLite file that is not in
     WAL mode, in which a reader would make the runner's writes fail.
@@ -137,7 +149,7 @@ def open_store(url: str) -> Store:
                 "run: promptlooper-export migrate"
             )
             raise SettingsError(msg)
-    return Store(database)
+    return Store(database, open_experiments=open_experiments)
 
 
 def _now() -> datetime:

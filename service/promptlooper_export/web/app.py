@@ -61,7 +61,9 @@ def create_app(settings: Settings) -> Flask:
     tokens.install(app, settings)
     problems.install(app)
     pages.install(app)
-    store = open_store(settings.database_url)
+    store = open_store(
+        settings.database_url, open_experiments=settings.open_experiments
+    )
     formats = registry.discover()
     limits = Limits(
         spool_bytes=settings.spool_max_bytes,

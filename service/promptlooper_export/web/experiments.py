@@ -1,9 +1,8 @@
 """The experiments that a token may see: JSON for programs, a page for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from itertools import islice
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -11,11 +10,15 @@ from flask import Blueprint, Response, request, url_for
 from marshmallow import Schema
 from marshmallow.validate import Range
 
-from promptlooper_export.errors import InvalidParameterError, NotAcceptableError
+from promptlooper_export.errors import (
+    ExperimentNotFoundError,
+    InvalidParameterError,
+    NotAcceptableError,
+)
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.store.access import ExperimentSummary
-from promptlooper_export.store.open import Store
+from promptlooper_export.store.open import Snapshot, Store
 from promptlooper_export.web import pages, responses, tokens
 from promptlooper_export.web.answers import ExperimentsSchema
 from promptlooper_export.web.exports import SCOPES, location
@@ -68,7 +71,7 @@ def _list(store: Store, registry: Registry) -> Response:
     asked = load(PageParameters, list(request.args.items(multi=True)))
     name = _choose()
     with store.snapshot(viewer) as snapshot:
-        found = _after(snapshot.experiments(), asked.get("after"), asked["limit"] + 1)
+        found = _page(snapshot, asked.get("after"), asked["limit"] + 1)
     shown = found[: asked["limit"]]
     following = (
         _address(asked["limit"], shown[-1].id) if len(found) > len(shown) else None
@@ -112,18 +115,16 @@ def _choose() -> str:
     raise NotAcceptableError(detail, available=available)
 
 
-def _after(
-    rows: Iterable[ExperimentSummary], last: UUID | None, count: int
-) -> list[ExperimentSummary]:
+def _page(snapshot: Snapshot, last: UUID | None, count: int) -> list[ExperimentSummary]:
     """Return the first rows after the last one of the page before.
 
     Raises InvalidParameterError where that one is not among those to be seen.
     """
-    following = iter(rows)
-    if last is not None and last not in (row.id for row in following):
+    try:
+        return list(snapshot.experiments(after=last, limit=count))
+    except ExperimentNotFoundError as error:
         detail = "The experiment in 'after' is not there any more: begin without it."
-        raise InvalidParameterError(detail, parameter="after")
-    return list(islice(following, count))
+        raise InvalidParameterError(detail, parameter="after") from error
 
 
 def _links(row: ExperimentSummary, formats: Sequence[AnyFormat]) -> dict[str, str]:
