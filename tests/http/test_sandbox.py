@@ -23,7 +23,7 @@ from cli.console import on_sqlite
 from databases import Database
 from formats import rendering
 from processes import below, exists, wait_until
-from promptlooper_export.documents import Columns, Run, Runs
+from promptlooper_export.documents import Columns, Notice, Run, Runs
 from promptlooper_export.errors import FormatTimeoutError
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.plugin import Format
@@ -74,6 +74,13 @@ from promptlooper_export.plugin import Runs
 def render(runs):
     yield f"{runs.columns.config} {[row.rank for row in runs.rows]}".encode()
 FORMAT = declare("columns", render, document=Runs)
+""",
+    "warned": """
+from promptlooper_export.plugin import Runs
+def render(runs):
+    yield f"{len(runs.warnings)} ".encode()
+    yield f"{len(list(runs.rows))} {len(runs.warnings)}".encode()
+FORMAT = declare("warned", render, document=Runs)
 """,
     "hurried": """
 from promptlooper_export.plugin import Runs
@@ -191,14 +198,16 @@ def test_our_own_formats_have_a_time_budget_too(database: Database) -> None:
 
 
 class Rows(Iterator[Run]):
-    """So many rows, and how many of them have been read."""
+    """So many rows, and how many of them have been read; at their end is a warning."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.read = 0
+        self.warnings: list[Notice] = []
 
     def __next__(self) -> Run:
         if self.read == self.count:
+            self.warnings[:] = [Notice(code="end", message="That was all.")]
             raise StopIteration
         self.read += 1
         return replace(ROW, name=f"run {self.read}")
@@ -233,6 +242,7 @@ def isolated(name: str, rows: Rows) -> Iterator[bytes]:
         count=rows.count,
         rows=rows,
         find_columns=partial(Columns, config=(), scores=()),
+        warnings=rows.warnings,
     )
     declared: Format[Runs] = __import__(name).FORMAT
     format_ = ForeignFormat(
@@ -262,6 +272,11 @@ def test_rows_reach_a_rendering_while_it_renders() -> None:
     assert next(pieces) == b"run 1\n"
     assert rows.read < rows.count
     assert sum(1 for _ in pieces) == rows.count - 1
+
+
+@pytest.mark.usefixtures("site")
+def test_the_warnings_are_complete_after_the_last_row() -> None:
+    assert list(isolated("warned", Rows(250))) == [b"0 ", b"250 1"]
 
 
 @pytest.mark.usefixtures("site")

@@ -94,7 +94,10 @@ class ForeignFormat(Format[D]):
 def _parcels(
     source: str, document: Best | Report | Runs, options: Mapping[str, Any]
 ) -> Iterator[bytes]:
-    """Yield what the rendering process unpickles, the rows of runs in batches."""
+    """Yield what the rendering process unpickles, the rows of runs in batches.
+
+    After the last of them come the warnings, which are complete only then.
+    """
     yield pickle.dumps(source)
     if not isinstance(document, Runs):
         yield pickle.dumps((document, options))
@@ -105,3 +108,4 @@ def _parcels(
     while batch := list(islice(document.rows, _ROWS_AT_ONCE)):
         yield pickle.dumps(batch)
     yield pickle.dumps([])
+    yield pickle.dumps(list(document.warnings))

@@ -12,11 +12,10 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
-from itertools import chain
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any, NoReturn
 
@@ -117,16 +116,17 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
     format: Format[Any] = as_format(point.load())  # noqa: A001  the field's word
     document, options = pickle.load(source)  # noqa: S301
     if isinstance(document, Runs):
-        document = replace(document, rows=_rows(source))
+        warnings = list(document.warnings)
+        rows = _rows(source, warnings)
+        document = replace(document, rows=rows, warnings=warnings)
     return format.pieces(document, **options)
 
 
-def _rows(source: IO[bytes]) -> Iterator[Run]:
-    def batches() -> Iterator[Iterable[Run]]:
-        while batch := pickle.load(source):  # noqa: S301
-            yield batch
-
-    return chain.from_iterable(batches())
+def _rows(source: IO[bytes], warnings: list[Notice]) -> Iterator[Run]:
+    """Yield the rows as they come; the warnings are complete after the last one."""
+    while batch := pickle.load(source):  # noqa: S301
+        yield from batch
+    warnings[:] = pickle.load(source)  # noqa: S301
 
 
 def _send(sink: IO[bytes], piece: bytes | Notice) -> None:
