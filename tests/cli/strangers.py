@@ -5,6 +5,7 @@ from cli.console import Console
 ENTRY_POINTS = """
 [promptlooper_export.formats]
 broken = nowhere:FORMAT
+endless = strangers_formats:ENDLESS
 failing = strangers_formats:FAILING
 noticed = strangers_formats:NOTICED
 """
@@ -24,6 +25,14 @@ def noticed(best, greeting):
     yield Notice(code="rounded", message="the score is rounded")
     yield f"{greeting} {best.weighted_score:.2f}\\n".encode()
 
+def endless(best):
+    while True:
+        yield b""
+
+ENDLESS = Format(
+    name="endless", title="Never ends", document=Best, render=endless,
+    media_types=("text/x-endless",), extension="endless",
+)
 FAILING = Format(
     name="failing", title="Fails", document=Best, render=failing,
     media_types=("text/x-failing",), extension="failing",

@@ -170,6 +170,17 @@ def test_options_reach_the_format_and_notices_stderr(
 
 
 @on_sqlite
+def test_a_strangers_format_that_does_not_end_is_ended(
+    console: Console, summaries: str
+) -> None:
+    strangers = beside_strangers(console)
+    done = strangers.run("export", summaries, "-f", "endless", RENDER_TIMEOUT="1")
+    assert done.returncode == 1
+    assert b"PROMPTLOOPER_RENDER_TIMEOUT" in done.stderr
+    assert done.stdout == b""
+
+
+@on_sqlite
 def test_a_failing_export_leaves_the_old_file_and_nothing_else(
     console: Console, summaries: str
 ) -> None:

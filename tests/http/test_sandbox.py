@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,7 +33,7 @@ from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.sandbox.server import Sandbox
 from promptlooper_export.store.open import open_store
 from promptlooper_export.viewer import OPERATOR
-from webservice import SECRET, Service, bearer, settings_for
+from webservice import SECRET, Service, bearer, problem, settings_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,6 +162,24 @@ def test_a_process_that_was_killed_is_started_again(
 
     assert again.status_code == 200
     assert int(again.data) != server
+
+
+@on_sqlite
+def test_a_process_that_was_killed_while_it_rendered_is_started_again(
+    service: Service, database: Database
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as told, ThreadPoolExecutor() as pool:
+        path = load(database, name=str(told.getsockname()[1]))
+        server = int(service.ask(f"{path}parents").data)
+        unlucky = pool.submit(service.ask, f"{path}sleeping")
+        sleeping = int(told.accept()[0].recv(100))
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: zombie(server))
+        again = service.ask(f"{path}whole")
+        os.kill(sleeping, signal.SIGKILL)
+
+        assert again.data == b"whole"
+        problem(unlucky.result(), 500, "format-failed")
 
 
 def zombie(process: int) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any, NoReturn
 
@@ -51,14 +52,15 @@ def main() -> None:
                         _end(lease, process)
                     return
                 channel, lease = received
-                processes[lease] = _begin(socket.socket(fileno=channel))
+                processes[lease] = _begin(socket.socket(fileno=channel), control)
                 selector.register(lease, EVENT_READ)
 
 
-def _begin(channel: socket.socket) -> int:
+def _begin(channel: socket.socket, control: socket.socket) -> int:
     """Return the id of a new process that renders what comes through the channel."""
     process = os.fork()
     if process == 0:
+        control.close()  # or the service would not notice that its server was killed
         os.setpgid(0, 0)
         _render(channel)
     channel.close()
@@ -94,8 +96,10 @@ def _render(channel: socket.socket) -> NoReturn:
             members = {"kind": type(error).__name__, "traceback": text}
             frames.write_members(sink, frames.FAILURE, members)
         finally:
-            sink.flush()
-            os._exit(0)
+            try:
+                sink.flush()
+            finally:
+                os._exit(0)
 
 
 def _limit() -> None:
@@ -105,8 +109,8 @@ def _limit() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         bound = ADDRESS_SPACE if hard < 0 else min(ADDRESS_SPACE, hard)
         resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
-        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
-            score.write("1000")
+        with suppress(OSError):  # where /proc may not be written, the bound has to do
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
