@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Programs that read what we write in the tests; Debian's packages have the same names.
 PROGRAMS := bash caddy curl dash haproxy httpie nginx nodejs
 
-.PHONY: help demo test faults fuzz lint bench docs lock image
+.PHONY: help demo test faults soak fuzz lint bench docs lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -24,6 +24,11 @@ test: $(VENV)/test.stamp programs
 ## make faults  cut exports everywhere, on every way to a client: is each one noticed?
 faults: $(VENV)/test.stamp programs
 	@cd tests && ../$(BIN)/python -m faults
+
+## make soak    abort, stall, stop and reload for longer than the tests do; ROUNDS=10
+ROUNDS ?= 10
+soak: $(VENV)/test.stamp programs
+	@SOAK_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/deploy/test_patience.py --timeout 0
 
 ## make fuzz    many requests made up from our OpenAPI description; EXAMPLES=1000
 EXAMPLES ?= 1000

@@ -33,14 +33,21 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, *, prompt: str = "", site: str = "", **settings: str
+    folder: Path,
+    *,
+    database: Database | None = None,
+    prompt: str = "",
+    site: str = "",
+    **settings: str,
 ) -> Iterator[Served]:
     """Serve an experiment whose winner has this prompt; all files are in the folder.
 
-    `site` is where other packages are installed.
+    Without a migrated database, it makes one. `site` is where other packages are
+    installed.
     """
-    database = Database(kind="sqlite", url=f"sqlite:///{folder / 'served.db'}")
-    migrate(database.url)
+    if database is None:
+        database = Database(kind="sqlite", url=f"sqlite:///{folder / 'served.db'}")
+        migrate(database.url)
     loaded = experiment(run({"accuracy": 0.9}, config={"prompt": prompt}))
     database.load(loaded)
     spool = folder / "spool"

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from builders import experiment
 from served import Served, served
 from servers import HOST, PROXIES, ROOT, SHIPPED, proxy
 from webservice import without_clock, without_instance
@@ -65,6 +66,7 @@ def paths(service: Served) -> list[tuple[str, str]]:
         (f"/experiments/{uuid4()}/export", "*/*"),
         ("/nowhere", "*/*"),
         ("/openapi.json", "*/*"),
+        ("/experiments?limit=1", "*/*"),
     ]
 
 
@@ -121,6 +123,12 @@ def test_links_begin_with_the_prefix_that_the_proxy_takes_off(
             assert ask(url, "*/*")[0] == 200
         assert json.loads(body)["type"] == "/exports/problems/not-acceptable"
         assert ask(json.loads(body)["type"], "*/*")[0] == 200
+
+        trusting.database.load(experiment(name="another"))
+        _, _, body = ask("/exports/experiments?limit=1", "*/*")
+        following = json.loads(body)["next"]
+        assert following.startswith("/exports/experiments?")
+        assert ask(following, "*/*")[0] == 200
 
         _, _, body = ask("/exports/openapi.json", "*/*")
         assert json.loads(body)["servers"] == [{"url": "/exports"}]
