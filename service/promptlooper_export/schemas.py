@@ -212,3 +212,37 @@ class ReportSchema(DocumentSchema):
     cost = fields.Nested(CostSchema, required=True, allow_none=True)
     history = fields.List(fields.Nested(PeriodSchema), required=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
+
+
+class StageResultSchema(DocumentSchema):
+    """What one stage of a run gave."""
+
+    stage_name = fields.String(required=True)
+    output = fields.String(required=True, allow_none=True)
+    tokens_in = fields.Integer(required=True, allow_none=True)
+    tokens_out = fields.Integer(required=True, allow_none=True)
+    duration_ms = fields.Integer(required=True, allow_none=True)
+
+
+class RunSchema(DocumentSchema):
+    """One run of any status: a record of the document of runs, a line of NDJSON."""
+
+    run_id = fields.UUID(required=True)
+    name = fields.String(required=True, allow_none=True)
+    status = fields.String(required=True)
+    weighted_score = fields.Float(required=True, allow_none=True)
+    rank = fields.Integer(required=True, allow_none=True)
+    config = _mapping(fields.Raw(allow_none=True), required=True, allow_none=True)
+    config_hash = fields.String(required=True)
+    scores = _scores()
+    tokens_in = fields.Integer(required=True, allow_none=True)
+    tokens_out = fields.Integer(required=True, allow_none=True)
+    duration_ms = fields.Integer(required=True, allow_none=True)
+    cost_usd = fields.Float(required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True)
+    tags = fields.Raw(required=True, allow_none=True)
+    stage_results = fields.List(fields.Nested(StageResultSchema), required=True)
+    created_at = Timestamp(required=True)
+    started_at = Timestamp(required=True, allow_none=True)
+    finished_at = Timestamp(required=True, allow_none=True)
+    updated_at = Timestamp(required=True)

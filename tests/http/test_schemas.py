@@ -1,5 +1,6 @@
 """Every document keeps to the JSON Schema that is served for it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from promptlooper_export.store.open import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import Service, problem, settings_for
 
-DOCUMENTS = ("best", "report", "problem")
+DOCUMENTS = ("best", "report", "runs", "problem")
 PATH = f"/experiments/{UUID(int=1)}/export"
 
 
@@ -78,12 +79,13 @@ def test_there_is_no_schema_of_an_unknown_document(
     assert problem(response, 404, "not-found")["available"] == list(DOCUMENTS)
 
 
-def test_every_best_and_every_report_keeps_to_its_schema(database: Database) -> None:
+def test_every_document_keeps_to_its_schema(database: Database) -> None:
     loaded = list(experiments())
     for record in loaded:
         database.load(record)
     service = Service(settings_for(database.url))
     best, report = schema(service, "best"), schema(service, "report")
+    runs = schema(service, "runs")
     found = 0
     for record in loaded:
         response = service.ask(f"/experiments/{record.id}/export?format=json")
@@ -95,7 +97,13 @@ def test_every_best_and_every_report_keeps_to_its_schema(database: Database) -> 
         with open_store(database.url).snapshot(OPERATOR) as snapshot:
             document = ReportSchema().dump(snapshot.report(record.id, top_n=5))
         validate(document, report)
-    assert found
+        lines = service.ask(f"/experiments/{record.id}/export?format=ndjson").text
+        for line in lines.split("\n")[:-1]:
+            run_record = json.loads(line)
+            validate(run_record, runs)
+            assert list(run_record) == list(runs["properties"])
+            found += 1
+    assert found > 5
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -9,6 +9,7 @@ from promptlooper_export.schemas import (
     BestSchema,
     DocumentSchema,
     ReportSchema,
+    RunSchema,
     Timestamp,
 )
 
@@ -51,6 +52,7 @@ class ProblemSchema(DocumentSchema):
 DOCUMENTS: Mapping[str, type[Schema]] = {
     "best": BestSchema,
     "report": ReportSchema,
+    "runs": RunSchema,
     "problem": ProblemSchema,
 }
 """The documents whose JSON Schema is served, by name."""
