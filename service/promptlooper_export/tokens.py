@@ -1,14 +1,20 @@
 """Issue the tokens that the HTTP door accepts."""
 
+import math
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import jwt
 
+from promptlooper_export.errors import UsageError
 from promptlooper_export.settings import Settings, signing_key
 
 ACCESS = "access"
 """The `type` of a token that opens exports; a refresh token has another one."""
+
+_LATEST = 1 << 53
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def issue(  # noqa: PLR0913  one keyword a claim
@@ -42,3 +48,27 @@ def issue(  # noqa: PLR0913  one keyword a claim
     if experiments:
         claims["experiments"] = [str(experiment) for experiment in experiments]
     return jwt.encode(claims, signing_key(settings), algorithm=settings.jwt_algorithm)
+
+
+def identify(token: bytes) -> tuple[str, int | None]:
+    """Return the `jti` of a token and its end, in seconds since 1970, None without one.
+
+    Nothing is verified: this is for taking rights away. Raises UsageError.
+    """
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, RecursionError) as error:
+        msg = f"standard input is no token: {error}"
+        raise UsageError(msg) from error
+    jti, end = claims.get("jti"), claims.get("exp")
+    if not isinstance(jti, str) or not is_name(jti):
+        msg = "the token has no jti to revoke it by; a new signing key ends it"
+        raise UsageError(msg)
+    if isinstance(end, int | float) and abs(end) < _LATEST:
+        return jti, math.ceil(end)
+    return jti, None
+
+
+def is_name(text: str) -> bool:
+    """Tell whether text can be a name in a claim and in every database."""
+    return bool(text) and not _UNSTORABLE.search(text)

@@ -1,14 +1,19 @@
 """`promptlooper-export token`."""
 
 import re
+import sys
 from datetime import timedelta
 from uuid import UUID
 
 import click
+from click.core import ParameterSource
 
 from promptlooper_export import settings
-from promptlooper_export.tokens import issue
+from promptlooper_export.cli.terminal import note, printable
+from promptlooper_export.store.revocations import revoke_token
+from promptlooper_export.tokens import identify, is_name, issue
 
+STDIN = "-"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -21,10 +26,12 @@ def read_duration(ctx: click.Context, param: click.Parameter, value: str) -> tim
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def require_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Refuse an empty subject, which the service would refuse in the token."""
-    if not value:
-        msg = "must not be empty"
+def require_name(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> str | None:
+    """Refuse a name that the service would refuse in a token."""
+    if value is not None and not is_name(value):
+        msg = "must be UTF-8, and not empty"
         raise click.BadParameter(msg, ctx, param)
     return value
 
@@ -32,7 +39,6 @@ def require_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.command()
 @click.option(
     "--subject",
-    required=True,
     metavar="S",
     callback=require_name,
     help="Who the token is for.",
@@ -63,18 +69,36 @@ def require_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
     callback=read_duration,
     help="From now on, such as 90s, 30m, 1h or 7d.",
 )
-def token(
+@click.option(
+    "--revoke",
+    "revoked",
+    metavar="JTI",
+    callback=require_name,
+    help="Revoke the token with this jti; - reads the token from standard input.",
+)
+@click.pass_context
+def token(  # noqa: PLR0913  its options
+    ctx: click.Context,
     *,
-    subject: str,
+    subject: str | None,
     groups: tuple[str, ...],
     scopes: tuple[str, ...],
     experiments: tuple[UUID, ...],
     expires: timedelta,
+    revoked: str | None,
 ) -> None:
-    """Print a token for the HTTP service.
+    """Print a token for the HTTP service, or revoke one.
 
-    Nothing else is printed, so that the output can be captured.
+    Nothing else is printed, so that the output can be captured. A revoked token opens
+    nothing any more, a second later at the latest.
     """
+    if revoked is not None:
+        _require_alone(ctx, "revoked")
+        _revoke(revoked)
+        return
+    if subject is None:
+        msg = "Missing option '--subject' or '--revoke'."
+        raise click.UsageError(msg)
     click.echo(
         issue(
             settings.load(),
@@ -85,3 +109,19 @@ def token(
             expires=expires,
         )
     )
+
+
+def _require_alone(ctx: click.Context, name: str) -> None:
+    for param in ctx.command.params:
+        source = ctx.get_parameter_source(str(param.name))
+        if param.name != name and source is ParameterSource.COMMANDLINE:
+            msg = f"'--revoke' does not go with '{param.opts[0]}'."
+            raise click.UsageError(msg)
+
+
+def _revoke(jti: str) -> None:
+    expires_at = None
+    if jti == STDIN:
+        jti, expires_at = identify(sys.stdin.buffer.read().strip())
+    revoke_token(settings.load().database_url, jti, expires_at=expires_at)
+    note(f"the token {printable(jti)} is revoked")

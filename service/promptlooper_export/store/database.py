@@ -30,7 +30,7 @@ driver_errors = peewee.__exception_wrapper__  # type: ignore[attr-defined]  # no
 """Turns a driver's exceptions into peewee's, around calls that bypass peewee."""
 
 READ_SECONDS = 60
-"""How long one statement may take on PostgreSQL."""
+"""How long one statement of an export may take on PostgreSQL."""
 
 STREAMED_TOGETHER = 1000
 """Rows that PostgreSQL sends together where they are streamed."""
@@ -103,10 +103,13 @@ class Session:
         return self.database.execute_sql(sql, values)
 
 
-def open_for_reading(url: str) -> Database:
+def open_for_reading(
+    url: str, *, connections: int = 16, seconds: int = READ_SECONDS
+) -> Database:
     """Open a database that nothing can be written to.
 
-    Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
+    On PostgreSQL, of so many connections at most, on which a statement may take so many
+    seconds. Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
     """
     if (path := sqlite_path(url)) is not None:
         return SqliteDatabase(
@@ -117,13 +120,14 @@ def open_for_reading(url: str) -> Database:
     pool: Database = PooledPostgresqlDatabase(
         _postgresql_location(url),
         prefer_psycopg3=True,
-        max_connections=16,
+        max_connections=connections,
         timeout=5,
         stale_timeout=300,
         connect_timeout=3,
+        tcp_user_timeout=seconds * 1000,
         isolation_level="REPEATABLE READ",
         options="-c default_transaction_read_only=on "
-        f"-c statement_timeout={READ_SECONDS}s "
+        f"-c statement_timeout={seconds}s "
         "-c idle_in_transaction_session_timeout=120s "
         "-c timezone=UTC",
     )

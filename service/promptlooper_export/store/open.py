@@ -110,8 +110,10 @@ class Store:
     def snapshot(self, viewer: Viewer) -> Iterator[Snapshot]:
         """Open one moment of the database; its connection is given back at the end.
 
-        Raises DatabaseUnavailableError.
+        Raises DatabaseUnavailableError, also for a viewer whose token is unconfirmed.
         """
+        if viewer.unconfirmed is not None:
+            raise DatabaseUnavailableError(viewer.unconfirmed)
         with reading(self._database) as session:
             sight = visibility(session, viewer, open_experiments=self._open_experiments)
             yield Snapshot(session, sight)

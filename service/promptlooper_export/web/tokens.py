@@ -11,18 +11,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import InvalidTokenError, PyJWTError
 
-from promptlooper_export.errors import UnauthorizedError
+from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedError
 from promptlooper_export.events import TokenRefused
 from promptlooper_export.settings import Settings, signing_key
-from promptlooper_export.tokens import ACCESS
+from promptlooper_export.store.revocations import revoked_tokens
+from promptlooper_export.tokens import ACCESS, is_name
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web.parameters import read_id
 from promptlooper_export.web.problems import request_id
+from promptlooper_export.web.revocation import Revocations
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +32,11 @@ MAXIMUM_BYTES = 8192
 DEFAULT_SCOPES = frozenset({"export:best", "export:report", "export:runs"})
 ADMIN_SCOPE = "export:admin"
 
+_REVOCATIONS = "promptlooper_export.revocations"
 _DETAIL = "This needs one valid token, sent as Authorization: Bearer TOKEN."
 _EXACT = 1 << 53  # above, JSON numbers of different readers may differ
 # RFC 6750, section 2.1, around a JWS in compact form: RFC 7515, section 7.1.
 _CREDENTIALS = re.compile(r"bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -59,6 +61,7 @@ def install(app: Flask, settings: Settings) -> None:
         return key
 
     JWTManager(app).decode_key_loader(check_and_give_key)
+    app.extensions[_REVOCATIONS] = Revocations(revoked_tokens(settings.database_url))
 
 
 def viewer() -> Viewer:
@@ -81,7 +84,23 @@ def viewer() -> Viewer:
         scopes=granted,
         experiments=None if ids is None else frozenset(filter(None, map(read_id, ids))),
         admin=ADMIN_SCOPE in granted,
+        unconfirmed=_check_revocation(claims),
     )
+
+
+def _check_revocation(claims: Mapping[str, Any]) -> str | None:
+    """Refuse a revoked token; say why where it cannot be found out.
+
+    A token without `jti`, which can be allowed, cannot be revoked.
+    """
+    revocations: Revocations = current_app.extensions[_REVOCATIONS]
+    try:
+        is_revoked = "jti" in claims and revocations.hold(claims["jti"])
+    except DatabaseUnavailableError as error:
+        return error.detail
+    if is_revoked:
+        _refuse("the token was revoked")
+    return None
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -137,11 +156,11 @@ def _is_moment(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not _UNSTORABLE.search(value)
+    return value == "" or _is_name(value)
 
 
 def _is_name(value: object) -> bool:
-    return value != "" and _is_text(value)
+    return isinstance(value, str) and is_name(value)
 
 
 def _is_names(value: object) -> bool:
