@@ -124,8 +124,9 @@ def _row(run: Run, columns: Columns, cells: _Cells) -> Iterator[str]:
     for path in columns.config:
         yield cells.json(leaves.pop(path)) if path in leaves else ""
     if leaves:
-        msg = f"the columns lack config.{next(iter(leaves))}"
-        raise ValueError(msg)
+        paths = tuple(f"config.{path}" for path in leaves)
+        detail = f"There is no column for {paths[0]}; choose format=ndjson."
+        raise UnrepresentableError(detail, paths=paths)
     yield cells.text(run.config_hash)
     for scorer in columns.scores:
         yield _number(run.scores.get(scorer))

@@ -44,6 +44,16 @@ class TokenRefused(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretsExported(Event):
+    """Somebody was answered with the secrets of an experiment."""
+
+    request_id: str
+    subject: str
+    experiment: str
+    format: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestFailed(Event):
     """A request met a defect; the traceback goes beside this event."""
 

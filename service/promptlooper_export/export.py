@@ -14,6 +14,7 @@ from promptlooper_export.errors import (
     FormatFailedError,
     FormatTimeoutError,
 )
+from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.spool import Body, spool
@@ -39,11 +40,12 @@ class Selection:
     """What of the experiment is exported; `top_n` is for reports, 1 to 50.
 
     With `reproducible` the document names the data's own last change as its moment, and
-    the same data give the same bytes.
+    the same data give the same bytes. Secrets are left out but with `redact` False.
     """
 
     top_n: int = 5
     reproducible: bool = False
+    redact: bool = True
 
 
 def export(  # noqa: PLR0913  each has its own origin
@@ -66,6 +68,8 @@ def export(  # noqa: PLR0913  each has its own origin
     deadline = time.monotonic() + limits.seconds
     with store.snapshot(viewer) as snapshot:
         document = _DOCUMENTS[format.document](snapshot, experiment, selection)
+        if selection.redact:
+            document = redact(document)
         with closing(_render(format, document, options, deadline)) as pieces:
             return spool(
                 pieces,

@@ -129,5 +129,5 @@ def test_a_column_that_was_not_announced_is_never_dropped() -> None:
     hidden = table(row({"k": 1}))
     object.__setattr__(document, "rows", hidden.rows)
 
-    with pytest.raises(ValueError, match=r"config\.k"):
+    with pytest.raises(UnrepresentableError, match=r"config\.k"):
         render(CSV, document)

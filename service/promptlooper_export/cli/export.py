@@ -142,6 +142,11 @@ def complete_format(
     is_flag=True,
     help="Name the data's own last change instead of now: same data, same bytes.",
 )
+@click.option(
+    "--unredacted",
+    is_flag=True,
+    help="Leave the secrets of configs in the export.",
+)
 def export(  # noqa: PLR0913  its options
     *,
     reference: str,
@@ -150,6 +155,7 @@ def export(  # noqa: PLR0913  its options
     pairs: list[tuple[str, str]],
     top_n: int | None,
     reproducible: bool,
+    unredacted: bool,
 ) -> None:
     """Write one experiment in one format.
 
@@ -162,7 +168,7 @@ def export(  # noqa: PLR0913  its options
         msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
         raise UsageError(msg)
     options = load_options(chosen.options, pairs)
-    selection = Selection(reproducible=reproducible)
+    selection = Selection(reproducible=reproducible, redact=not unredacted)
     if top_n is not None:
         selection = replace(selection, top_n=top_n)
     with closing(open_store(loaded.database_url)) as store:

@@ -1,6 +1,7 @@
 """The experiments that a token may see: JSON for programs, a page for people."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from promptlooper_export.errors import (
     NotAcceptableError,
 )
 from promptlooper_export.negotiation import Offer, choose
+from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.store.access import ExperimentSummary
 from promptlooper_export.store.open import Snapshot, Store
@@ -121,7 +123,10 @@ def _page(snapshot: Snapshot, last: UUID | None, count: int) -> list[ExperimentS
     Raises InvalidParameterError where that one is not among those to be seen.
     """
     try:
-        return list(snapshot.experiments(after=last, limit=count))
+        return [
+            replace(row, name=redact_text(row.name))
+            for row in snapshot.experiments(after=last, limit=count)
+        ]
     except ExperimentNotFoundError as error:
         detail = "The experiment in 'after' is not there any more: begin without it."
         raise InvalidParameterError(detail, parameter="after") from error

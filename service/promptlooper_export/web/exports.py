@@ -4,6 +4,7 @@ The order of the checks is part of the contract: what is wrong with the request 
 said alike for every experiment, and costs no database connection.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from promptlooper_export.errors import (
     InvalidParameterError,
     NotAcceptableError,
 )
+from promptlooper_export.events import SecretsExported
 from promptlooper_export.export import Selection
 from promptlooper_export.negotiation import Offer, choose, is_textual
 from promptlooper_export.registry import AnyFormat, Registry
@@ -31,6 +33,7 @@ from promptlooper_export.web.delivery import Exports, deliver
 from promptlooper_export.web.etags import Representation
 from promptlooper_export.web.parameters import (
     FORMAT,
+    REDACT,
     REPRODUCIBLE,
     TOP_N,
     Pairs,
@@ -39,6 +42,8 @@ from promptlooper_export.web.parameters import (
     read_experiment,
     read_options,
 )
+
+logger = logging.getLogger(__name__)
 
 CLASSIC = {
     "best": ("json", "application/json"),
@@ -50,6 +55,9 @@ CLASSIC = {
 
 SCOPES = {Best: "export:best", Report: "export:report", Runs: "export:runs"}
 """What a token must cover for a document."""
+
+UNREDACTED_SCOPE = "export:unredacted"
+"""What a token must cover, too, for the secrets in a document."""
 
 HTML = "text/html"
 """What people see: it links to the other formats, 304 included."""
@@ -171,29 +179,51 @@ def _answer(
     media_type: str,
 ) -> Response:
     g.format = format.name
-    coding = _choose_coding(exports, media_type)
-    _check_scope(asked.viewer, format)
+    selection = _selection(asked.values)
+    coding = _choose_coding(exports, media_type, selection)
+    _check_scope(asked.viewer, SCOPES[format.document], format)
+    if not selection.redact:
+        _check_scope(asked.viewer, UNREDACTED_SCOPE, format)
     wanted = Representation(
         experiment=asked.experiment,
         format=format,
         version=exports.registry.versions[format.name],
         media_type=media_type,
         options=read_options(format, asked.common, asked.pairs),
-        selection=_selection(asked.values),
+        selection=selection,
     )
     response = deliver(exports, asked.viewer, wanted, coding=coding)
+    if not selection.redact:
+        _note_secrets(response, wanted, asked.viewer)
     if media_type == HTML:
         available = _available(exports.registry, asked.experiment)
         response.headers["Link"] = problems.alternates(available)
     return response
 
 
-def _choose_coding(exports: Exports, media_type: str) -> str | None:
-    """Return the coding that the client likes best, None where none would help.
+def _note_secrets(response: Response, sent: Representation, viewer: Viewer) -> None:
+    """Let nobody keep the answer, and put on record who got it."""
+    response.headers["Cache-Control"] = "no-store"
+    logger.warning(
+        SecretsExported(
+            request_id=problems.request_id(),
+            subject=viewer.subject,
+            experiment=str(sent.experiment),
+            format=sent.format.name,
+        )
+    )
 
-    Raises CodingNotAcceptableError.
+
+def _choose_coding(
+    exports: Exports, media_type: str, selection: Selection
+) -> str | None:
+    """Return the coding that the client likes best, None where none is to be had.
+
+    Secrets are not compressed: sizes would tell of them (breachattack.com). Raises
+    CodingNotAcceptableError.
     """
-    offers = tuple(exports.codings) if is_textual(media_type) else ()
+    is_coded = is_textual(media_type) and selection.redact
+    offers = tuple(exports.codings) if is_coded else ()
     coding = choose_coding(request.headers.get("Accept-Encoding"), offers)
     if coding is None:
         available = [IDENTITY, *offers]
@@ -206,16 +236,17 @@ def _choose_coding(exports: Exports, media_type: str) -> str | None:
 
 
 def _selection(values: Mapping[str, Any]) -> Selection:
-    selection = Selection(reproducible=values.get(REPRODUCIBLE) == "1")
+    selection = Selection(
+        reproducible=values.get(REPRODUCIBLE) == "1", redact=values.get(REDACT) != "off"
+    )
     if TOP_N in values:
         return replace(selection, top_n=values[TOP_N])
     return selection
 
 
-def _check_scope(viewer: Viewer, format: AnyFormat) -> None:  # noqa: A002
-    scope = SCOPES[format.document]
+def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:  # noqa: A002
     if scope not in viewer.scopes:
-        detail = f"Format {format.name!r} needs a token with the scope {scope}."
+        detail = f"This export in {format.name!r} needs a token with the scope {scope}."
         raise ForbiddenError(detail, scope=scope)
 
 

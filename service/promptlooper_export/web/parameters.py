@@ -20,6 +20,7 @@ Pairs: TypeAlias = Sequence[tuple[str, str]]
 FORMAT = "format"
 TOP_N = "top_n"
 REPRODUCIBLE = "reproducible"
+REDACT = "redact"
 
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
@@ -66,6 +67,13 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
             metadata={
                 "description": "1: the data's own last change stands for the moment of "
                 "the export, so that the same data give the same bytes."
+            },
+        ),
+        REDACT: fields.String(
+            validate=OneOf(["on", "off"]),
+            metadata={
+                "description": "off: with the secrets in it; the token must have the "
+                "scope export:unredacted."
             },
         ),
     }

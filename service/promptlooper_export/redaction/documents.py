@@ -1,0 +1,186 @@
+"""Walk a document, and replace what is secret in it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from operator import is_
+from typing import Any, TypeVar
+
+from promptlooper_export.documents import (
+    Best,
+    Columns,
+    Difference,
+    Document,
+    Notice,
+    Report,
+    Run,
+    Runs,
+)
+from promptlooper_export.plugin import ROOT, Path
+from promptlooper_export.redaction.names import names_secret
+from promptlooper_export.redaction.shapes import REDACTED, is_reference, redact_text
+
+CODE = "redacted"
+
+_SEGMENT = re.compile(r'"(?:[^"\\]|\\.)*"|[^."]+')
+
+_MESSAGE = (
+    "A secret was left out here; redact=off shows it to those who may see secrets."
+)
+
+_BY_SCORER = frozenset({"scores", "scoring_config", "values"})
+"""Where keys are scorers, which may well be called after secrets: numbers stay."""
+
+T = TypeVar("T")
+
+
+def redact(document: Document) -> Document:
+    """Return the document without secrets, each named in its warnings.
+
+    A value is secret where its key says so, or for its shape wherever it stands in any
+    text, keys included; a reference to a secret, such as `${NAME}`, is none. Everything
+    else stays as it is. The rows of runs are redacted as they are read.
+    """
+    found: dict[str, None] = {}
+    if isinstance(document, Runs):
+        return _runs(document, found)
+    clean: Best | Report = _fields(document, ROOT, found)
+    return replace(clean, warnings=(*clean.warnings, *_notices(found)))
+
+
+def _runs(runs: Runs, found: dict[str, None]) -> Runs:
+    warnings: list[Notice] = []
+
+    def rows() -> Iterator[Run]:
+        for row in runs.rows:
+            yield _fields(row, ROOT, found)
+        # Only now are the document's own warnings all there.
+        warnings.extend(_fields(notice, ROOT, {}) for notice in runs.warnings)
+        warnings.extend(_notices(found))
+
+    def columns() -> Columns:
+        return Columns(
+            config=tuple(sorted(set(map(_column, runs.columns.config)))),
+            scores=tuple(sorted(map(redact_text, runs.columns.scores))),
+        )
+
+    return replace(
+        runs,
+        experiment=_fields(runs.experiment, Path(("experiment",)), found),
+        rows=rows(),
+        find_columns=columns,
+        warnings=warnings,
+    )
+
+
+def _column(path: str) -> str:
+    """Return the path that the leaf at this path has in a redacted config."""
+    keys = []
+    for text in _SEGMENT.findall(path):
+        quoted = text.startswith('"')
+        key = text[1:-1].replace('\\"', '"') if quoted else text
+        keys.append(redact_text(key))
+        if names_secret(key):  # what is under it goes with it
+            break
+    return str(Path(keys))
+
+
+def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
+    for path in found:
+        # Paths are those in the config, as far as they are.
+        yield Notice(code=CODE, message=_MESSAGE, path=path.removeprefix("config."))
+
+
+def _fields(record: T, path: Path, found: dict[str, None]) -> T:
+    """Redact the fields of a dataclass; the same object where nothing is secret."""
+    changes = {}
+    for field in fields(record):  # type: ignore[arg-type]
+        value = getattr(record, field.name)
+        clean = _value(value, Path((*path, field.name)), found)
+        if clean is not value:
+            changes[field.name] = clean
+    return replace(record, **changes) if changes else record  # type: ignore[type-var]
+
+
+def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN401
+    """Redact a value; the same object where nothing in it is secret."""
+    if isinstance(value, str):
+        clean = redact_text(value)
+        if clean == value:
+            return value
+        found[str(path)] = None
+        return clean
+    if isinstance(value, Mapping):
+        return _mapping(value, path, found)
+    if isinstance(value, list | tuple):
+        return _sequence(value, path, found)
+    if isinstance(value, Difference):
+        return _difference(value, found)
+    return _fields(value, path, found) if is_dataclass(value) else value
+
+
+def _mapping(
+    value: Mapping[str, Any], path: Path, found: dict[str, None]
+) -> Mapping[str, Any]:
+    clean: dict[str, Any] = {}
+    for key, member in value.items():
+        kept_key = _free_key(redact_text(key), clean) if key else key
+        place = Path((*path, kept_key))
+        if kept_key != key:
+            found[str(place)] = None
+        if _is_secret(key, member, path):
+            found[str(place)] = None
+            clean[kept_key] = REDACTED
+        else:
+            clean[kept_key] = _value(member, place, found)
+    same = all(
+        key == kept and clean[kept] is member
+        for (key, member), kept in zip(value.items(), clean, strict=True)
+    )
+    return value if same else clean
+
+
+def _free_key(key: str, taken: Mapping[str, object]) -> str:
+    """Return the key, with a number where it is taken: others have become equal."""
+    free, number = key, 1
+    while free in taken:
+        number += 1
+        free = f"{key} {number}"
+    return free
+
+
+def _is_secret(key: str, value: object, path: Path) -> bool:
+    """Tell whether a value is secret for its key's name."""
+    if value is None or isinstance(value, bool) or value in ("", [], {}):
+        return False
+    if isinstance(value, str) and is_reference(value):
+        return False
+    if isinstance(value, int | float) and not _BY_SCORER.isdisjoint(path):
+        return False
+    return names_secret(key)
+
+
+def _sequence(
+    value: list[Any] | tuple[Any, ...], path: Path, found: dict[str, None]
+) -> Sequence[Any]:
+    clean = [
+        _value(member, Path((*path, str(place))), found)
+        for place, member in enumerate(value)
+    ]
+    same = all(map(is_, value, clean))
+    return value if same else type(value)(clean)
+
+
+def _difference(value: Difference, found: dict[str, None]) -> Difference:
+    """Redact a parameter's values; the keys that lead to it are in its path."""
+    clean = _fields(value, Path((value.path,)), found)
+    secret: dict[str, Any] = {
+        name: REDACTED
+        for name in ("winner", "runner_up", "usual")
+        if any(
+            _is_secret(key, getattr(value, name), ROOT) for key in value.path.split(".")
+        )
+    }
+    if secret:
+        found[clean.path] = None
+    return replace(clean, **secret)

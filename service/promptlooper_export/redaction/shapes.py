@@ -1,0 +1,151 @@
+"""What secrets look like, within any text.
+
+The shapes of keys are those that their issuers document. Possessive quantifiers keep
+every pattern linear on hostile text.
+"""
+
+import re
+
+REDACTED = "[redacted]"
+
+_LONG = r"[\w-]{16,}+"
+_LONGER = r"[A-Za-z0-9]{20,}+"
+
+# What a key begins with, and what it goes on with.
+_ISSUED = (
+    ("sk-", r"(?=[a-zA-Z_-]{0,100}+[0-9])[\w-]{16,}+"),  # OpenAI, Anthropic, OpenRouter
+    ("pk-lf-", _LONG),  # Langfuse
+    ("AKIA", r"[A-Z0-9]{16}"),  # AWS
+    ("ASIA", r"[A-Z0-9]{16}"),
+    ("AIza", r"[\w-]{35}"),  # Google
+    ("ya29.", _LONG),
+    ("GOCSPX-", _LONG),
+    ("ghp_", _LONGER),  # GitHub
+    ("gho_", _LONGER),
+    ("ghu_", _LONGER),
+    ("ghs_", _LONGER),
+    ("ghr_", _LONGER),
+    ("github_pat_", _LONG),
+    ("glpat-", _LONG),  # GitLab
+    ("gldt-", _LONG),
+    ("glrt-", _LONG),
+    ("xox", r"[abeoprs]-[\w-]{10,}+"),  # Slack
+    ("xapp-", _LONG),
+    ("sk_live_", _LONG),  # Stripe
+    ("sk_test_", _LONG),
+    ("rk_live_", _LONG),
+    ("whsec_", _LONG),
+    ("SK", r"[0-9a-f]{32}"),  # Twilio
+    ("SG.", r"[\w-]{16,}+\.[\w-]{16,}+"),  # SendGrid
+    ("key-", r"[0-9a-f]{32}"),  # Mailgun
+    ("npm_", _LONGER),
+    ("pypi-", r"[\w-]{30,}+"),
+    ("hf_", _LONGER),  # Hugging Face
+    ("r8_", _LONGER),  # Replicate
+    ("gsk_", _LONGER),  # Groq
+    ("xai-", _LONGER),
+    ("pplx-", _LONGER),  # Perplexity
+    ("tvly-", _LONG),  # Tavily
+    ("fw_", _LONGER),  # Fireworks
+    ("nvapi-", _LONG),
+    ("pcsk_", _LONG),  # Pinecone
+    ("lsv2_", r"(?:pt|sk)_\w{20,}+"),  # LangSmith
+    ("dapi", r"[0-9a-f]{32}"),  # Databricks
+    ("dop_v1_", r"[0-9a-f]{32,}+"),  # DigitalOcean
+    ("doo_v1_", r"[0-9a-f]{32,}+"),
+    ("shpat_", r"[0-9a-fA-F]{32}"),  # Shopify
+    ("shpss_", r"[0-9a-fA-F]{32}"),
+    ("hvs.", _LONG),  # Vault
+    ("NRAK-", r"[A-Z0-9]{20,}+"),  # New Relic
+    ("glc_", r"[\w+/=]{20,}+"),  # Grafana
+    ("sntrys_", r"[\w+/=-]{20,}+"),  # Sentry
+    ("lin_api_", _LONG),  # Linear
+    ("secret_", r"[A-Za-z0-9]{40,}+"),  # Notion
+    ("ATATT3", r"[\w=-]{20,}+"),  # Atlassian
+    ("AGE-SECRET-KEY-1", r"[A-Z0-9]{50,}+"),
+    ("eyJ", r"[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]*+"),  # a JWT: RFC 7519
+)
+_TELEGRAM = r"(?<![0-9])[0-9]{8,10}:AA[\w-]{32,}+"
+_PRIVATE_KEY = (
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
+)
+
+# Text that must be there for a secret to be, which is quicker to look for, and the
+# pattern of the secret. The module re compiles a pattern when it is first needed.
+_KNOWN = (
+    *((start, f"(?<![A-Za-z0-9]){re.escape(start)}{rest}") for start, rest in _ISSUED),
+    (":AA", _TELEGRAM),
+    ("PRIVATE KEY", _PRIVATE_KEY),
+)
+
+_VALUE = r"""[^\s"'`&;,<>(){}\[\]\\]"""
+
+_PHRASE = r"(?:pass(?:word|wd|phrase)|pwd)"
+_NAMED = rf"""
+    (?: (?:access|account|api|auth|private|secret|shared|sharedaccess)[_-]?key
+    | credential | {_PHRASE} | secret | token )
+"""
+
+# The same in lower case; group 1 of the pattern is what leads to the secret and stays.
+_LED_TO = (
+    # The user-info of a URL: RFC 3986, section 3.2.1.
+    ("@", r"""(:// [^\s/?\#:@"']{0,200}+ :) [^\s/?\#@"']{1,1000}+ (?=@)"""),
+    ("@", r"(://) [0-9a-f]{20,100}+ (?=@)"),
+    (
+        "=",
+        r"""(
+            [?&] (?: [\w.-]{0,40}(?:key|token|secret|password|signature|credential)
+            | sig | code ) =
+        ) [^\s&\#"'<>]{6,}+""",
+    ),
+    ("slack.com/", r"(hooks\.slack\.com/(?:services|workflows)/) [\w/-]++"),
+    ("/webhooks/", r"(discord(?:app)?\.com/api/webhooks/) [\w/-]++"),
+    ("webhook.", r"(webhook\.office\.com/) [\w/@-]++"),
+    (
+        "authorization",
+        rf"""(
+            \bauthorization["']?\s*+[:=]\s*+["']?(?:(?:bearer|basic|token)\s++)?
+        ) {_VALUE}{{6,}}+""",
+    ),
+    ("bearer", rf"(\bbearer\s++) (?=[^\s0-9]{{0,100}}+[0-9]) {_VALUE}{{16,}}+"),
+    ("pass", rf"""(\b{_PHRASE}["']?\s*+=\s*+["']?) {_VALUE}{{6,}}+"""),
+    # A letter and a digit: in prose, a word follows the colon.
+    *(
+        (
+            word,
+            rf"""({_NAMED} ["']?\s*+[:=]\s*+["']?)
+            (?=[^\s0-9]{{0,100}}+[0-9]) (?=[^\sa-z]{{0,100}}+[a-z]) {_VALUE}{{8,}}+""",
+        )
+        for word in ("key", "credential", "pass", "pwd", "secret", "token")
+    ),
+)
+
+_REFERENCE = re.compile(
+    r"""\$\{.*\} | \$[A-Z_][A-Z0-9_]* | \{\{.*\}\} | %[A-Z_][A-Z0-9_]*%
+    | (?:env|file):.* | os\.environ\b.* | op://.* | arn:aws:.* | projects/.*/secrets/.*
+    | <.*> | [*x.\u2022]+ | \[redacted.*\]""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether text only says where a secret is, or that it was left out."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def redact_text(text: str) -> str:
+    """Return text without the secrets in it; the same object where there are none."""
+    for start, pattern in _KNOWN:
+        if start in text:
+            text = re.sub(pattern, REDACTED, text)
+    lower = text.lower()
+    for word, pattern in _LED_TO:
+        if word in lower:
+            text = re.sub(pattern, _after, text, flags=re.IGNORECASE | re.VERBOSE)
+    return text
+
+
+def _after(match: re.Match[str]) -> str:
+    secret = match[0].removeprefix(match[1])
+    return match[0] if is_reference(secret) else match[1] + REDACTED

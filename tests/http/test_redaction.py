@@ -1,0 +1,163 @@
+"""Secrets leave the service in no format, no list, no field and no log."""
+
+import json
+import logging
+import re
+from uuid import UUID
+
+import pytest
+
+import secrets_corpus as corpus
+from builders import experiment, run
+from databases import Database
+from promptlooper_export.documents import JSON, StageResult
+from promptlooper_export.events import SecretsExported
+from webservice import Service, problem, settings_for
+
+ALL = ("export:best", "export:report", "export:runs")
+UNREDACTED = (*ALL, "export:unredacted")
+
+PLANTED = {
+    **dict(list(corpus.SHAPES.items())[:16]),
+    "by key": "plain" + corpus.some(20),
+    "by key in a list": "listed" + corpus.some(20),
+    "user-info": "userinfo" + corpus.some(20),
+    "name": corpus.SHAPES["JWT"],
+}
+
+
+def config(number: int) -> JSON:
+    shapes = list(PLANTED.items())
+    return {
+        "api_key": PLANTED["by key"],
+        "providers": [{"client_secret": PLANTED["by key in a list"]}, number],
+        "database": f"postgresql://me:{PLANTED['user-info']}@host/db",
+        "prompt": "Use " + " or ".join(secret for _, secret in shapes[:5]),
+        "nested": {"deep": [[{"er": secret}] for _, secret in shapes[5:10]]},
+        **{secret: "key" for _, secret in shapes[10:16]},
+        "max_tokens": 512,
+    }
+
+
+@pytest.fixture
+def id_(database: Database) -> UUID:
+    text = " ".join(set(PLANTED.values()) & set(corpus.SHAPES.values()))
+    stage = StageResult(
+        stage_name="s", output=text, tokens_in=None, tokens_out=None, duration_ms=None
+    )
+    loaded = experiment(
+        run({"a": 0.9}, config=config(1), error=text, tags=[text], name=text,
+            stage_results=(stage,)),
+        run({"a": 0.8}, config=config(2)),
+        run({"a": 0.7}, config={"max_tokens": 1}),
+        name=f"with {PLANTED['name']}",
+        description=text,
+        parameter_space={"api_key": [PLANTED["by key"]], "url": text},
+        scoring_config={"weights": {"a": 1}, "judge": {"token": PLANTED["by key"]}},
+    )  # fmt: skip
+    database.load(loaded)
+    return loaded.id
+
+
+@pytest.fixture
+def service(database: Database) -> Service:
+    return Service(settings_for(database.url))
+
+
+def leaked(text: str) -> list[str]:
+    unescaped = re.sub(r"\\u002[dD]", "-", text)
+    return [
+        name
+        for name, secret in PLANTED.items()
+        if secret in unescaped or json.dumps(secret)[1:-1] in unescaped
+    ]
+
+
+def test_no_format_no_list_and_no_log_has_a_secret(
+    service: Service, id_: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    names = [
+        row["name"] for row in service.client.get("/formats").get_json()["formats"]
+    ]
+    paths = [f"/experiments/{id_}/export?format={name}" for name in names]
+    for path in [*paths, "/experiments"]:
+        for headers in ({}, {"Accept": "text/html"}):
+            response = service.ask(path, scopes=ALL, headers=dict(headers))
+            assert response.status_code in {200, 422}, path
+            shown = response.get_data(as_text=True) + str(response.headers)
+            assert leaked(shown) == [], path
+    assert leaked(caplog.text) == []
+
+
+def test_what_was_left_out_is_named_and_the_rest_stays(
+    service: Service, id_: UUID
+) -> None:
+    document = service.ask(f"/experiments/{id_}/export?format=json").get_json()
+
+    assert document["config"]["api_key"] == "[redacted]"
+    assert document["config"]["max_tokens"] == 512
+    named = {row["path"] for row in document["warnings"] if row["code"] == "redacted"}
+    assert {"api_key", "providers.0.client_secret", "database", "prompt"} <= named
+
+
+def test_secrets_are_sent_to_whoever_may_see_them_and_that_is_recorded(
+    service: Service, id_: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = f"/experiments/{id_}/export?format=json&redact=off"
+
+    response = service.ask(path, scopes=UNREDACTED, headers={"Accept-Encoding": "gzip"})
+
+    assert response.status_code == 200
+    assert response.get_json()["config"] == config(1)
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Content-Encoding" not in response.headers
+    [event] = [
+        record.msg
+        for record in caplog.records
+        if isinstance(record.msg, SecretsExported)
+    ]
+    assert (event.subject, event.experiment, event.format) == (
+        "alice",
+        str(id_),
+        "json",
+    )
+    assert leaked(caplog.text) == []
+
+
+def test_secrets_need_a_scope_of_their_own_besides_the_document_s(
+    service: Service, id_: UUID
+) -> None:
+    path = f"/experiments/{id_}/export?format=json&redact=off"
+    for scopes in (ALL, ("export:admin", *ALL)):
+        refused = problem(service.ask(path, scopes=scopes), 403, "forbidden")
+        assert refused["scope"] == "export:unredacted"
+    only = ("export:unredacted",)
+    assert problem(service.ask(path, scopes=only), 403, "forbidden")["scope"] == (
+        "export:best"
+    )
+
+
+def test_redact_is_on_or_off(service: Service, id_: UUID) -> None:
+    path = f"/experiments/{id_}/export?redact="
+    assert service.ask(f"{path}on").status_code == 200
+    for value in ("", "0", "OFF", "no"):
+        refused = problem(service.ask(f"{path}{value}"), 422, "invalid-parameter")
+        assert refused["parameter"] == "redact"
+
+
+def test_tags_differ_so_that_no_cache_mixes_the_two(
+    service: Service, id_: UUID
+) -> None:
+    path = f"/experiments/{id_}/export?format=json"
+    clean = service.ask(path, scopes=UNREDACTED)
+    secret = service.ask(f"{path}&redact=off", scopes=UNREDACTED)
+    assert clean.headers["ETag"] != secret.headers["ETag"]
+
+    again = service.ask(
+        f"{path}&redact=off",
+        scopes=UNREDACTED,
+        headers={"If-None-Match": secret.headers["ETag"]},
+    )
+    assert (again.status_code, again.headers["Cache-Control"]) == (304, "no-store")
