@@ -1,6 +1,6 @@
 """Open a database from its URL, for reading or for writing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Session:
     def __init__(self, database: Database, transaction: Any) -> None:  # noqa: ANN401
         self.database = database
         self._transaction = transaction
+        self._streams: list[Generator[Row]] = []
         self.kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgresql"
 
     def all(self, sql: str, *values: object) -> list[Row]:
@@ -64,8 +65,18 @@ class Session:
     def stream(self, sql: str, *values: object) -> Iterator[Row]:
         """Run a statement and yield its rows, however many, in constant memory.
 
-        Other statements may run meanwhile.
+        Other statements may run meanwhile. The rows end with the transaction.
         """
+        rows = self._stream(sql, values)
+        self._streams.append(rows)
+        return rows
+
+    def end_streams(self) -> None:
+        """Give up the rows that nobody read, while the connection is open."""
+        for rows in self._streams:
+            rows.close()
+
+    def _stream(self, sql: str, values: tuple[object, ...]) -> Generator[Row]:
         if self.kind == "sqlite":
             yield from self._execute(sql, values)
             return
@@ -195,7 +206,11 @@ def reading(database: Database) -> Iterator[Session]:
     migrated.
     """
     with refusals(), database.connection_context(), database.atomic() as transaction:
-        yield Session(database, transaction)
+        session = Session(database, transaction)
+        try:
+            yield session
+        finally:
+            session.end_streams()
 
 
 @contextmanager
