@@ -157,12 +157,13 @@ def ask_until(done: Event, service: Served) -> list[bool]:
 
 
 def reload(service: Served) -> None:
-    """Have all workers replaced."""
+    """Have both workers replaced."""
+    assert wait_until(lambda: len(service.server.workers()) == 2)
     old = set(service.server.workers())
     service.server.process.send_signal(signal.SIGHUP)
 
     def replaced() -> bool:
         workers = service.server.workers()
-        return len(workers) == len(old) and old.isdisjoint(workers)
+        return len(workers) == 2 and old.isdisjoint(workers)
 
     assert wait_until(replaced), service.server.log
