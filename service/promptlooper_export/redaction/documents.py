@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
+from functools import lru_cache
 from operator import is_
 from typing import Any, TypeVar
+from uuid import UUID
 
 from promptlooper_export.documents import (
     Best,
@@ -30,6 +33,9 @@ _MESSAGE = (
 
 _BY_SCORER = frozenset({"scores", "scoring_config", "values"})
 """Where keys are scorers, which may well be called after secrets: numbers stay."""
+
+_REMEMBERED = 100
+"""Characters of the longest text of which is remembered that it is clean."""
 
 T = TypeVar("T")
 
@@ -91,8 +97,45 @@ def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
         yield Notice(code=CODE, message=_MESSAGE, path=path.removeprefix("config."))
 
 
+def _is_clean(value: object) -> bool:
+    """Tell whether there is no secret in a value: a quick look, since few have one."""
+    match value:
+        case str():
+            return _is_clean_text(value)
+        case bool() | int() | float() | None | UUID() | datetime():
+            return True
+        case Mapping():
+            return all(
+                _is_clean_text(key) and not names_secret(key) and _is_clean(member)
+                for key, member in value.items()
+            )
+        case list() | tuple():
+            return all(map(_is_clean, value))
+        case Difference():
+            keys = value.path.split(".")
+            return not any(map(names_secret, keys)) and _have_clean_fields(value)
+    return not is_dataclass(value) or _have_clean_fields(value)
+
+
+def _have_clean_fields(record: object) -> bool:
+    return all(map(_is_clean, vars(record).values()))
+
+
+def _is_clean_text(text: str) -> bool:
+    if len(text) <= _REMEMBERED:
+        return _is_clean_word(text)
+    return redact_text(text) == text
+
+
+@lru_cache(maxsize=10_000)
+def _is_clean_word(text: str) -> bool:
+    return redact_text(text) == text
+
+
 def _fields(record: T, path: Path, found: dict[str, None]) -> T:
     """Redact the fields of a dataclass; the same object where nothing is secret."""
+    if _have_clean_fields(record):
+        return record
     changes = {}
     for field in fields(record):  # type: ignore[arg-type]
         value = getattr(record, field.name)
