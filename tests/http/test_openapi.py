@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 from openapi_spec_validator import validate
@@ -94,9 +95,10 @@ def test_every_registered_format_is_described(
     assert list(content) == [
         media_type.lower() for row in formats for media_type in row["media_types"]
     ]
-    assert content["application/json"]["schema"] == {
-        "$ref": "#/components/schemas/Best"
-    }
+    best = content["application/json"]
+    assert best["schema"] == {"$ref": "#/components/schemas/Best"}
+    schema = service.client.get("/schemas/best.json").get_json()
+    Draft202012Validator(schema).validate(best["example"])
     assert content["application/x-stranger"]["schema"]["format"] == "binary"
     assert content["application/x-stranger+json"]["schema"] == {}
     assert export["line-width"]["description"] == (

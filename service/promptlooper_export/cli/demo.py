@@ -66,7 +66,7 @@ def introduce(base: str, experiment: UUID, token: str) -> None:
     for query in ("", "?format=env", "?format=markdown"):
         url = f"{base}/experiments/{experiment}/export{query}"
         click.echo(f'curl -H "Authorization: Bearer {token}" "{url}"')
-    click.echo(f"Open {base}/formats")
+    click.echo(f"Open {base}/docs")
 
 
 def demo_settings(directory: Path, address: str) -> Settings:

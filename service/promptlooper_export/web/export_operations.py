@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from promptlooper_export.documents import Report, Runs
+from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
     CodingNotAcceptableError,
     DatabaseUnavailableError,
@@ -46,7 +48,7 @@ JSON_DOCUMENTS: Mapping[str, type[Schema]] = {
 }
 """The formats whose body is the document itself, as its schema says."""
 
-EXPERIMENT = {
+EXPERIMENT: Mapping[str, Any] = {
     "in": "path",
     "name": "experiment",
     "required": True,
@@ -54,6 +56,20 @@ EXPERIMENT = {
     "schema": {"type": "string", "format": "uuid"},
     "example": "6f1c2b7e-8d0a-4c55-9b1e-2f4a6d3c9e10",
 }
+EXAMPLES: Mapping[str, Best] = {
+    "json": Best(
+        experiment_name="support-answers",
+        experiment_id=UUID(EXPERIMENT["example"]),
+        exported_at=datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
+        weighted_score=0.8734,
+        scores={"accuracy": 0.91, "brevity": 0.8},
+        run_id=UUID("0d9a7c52-3b1e-4f60-8a24-77c1e5b8d3f1"),
+        config_hash="9097ad552dd9",
+        config={"model": {"name": "small", "temperature": 0.2}, "top_k": 8},
+    )
+}
+"""What a body of a format of JSON_DOCUMENTS may hold."""
+
 CONDITIONS = (
     IF_NONE_MATCH,
     {
@@ -192,7 +208,10 @@ def _content(row: AnyFormat, media_type: str) -> dict[str, Any]:
     Readers of a description take YAML for data, as they take JSON.
     """
     if row.name in JSON_DOCUMENTS:
-        return {"schema": JSON_DOCUMENTS[row.name]}
+        schema = JSON_DOCUMENTS[row.name]
+        if row.name in EXAMPLES:
+            return {"schema": schema, "example": schema().dump(EXAMPLES[row.name])}
+        return {"schema": schema}
     if media_type.lower().endswith(("json", "yaml")):
         return {"schema": {}}
     if is_textual(media_type.lower()):
