@@ -5,7 +5,12 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError
 
-from promptlooper_export.errors import InvalidParameterError
+from promptlooper_export.declaration import Format
+from promptlooper_export.errors import (
+    ExportError,
+    FormatFailedError,
+    InvalidParameterError,
+)
 
 
 def load_options(
@@ -36,6 +41,27 @@ def load_options(
         detail = f"The parameter {name!r} has a value that is not allowed: {reason}"
         raise InvalidParameterError(detail, parameter=name) from None
     return loaded
+
+
+def load_format_options(
+    format: Format[Any],  # noqa: A002  the field's word
+    pairs: Iterable[tuple[str, str]],
+) -> dict[str, Any]:
+    """Validate the pairs with the schema of a format, which may be a stranger's.
+
+    Raises InvalidParameterError, and FormatFailedError where the schema raises
+    anything but marshmallow's ValidationError.
+    """
+    try:
+        return load_options(format.options, pairs)
+    except ExportError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        detail = (
+            f"The options of {format.name!r} failed: {kind}. Choose another format."
+        )
+        raise FormatFailedError(detail, format=format.name) from error
 
 
 def _choice(allowed: list[str]) -> str:

@@ -111,6 +111,16 @@ MODULES = {
     name: f'{text}\nFORMAT = declare("{name.replace("_", "-")}", render)\n'
     for name, text in (RENDERERS | ENDLESS | HARMLESS).items()
 }
+MODULES["bad_options"] = """
+from marshmallow import Schema, fields
+def check(value):
+    raise KeyError(value)
+class Options(Schema):
+    level = fields.String(load_default="1", validate=check)
+def render(best, *, level):
+    yield b"never"
+FORMAT = declare("bad-options", render, options=Options)
+"""
 
 
 class Planted(Service):
@@ -150,6 +160,12 @@ def test_a_format_that_fails_is_named_and_others_go_on(
     assert document["format"] == name
     assert repr(name) in document["detail"]
     assert planted.bodies() == before
+
+
+def test_a_format_whose_options_fail_is_named(planted: Planted) -> None:
+    refused = planted.ask(f"{planted.path}bad-options&level=2")
+
+    assert problem(refused, 500, "format-failed")["format"] == "bad-options"
 
 
 @pytest.mark.parametrize("name", [row.replace("_", "-") for row in ENDLESS])

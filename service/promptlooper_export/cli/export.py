@@ -16,7 +16,7 @@ from promptlooper_export.documents import Report
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Limits, Selection
 from promptlooper_export.export import export as render
-from promptlooper_export.options import load_options
+from promptlooper_export.options import load_format_options
 from promptlooper_export.registry import AnyFormat, Registry, discover
 from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.store.open import open_store
@@ -167,7 +167,7 @@ def export(  # noqa: PLR0913  its options
     if top_n is not None and chosen.document is not Report:
         msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
         raise UsageError(msg)
-    options = load_options(chosen.options, pairs)
+    options = load_format_options(chosen, pairs)
     selection = Selection(reproducible=reproducible, redact=not unredacted)
     if top_n is not None:
         selection = replace(selection, top_n=top_n)

@@ -1,7 +1,8 @@
 """Read the id and the query of a request, strictly."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from marshmallow.validate import OneOf, Range
 
 from promptlooper_export.documents import Document, Report
 from promptlooper_export.errors import InvalidParameterError
-from promptlooper_export.options import load_options
+from promptlooper_export.options import load_format_options, load_options
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.web.describe import options as describe_options
 
@@ -134,7 +135,8 @@ def read_options(
         if name not in own and name not in shared:
             detail = _unknown(name, format, [*shared, *own])
             raise InvalidParameterError(detail, parameter=name, allowed=[*shared, *own])
-    return load(format.options, [pair for pair in pairs if pair[0] in own])
+    with _showing_what_is_allowed(format.options):
+        return load_format_options(format, [pair for pair in pairs if pair[0] in own])
 
 
 def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: A002
@@ -152,8 +154,15 @@ def load(schema: type[Schema], pairs: Pairs) -> dict[str, Any]:
 
     Raises InvalidParameterError.
     """
-    try:
+    with _showing_what_is_allowed(schema):
         return load_options(schema, pairs)
+
+
+@contextmanager
+def _showing_what_is_allowed(schema: type[Schema]) -> Iterator[None]:
+    """Say in a refusal which values the parameter may have."""
+    try:
+        yield
     except InvalidParameterError as error:
         for row in describe_options(schema):
             if row["name"] == error.members["parameter"] and "allowed" in row:
