@@ -18,7 +18,9 @@ from servers import DEFAULT, PROXIES, SHIPPED, proxy
 
 KINDS = {"default": DEFAULT, "shipped": SHIPPED}
 WAYS = ["direct", *(f"{name} {kind}" for name in PROXIES for kind in KINDS)]
-STRONG = {"reproducible": 1}
+STRONG: dict[str, dict[str, str | int]] = {"csv": {}, "markdown": {"reproducible": 1}}
+"""Formats, and the options with which they have a strong tag."""
+
 WORDS = " ".join(str(number**3 % 999_983) for number in range(20_000))
 
 
@@ -60,7 +62,7 @@ def way(
         yield Way(service, stack.enter_context(injector(port)))
 
 
-def interrupted(way: Way, target: Path, after: int) -> bool:
+def interrupted(way: Way, format_: str, target: Path, after: int) -> bool:
     """Download by our client, cut after so many bytes; say whether that was noticed."""
     strike = (close, reset)[after % 2]
     try:
@@ -69,30 +71,33 @@ def interrupted(way: Way, target: Path, after: int) -> bool:
                 way.url,
                 target,
                 token=way.service.token,
-                format="markdown",
-                options=STRONG,
+                format=format_,
+                options=STRONG[format_],
             )
     except IncompleteError:
         return True
     return False
 
 
+@pytest.mark.parametrize("format_", STRONG)
 def test_our_client_goes_on_until_it_has_the_whole(
-    way: Way, tmp_path: Path, random: Random
+    way: Way, format_: str, tmp_path: Path, random: Random
 ) -> None:
     whole = fetch(
-        way.url, token=way.service.token, format="markdown", options=STRONG
+        way.url, token=way.service.token, format=format_, options=STRONG[format_]
     ).body
-    target = tmp_path / "report.md"
+    target = tmp_path / "export"
     for _ in range(5):  # each a seventh at most: something is left for the last one
-        assert interrupted(way, target, random.randrange(2000, len(whole) // 7))
+        assert interrupted(
+            way, format_, target, random.randrange(2000, len(whole) // 7)
+        )
         assert not target.exists()
-    assert not interrupted(way, target, 2 * len(whole))
+    assert not interrupted(way, format_, target, 2 * len(whole))
     assert target.read_bytes() == whole
 
 
 def curl(way: Way, target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    url = f"{way.url}?format=markdown&reproducible=1"
+    url = f"{way.url}?format=csv"
     return subprocess.run(
         ["curl", "-fsS", "--header", "@-", "--output", target, *arguments, url],
         input=f"Authorization: Bearer {way.service.token}\nAccept-Encoding: identity",
@@ -106,7 +111,7 @@ def curl(way: Way, target: Path, *arguments: str) -> subprocess.CompletedProcess
 def test_curl_goes_on_until_it_has_the_whole(
     way: Way, tmp_path: Path, random: Random
 ) -> None:
-    whole, target, tag = (tmp_path / name for name in ("whole", "report.md", "tag"))
+    whole, target, tag = (tmp_path / name for name in ("whole", "runs.csv", "tag"))
     assert curl(way, whole).returncode == 0
     size = whole.stat().st_size
     with way.injector.armed(close, random.randrange(2000, size)):
@@ -138,7 +143,7 @@ def test_a_client_that_names_no_coding_gets_a_length_and_ranges(
 
 
 def test_curl_joins_nothing_that_has_changed(way: Way, tmp_path: Path) -> None:
-    target = tmp_path / "report.md"
+    target = tmp_path / "runs.csv"
     with way.injector.armed(close, 5000):
         assert curl(way, target).returncode == 18
     came = target.read_bytes()
