@@ -86,11 +86,12 @@ def _json(schema: type[Schema]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _name_parameter(name: str, values: list[str]) -> dict[str, Any]:
+def _one_of(name: str, values: list[str], description: str) -> dict[str, Any]:
     return {
         "in": "path",
         "name": name,
         "required": True,
+        "description": description,
         "schema": {"type": "string", "enum": values},
     }
 
@@ -174,7 +175,10 @@ WITHOUT_EXPORTS = (
         id="getSchema",
         tag="About the service",
         summary="Describe a document as JSON Schema 2020-12.",
-        parameters=(_name_parameter("document", list(DOCUMENTS)), IF_NONE_MATCH),
+        parameters=(
+            _one_of("document", list(DOCUMENTS), "What is described."),
+            IF_NONE_MATCH,
+        ),
         answers=_tagged(
             {json_schema.MEDIA_TYPE: {"schema": {"type": "object"}}}, "The schema."
         ),
@@ -185,7 +189,7 @@ WITHOUT_EXPORTS = (
         id="getProblem",
         tag="About the service",
         summary="Explain a kind of problem: what it means and what to do.",
-        parameters=(_name_parameter("slug", list(KINDS)),),
+        parameters=(_one_of("slug", list(KINDS), "The end of its `type`."),),
         answers={
             HTTPStatus.OK: Answer(
                 description="A page that loads nothing and runs nothing.",
