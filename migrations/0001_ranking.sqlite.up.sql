@@ -145,7 +145,7 @@ SELECT
             )
     ) AS weighted_score,
     (
-        SELECT json_group_array(scorer_name) FROM (
+        SELECT json_group_array(CAST(scorer_name AS TEXT)) FROM (
             SELECT DISTINCT scorer_name FROM scores
             WHERE run_id = runs.id AND value > -9e999 AND value < 9e999
             ORDER BY scorer_name

@@ -40,7 +40,7 @@ class Best:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """An experiment's own row; None where the database holds no value."""
+    """An experiment's own row; None where the database holds no value to read."""
 
     id: UUID
     name: str
@@ -48,8 +48,8 @@ class Experiment:
     status: str
     parameter_space: JSON
     scoring_config: JSON
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime | None
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +218,7 @@ class StageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of any status."""
+    """One run of any status; None where the database holds no value or none to read."""
 
     run_id: UUID
     name: str | None
@@ -235,10 +235,10 @@ class Run:
     error: str | None
     tags: JSON
     stage_results: tuple[StageResult, ...]
-    created_at: datetime
+    created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
-    updated_at: datetime
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

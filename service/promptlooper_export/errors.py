@@ -13,6 +13,7 @@ ExportError
 ├── RangeNotSatisfiableError   416  the range begins after the end
 ├── InvalidParameterError      422  the query
 ├── InvalidConfigError         422  a stored config is no strict JSON object
+├── UnreadableRowError         422  a row cannot be told from others
 ├── UnrepresentableError       422  the format cannot hold a value
 ├── ExportTooLargeError        422  the body outgrew the spool
 ├── TooManyExportsError        429  all export slots are taken
@@ -204,6 +205,18 @@ class InvalidConfigError(ExportError):
 
     slug = "invalid-config"
     title = "A stored config is not valid JSON"
+    status = 422
+
+
+class UnreadableRowError(ExportError):
+    """A row in the database has an id that is none, so it cannot be exported.
+
+    Correct the row that the detail names: ids are UUIDs, in SQLite as 32 hexadecimal
+    digits in lower case.
+    """
+
+    slug = "unreadable-row"
+    title = "A row has no readable id"
     status = 422
 
 

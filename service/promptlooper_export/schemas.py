@@ -85,8 +85,8 @@ class ExperimentSchema(DocumentSchema):
     status = fields.String(required=True)
     parameter_space = fields.Raw(required=True, allow_none=True)
     scoring_config = fields.Raw(required=True, allow_none=True)
-    created_at = Timestamp(required=True)
-    updated_at = Timestamp(required=True)
+    created_at = Timestamp(required=True, allow_none=True)
+    updated_at = Timestamp(required=True, allow_none=True)
 
 
 class RunCountsSchema(DocumentSchema):
@@ -242,7 +242,7 @@ class RunSchema(DocumentSchema):
     error = fields.String(required=True, allow_none=True)
     tags = fields.Raw(required=True, allow_none=True)
     stage_results = fields.List(fields.Nested(StageResultSchema), required=True)
-    created_at = Timestamp(required=True)
+    created_at = Timestamp(required=True, allow_none=True)
     started_at = Timestamp(required=True, allow_none=True)
     finished_at = Timestamp(required=True, allow_none=True)
-    updated_at = Timestamp(required=True)
+    updated_at = Timestamp(required=True, allow_none=True)

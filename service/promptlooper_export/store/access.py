@@ -6,13 +6,14 @@ What is missing and what is not theirs to see is one case: the query gives no ro
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from promptlooper_export.documents import Experiment, Notice
 from promptlooper_export.errors import ExperimentNotFoundError, UsageError
+from promptlooper_export.store.cells import UNKNOWN, Cells
 from promptlooper_export.store.database import Session
-from promptlooper_export.store.values import json_value, moment
+from promptlooper_export.store.values import json_value
 from promptlooper_export.store.visibility import Visibility
 
 _EXPERIMENT = """
@@ -77,6 +78,8 @@ _IS_ID = {
 
 _ALL = (1 << 63) - 1
 
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
 _HEX = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -88,7 +91,7 @@ class ExperimentSummary:
     name: str
     status: str
     runs: int
-    created_at: datetime
+    created_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,18 +118,20 @@ def experiment(session: Session, sight: Visibility, wanted: UUID) -> ExperimentR
         raise ExperimentNotFoundError
     parameter_space, space_notices = json_value(row[4], "parameter_space")
     scoring_config, scoring_notices = json_value(row[5], "scoring_config")
+    warnings = [*space_notices, *scoring_notices]
+    cells = Cells("the experiment", warnings.append)
     return ExperimentRow(
         experiment=Experiment(
             id=UUID(str(row[0])),
-            name=row[1],
-            description=row[2],
-            status=row[3],
+            name=cells.required_text("name", row[1]),
+            description=cells.text("description", row[2]),
+            status=cells.required_text("status", row[3], instead=UNKNOWN),
             parameter_space=parameter_space,
             scoring_config=scoring_config,
-            created_at=moment(row[6]),
-            updated_at=moment(row[7]),
+            created_at=cells.required_time("created_at", row[6]),
+            updated_at=cells.required_time("updated_at", row[7]),
         ),
-        warnings=(*space_notices, *scoring_notices),
+        warnings=tuple(warnings),
         logged=bool(row[8]),
         stale=bool(row[9]),
         revision=int(row[10] or 0),
@@ -140,17 +145,16 @@ def last_change(session: Session, row: ExperimentRow) -> datetime:
     from a clock or the revision, so that the same data give the same time in whichever
     database they are, also after an import; an index on runs makes it a look-up. What
     changes without its run's `updated_at`, such as a late score, does not move it: the
-    revision tells those apart. Where SQLite holds a time that cannot be read as a run's
-    latest, the experiment's own counts.
+    revision tells those apart. Where a time cannot be read, the other one counts, and
+    1970 where neither can.
     """
     (latest,) = session.one(_LAST_RUN, session.key(row.experiment.id)) or (None,)
-    own = row.experiment.updated_at
-    if latest is None:
-        return own
-    try:
-        return max(own, moment(latest))
-    except (TypeError, ValueError):
-        return own
+    unread: list[Notice] = []
+    times = [
+        row.experiment.updated_at,
+        Cells("the runs", unread.append).time("updated_at", latest),
+    ]
+    return max((time for time in times if time is not None), default=_BEGINNING)
 
 
 def experiments(
@@ -165,6 +169,7 @@ def experiments(
     With `after`, those behind it; with `limit`, so many at most. Raises
     ExperimentNotFoundError where `after` is none of them.
     """
+    unread: list[Notice] = []  # an export of the experiment names what is odd
     last = None if after is None else session.key(after)
     if last is not None:
         sql = _IS_VISIBLE.format(visible=sight.condition)
@@ -178,12 +183,13 @@ def experiments(
     for row in session.rows(
         sql, *sight.values, last is None, last, last, last, limit or _ALL
     ):
+        cells = Cells("an experiment", unread.append)
         yield ExperimentSummary(
             id=UUID(str(row[0])),
-            name=row[1],
-            status=row[2],
+            name=cells.required_text("name", row[1]),
+            status=cells.required_text("status", row[2], instead=UNKNOWN),
             runs=row[3],
-            created_at=moment(row[4]),
+            created_at=cells.required_time("created_at", row[4]),
         )
 
 

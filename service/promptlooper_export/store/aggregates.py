@@ -1,8 +1,10 @@
 """Statistics over the runs of an experiment, computed in SQL."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from promptlooper_export.documents import (
     Bin,
@@ -15,6 +17,7 @@ from promptlooper_export.documents import (
 )
 from promptlooper_export.store import rules
 from promptlooper_export.store.access import ExperimentRow
+from promptlooper_export.store.cells import label
 from promptlooper_export.store.database import Session
 from promptlooper_export.store.ranking import ranked
 
@@ -35,18 +38,35 @@ def _sum(value: str) -> str:
     return f"(sum({high}) + (sum({middle}) + sum({rest} - {middle})))"
 
 
+# What a column is not for is left out: SQLite holds any value in any column. Tokens are
+# summed up in two halves, since SQLite refuses sums that do not fit 64 bits.
 _TOTALS = f"""
 SELECT
-    status, count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0),
-    count(cost_usd), coalesce({_sum("cost_usd")}, sum(cost_usd), 0)
-FROM runs WHERE experiment_id = ? GROUP BY status ORDER BY status
+    status, count(*),
+    sum(tokens_in >> 32), sum(tokens_in & 4294967295),
+    sum(tokens_out >> 32), sum(tokens_out & 4294967295),
+    count(cost), coalesce({_sum("cost")}, 0)
+FROM (
+    SELECT
+        status,
+        CASE WHEN {{is_whole_in}} THEN tokens_in END AS tokens_in,
+        CASE WHEN {{is_whole_out}} THEN tokens_out END AS tokens_out,
+        CASE WHEN cost_usd BETWEEN -1e150 AND 1e150 THEN cost_usd END AS cost
+    FROM runs WHERE experiment_id = ?
+) AS run
+GROUP BY status
 """
+
+_IS_WHOLE = {"sqlite": "typeof({}) = 'integer'", "postgresql": "{} IS NOT NULL"}
 
 _SCORED = "SELECT count(*) FROM ({}) AS ranked WHERE weighted_score IS NOT NULL"
 
+# Sums of longer ones than 278 years could leave the range of an integer.
 _DURATIONS = """
 SELECT count(*), min(duration_ms), max(duration_ms), sum(duration_ms)
-FROM runs WHERE experiment_id = ? AND status = 'completed' AND duration_ms IS NOT NULL
+FROM runs
+WHERE experiment_id = ? AND status = 'completed'
+    AND duration_ms BETWEEN -8796093022208 AND 8796093022208
 """
 
 # Quantiles interpolate between the values at two places, counted from 0.
@@ -57,7 +77,8 @@ SELECT place, value FROM (
         row_number() OVER (ORDER BY duration_ms) - 1 AS place,
         count(*) OVER () - 1 AS last
     FROM runs
-    WHERE experiment_id = ? AND status = 'completed' AND duration_ms IS NOT NULL
+    WHERE experiment_id = ? AND status = 'completed'
+        AND duration_ms BETWEEN -8796093022208 AND 8796093022208
 ) AS placed
 WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
 """
@@ -137,6 +158,8 @@ _HISTORY = """
 WITH scored AS (
     SELECT {epoch} AS created, weighted_score FROM ({ranked}) AS ranked
     WHERE weighted_score BETWEEN -1e150 AND 1e150
+        -- the years 1 to 9999, which have names
+        AND {epoch} BETWEEN -62135596800 AND 253402300799
 ),
 bounds AS (SELECT min(created) AS low, max(created) AS high FROM scored)
 SELECT
@@ -151,23 +174,36 @@ def totals(
     session: Session, row: ExperimentRow
 ) -> tuple[RunCounts, Tokens, Cost | None]:
     """Return what is summed over all runs, of any status."""
-    by_status = session.all(_TOTALS, session.key(row.experiment.id))
+    is_whole = _IS_WHOLE[session.kind]
+    sql = _TOTALS.format(
+        is_whole_in=is_whole.format("tokens_in"),
+        is_whole_out=is_whole.format("tokens_out"),
+    )
+    rows = session.all(sql, session.key(row.experiment.id))
     query, values = ranked(session, row)
     scored = session.all(_SCORED.format(query), *values)[0][0]
-    priced = sum(int(line[4]) for line in by_status)
-    spent = math.fsum(float(line[5]) for line in by_status)
+    by_status: Counter[str] = Counter()
+    for status, count, *_ in rows:
+        by_status[label(status)] += count
+    priced = sum(int(line[6]) for line in rows)
+    spent = math.fsum(float(line[7]) for line in rows)
     return (
         RunCounts(
-            total=sum(line[1] for line in by_status),
-            by_status={line[0]: line[1] for line in by_status},
+            total=by_status.total(),
+            by_status=dict(sorted(by_status.items())),
             scored=scored,
         ),
         Tokens(
-            tokens_in=sum(int(line[2]) for line in by_status),
-            tokens_out=sum(int(line[3]) for line in by_status),
+            tokens_in=sum(_whole(line[2], line[3]) for line in rows),
+            tokens_out=sum(_whole(line[4], line[5]) for line in rows),
         ),
         Cost(count=priced, total=spent, average=spent / priced) if priced else None,
     )
+
+
+def _whole(high: Any, low: Any) -> int:  # noqa: ANN401  a driver's own types
+    """Join two halves of 32 bits; both are NULL where there is no value."""
+    return (int(high or 0) << 32) + int(low or 0)
 
 
 def timing(session: Session, row: ExperimentRow) -> Timing | None:
@@ -193,7 +229,7 @@ def timing(session: Session, row: ExperimentRow) -> Timing | None:
 def scorers(session: Session, row: ExperimentRow) -> Iterator[ScorerStatistics]:
     """Yield the statistics of every scorer, by name."""
     key = session.key(row.experiment.id)
-    summaries = sorted(session.all(_SUMMARIES, key))
+    summaries = sorted(session.all(_SUMMARIES, key), key=lambda line: label(line[0]))
     places: dict[str, dict[int, float]] = {}
     for scorer, place, value in session.all(_SCORE_PLACES, key):
         places.setdefault(scorer, {})[place] = value
@@ -202,14 +238,14 @@ def scorers(session: Session, row: ExperimentRow) -> Iterator[ScorerStatistics]:
     for scorer, number, count in session.all(_HISTOGRAM.format(bar=bar), key):
         bars.setdefault(scorer, {})[number] = count
     for scorer, count, low, high, mean, variance in summaries:
-        rule = rules.rule(row.experiment.scoring_config, scorer)
+        rule = rules.rule(row.experiment.scoring_config, label(scorer))
         values = {"count": count, "min": low, "max": high, "mean": mean}
         if variance is not None:
             values["standard_deviation"] = math.sqrt(variance)
         for name, percent in (("q1", 25), ("median", 50), ("q3", 75)):
             values[name] = _quantile(places[scorer], count, percent)
         yield ScorerStatistics(
-            name=scorer,
+            name=label(scorer),
             direction=rule.direction,
             weight=rule.weight,
             required=rule.required,

@@ -8,6 +8,7 @@ from promptlooper_export.documents import JSON, Best, Notice
 from promptlooper_export.errors import InvalidConfigError, NothingToExportError
 from promptlooper_export.store import rules
 from promptlooper_export.store.access import ExperimentRow
+from promptlooper_export.store.cells import Cells
 from promptlooper_export.store.database import Session
 from promptlooper_export.store.ranking import Place, Ranking
 from promptlooper_export.store.ranking import scores as run_scores
@@ -31,6 +32,8 @@ def document(session: Session, row: ExperimentRow, exported_at: datetime) -> Bes
     found = session.one(_RUN, session.key(winner.run_id))
     text, config_hash = found or ("", "")
     config, notices = decode_config(text, winner.run_id)
+    warnings = [*row.warnings, *notices]
+    cells = Cells(f"run {winner.run_id}", warnings.append)
     return Best(
         experiment_name=row.experiment.name,
         experiment_id=row.experiment.id,
@@ -38,14 +41,14 @@ def document(session: Session, row: ExperimentRow, exported_at: datetime) -> Bes
         weighted_score=winner.weighted_score,
         scores=scores,
         run_id=winner.run_id,
-        config_hash=config_hash,
+        config_hash=cells.required_text("config_hash", config_hash),
         config=config,
-        warnings=(*row.warnings, *notices, *cautions(row, ranking, places, scores)),
+        warnings=(*warnings, *cautions(row, ranking, places, scores)),
     )
 
 
 def decode_config(
-    text: str, run: UUID
+    text: str | None, run: UUID
 ) -> tuple[Mapping[str, JSON], tuple[Notice, ...]]:
     """Decode a stored config. Raises InvalidConfigError naming the run and the path."""
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -78,7 +79,9 @@ class Session:
 
     def _stream(self, sql: str, values: tuple[object, ...]) -> Generator[Row]:
         if self.kind == "sqlite":
-            yield from self._execute(sql, values)
+            # Not from the cursor itself: what is not read to its end would close it,
+            # which fails after the connection.
+            yield from map(tuple, self._execute(sql, values))
             return
         with driver_errors:
             # Without a name, the driver fetches every row before the first is given.
@@ -114,6 +117,45 @@ class Session:
         return self.database.execute_sql(sql, values)
 
 
+class _ReadableSqlite(SqliteDatabase):
+    """SQLite that gives text which is no UTF-8, too: in lone surrogates."""
+
+    def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
+        connection = super()._connect()  # type: ignore[misc]  # no stub
+        connection.text_factory = partial(
+            str, encoding="utf-8", errors="surrogateescape"
+        )
+        return connection
+
+
+class _ReadablePostgresql(PooledPostgresqlDatabase):  # type: ignore[misc]  # no stub
+    """PostgreSQL that gives times beyond our calendar, too: as text."""
+
+    def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
+        from psycopg.types import datetime  # noqa: PLC0415  an extra, and slow to import
+
+        connection = super()._connect()
+        for name, loader in (
+            ("timestamptz", datetime.TimestamptzLoader),
+            ("timestamp", datetime.TimestampLoader),
+        ):
+            connection.adapters.register_loader(name, _tolerant(loader))
+        return connection
+
+
+def _tolerant(loader: Any) -> Any:  # noqa: ANN401  the driver's classes
+    from psycopg import DataError  # noqa: PLC0415  an extra, and slow to import
+
+    class TolerantLoader(loader):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:  # noqa: ANN401
+            try:
+                return super().load(data)
+            except DataError:
+                return bytes(data).decode()
+
+    return TolerantLoader
+
+
 def open_for_reading(
     url: str, *, connections: int = 16, seconds: int = READ_SECONDS
 ) -> Database:
@@ -123,12 +165,12 @@ def open_for_reading(
     seconds. Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
     """
     if (path := sqlite_path(url)) is not None:
-        return SqliteDatabase(
+        return _ReadableSqlite(
             f"file:{quote(str(path.resolve()))}?mode=ro",
             uri=True,
             pragmas={"query_only": 1, "busy_timeout": 2000},
         )
-    pool: Database = PooledPostgresqlDatabase(
+    pool: Database = _ReadablePostgresql(
         _postgresql_location(url),
         prefer_psycopg3=True,
         max_connections=connections,

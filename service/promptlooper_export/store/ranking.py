@@ -14,6 +14,7 @@ from uuid import UUID
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.store.access import ExperimentRow
+from promptlooper_export.store.cells import label, row_id
 from promptlooper_export.store.database import Row, Session
 
 _STORED = """
@@ -120,7 +121,7 @@ class Ranking:
         rows = self._session.all(sql, self._key, places)
         rows += [row for row in self._pending if row[2] is not None]
         return [
-            Place(run_id=UUID(str(row[0])), weighted_score=row[2])
+            Place(run_id=row_id(row[0], "runs"), weighted_score=row[2])
             for row in nsmallest(places, rows, key=_precedence)
         ]
 
@@ -134,7 +135,7 @@ class Ranking:
             sets = self._session.all(_SCORER_SETS, *[self._key] * 3)
             sets += [(row[3],) for row in self._pending]
         return {
-            name
+            label(name)
             for (scorers,) in sets
             for name in (json.loads(scorers) if isinstance(scorers, str) else scorers)
         }
@@ -149,7 +150,7 @@ class Ranking:
             sql = f"{_STORED} AND {some}"
         rows = self._session.all(sql, self._key, _NAMED_RUNS + 1)
         rows += [row for row in self._pending if row[4] > 0]
-        runs = sorted({UUID(str(row[0])) for row in rows})
+        runs = sorted({row_id(row[0], "runs") for row in rows})
         for run in runs[:_NAMED_RUNS]:
             yield from _unusable(self._session, run)
         if len(runs) > _NAMED_RUNS:
@@ -180,7 +181,7 @@ def judgements(
     for run_id, scorer, value in session.all(
         _SCORES.format(marks), *map(session.key, runs)
     ):
-        judged[UUID(str(run_id))].setdefault(scorer, []).append(value)
+        judged[row_id(run_id, "scores")].setdefault(label(scorer), []).append(value)
     return judged
 
 
@@ -209,7 +210,7 @@ def _precedence(row: Row) -> tuple[float, bool, object, str]:
 
 def not_finite(run: UUID, scorer: str, value: object) -> Notice:
     """Name a judgement that is NULL, NaN or infinite."""
-    shown = "NULL" if value is None else value
+    shown = "NULL" if value is None else label(value)
     return Notice(
         code="score-not-finite",
         message=f"A score of run {run} by {scorer!r} is {shown} and does not count.",
@@ -225,4 +226,4 @@ def is_finite(value: object) -> TypeGuard[float]:
 def _unusable(session: Session, run: UUID) -> Iterator[Notice]:
     for scorer, value in session.all(_JUDGEMENTS, session.key(run)):
         if not is_finite(value):
-            yield not_finite(run, scorer, value)
+            yield not_finite(run, label(scorer), value)

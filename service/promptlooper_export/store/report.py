@@ -10,6 +10,7 @@ from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.store import aggregates
 from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import cautions, decode_config
+from promptlooper_export.store.cells import Cells, row_id
 from promptlooper_export.store.database import Row, Session
 from promptlooper_export.store.ranking import Place, Ranking
 from promptlooper_export.store.ranking import scores as run_scores
@@ -31,8 +32,8 @@ def document(
     ranking = Ranking(session, row)
     places = ranking.top(COMPARED + 1)
     rows = _rows(session, places)
-    top = tuple(_ranked_runs(session, places[:top_n], rows))
     warnings = list(row.warnings)
+    top = tuple(_ranked_runs(session, places[:top_n], rows, warnings))
     configs = [_config(rows[place.run_id], place, warnings) for place in places]
     warnings += (
         cautions(row, ranking, places[:2], top[0].scores)
@@ -68,12 +69,16 @@ def _rows(session: Session, places: list[Place]) -> dict[UUID, Row]:
     marks = ", ".join("?" * len(places))
     keys = [session.key(place.run_id) for place in places]
     return {
-        UUID(str(row[0])): row[1:] for row in session.all(_RUNS.format(marks), *keys)
+        row_id(row[0], "runs"): row[1:]
+        for row in session.all(_RUNS.format(marks), *keys)
     }
 
 
 def _ranked_runs(
-    session: Session, places: list[Place], rows: Mapping[UUID, Row]
+    session: Session,
+    places: list[Place],
+    rows: Mapping[UUID, Row],
+    warnings: list[Notice],
 ) -> Iterator[RankedRun]:
     if not places:
         return
@@ -82,16 +87,17 @@ def _ranked_runs(
         _, config_hash, duration_ms, tokens_in, tokens_out, cost_usd = rows[
             place.run_id
         ]
+        cells = Cells(f"run {place.run_id}", warnings.append)
         yield RankedRun(
             rank=rank,
             run_id=place.run_id,
             weighted_score=place.weighted_score,
             scores=scores[place.run_id],
-            config_hash=config_hash,
-            duration_ms=duration_ms,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost_usd=cost_usd,
+            config_hash=cells.required_text("config_hash", config_hash),
+            duration_ms=cells.whole("duration_ms", duration_ms),
+            tokens_in=cells.whole("tokens_in", tokens_in),
+            tokens_out=cells.whole("tokens_out", tokens_out),
+            cost_usd=cells.number("cost_usd", cost_usd),
         )
 
 

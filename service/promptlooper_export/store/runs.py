@@ -19,6 +19,7 @@ from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.plugin import flatten
 from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import decode_config
+from promptlooper_export.store.cells import UNKNOWN, Cells, label, row_id
 from promptlooper_export.store.database import Row, Session, refusals
 from promptlooper_export.store.ranking import (
     is_finite,
@@ -27,7 +28,7 @@ from promptlooper_export.store.ranking import (
     not_finite,
     ranked,
 )
-from promptlooper_export.store.values import json_value, moment
+from promptlooper_export.store.values import json_value
 
 BATCH = 500
 """Runs whose scores and stage results are read together."""
@@ -120,8 +121,8 @@ def _rows(session: Session, row: ExperimentRow, warnings: _Warnings) -> Iterator
     with refusals():
         places = session.stream(_PLACES.format(ranked=ranking), *keys)
         place = next(places, None)
-        for values, judged, stages in _batches(session, row):
-            run_id = UUID(str(values[0]))
+        for values, judged, stages in _batches(session, row, warnings):
+            run_id = row_id(values[0], "runs")
             weighted_score = rank = None
             if place is not None and place[0] == values[0]:
                 _, weighted_score, rank = place
@@ -134,13 +135,15 @@ def _rows(session: Session, row: ExperimentRow, warnings: _Warnings) -> Iterator
     warnings.close()
 
 
-def _batches(session: Session, row: ExperimentRow) -> Iterator[_Read]:
+def _batches(
+    session: Session, row: ExperimentRow, warnings: _Warnings
+) -> Iterator[_Read]:
     """Read the runs in their order, each with its judgements and stage results."""
     rows = session.stream(_RUNS, session.key(row.experiment.id))
     while batch := list(islice(rows, BATCH)):
-        ids = [UUID(str(values[0])) for values in batch]
+        ids = [row_id(values[0], "runs") for values in batch]
         judged = judgements(session, ids)
-        stages = _stages(session, ids)
+        stages = _stages(session, ids, warnings)
         for run_id, values in zip(ids, batch, strict=True):
             yield values, judged[run_id], tuple(stages[run_id])
 
@@ -169,35 +172,38 @@ def _run(
         tokens_in, tokens_out, duration_ms, cost_usd, error, tags,
         created_at, started_at, finished_at, updated_at,
     ) = values  # fmt: skip
-    run_id = UUID(str(key))
+    run_id = row_id(key, "runs")
     weighted_score, rank = place
+    cells = Cells(f"run {run_id}", warnings.add)
     decoded_tags, notices = json_value(tags, "tags")
     for notice in notices:
         warnings.add(notice)
     return Run(
         run_id=run_id,
-        name=name,
-        status=status,
+        name=cells.text("name", name),
+        status=cells.required_text("status", status, instead=UNKNOWN),
         weighted_score=weighted_score,
         rank=rank,
         config=_config(config, run_id, warnings),
-        config_hash=config_hash,
+        config_hash=cells.required_text("config_hash", config_hash),
         scores=scores,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        duration_ms=duration_ms,
-        cost_usd=cost_usd,
-        error=error,
+        tokens_in=cells.whole("tokens_in", tokens_in),
+        tokens_out=cells.whole("tokens_out", tokens_out),
+        duration_ms=cells.whole("duration_ms", duration_ms),
+        cost_usd=cells.number("cost_usd", cost_usd),
+        error=cells.text("error", error),
         tags=decoded_tags,
         stage_results=stages,
-        created_at=moment(created_at),
-        started_at=moment(started_at) if started_at else None,
-        finished_at=moment(finished_at) if finished_at else None,
-        updated_at=moment(updated_at),
+        created_at=cells.required_time("created_at", created_at),
+        started_at=cells.time("started_at", started_at),
+        finished_at=cells.time("finished_at", finished_at),
+        updated_at=cells.required_time("updated_at", updated_at),
     )
 
 
-def _config(text: str, run_id: UUID, warnings: _Warnings) -> Mapping[str, JSON] | None:
+def _config(
+    text: str | None, run_id: UUID, warnings: _Warnings
+) -> Mapping[str, JSON] | None:
     """Decode a config; one that is not valid is named and stands as None."""
     try:
         config, notices = decode_config(text, run_id)
@@ -209,20 +215,24 @@ def _config(text: str, run_id: UUID, warnings: _Warnings) -> Mapping[str, JSON] 
     return config
 
 
-def _stages(session: Session, runs: Sequence[UUID]) -> dict[UUID, list[StageResult]]:
+def _stages(
+    session: Session, runs: Sequence[UUID], warnings: _Warnings
+) -> dict[UUID, list[StageResult]]:
     stages: dict[UUID, list[StageResult]] = {run: [] for run in runs}
     marks = ", ".join("?" * len(runs))
-    for run_id, name, output, tokens_in, tokens_out, duration_ms in session.all(
+    for key, name, output, tokens_in, tokens_out, duration_ms in session.all(
         _STAGES.format(marks), *map(session.key, runs)
     ):
+        run_id = row_id(key, "stage_results")
+        cells = Cells(f"a stage of run {run_id}", warnings.add)
         stage = StageResult(
-            stage_name=name,
-            output=output,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            duration_ms=duration_ms,
+            stage_name=cells.required_text("stage_name", name),
+            output=cells.text("output", output),
+            tokens_in=cells.whole("tokens_in", tokens_in),
+            tokens_out=cells.whole("tokens_out", tokens_out),
+            duration_ms=cells.whole("duration_ms", duration_ms),
         )
-        stages[UUID(str(run_id))].append(stage)
+        stages[run_id].append(stage)
     return stages
 
 
@@ -233,7 +243,7 @@ def _columns(session: Session, row: ExperimentRow) -> Columns:
         paths = {
             str(path)
             for run_id, text in session.stream(_CONFIGS, key)
-            for path, _ in flatten(_config(text, UUID(str(run_id)), unread) or {})
+            for path, _ in flatten(_config(text, row_id(run_id, "runs"), unread) or {})
         }
-        scorers = {name for (name,) in session.all(_SCORERS, key)}
+        scorers = {label(name) for (name,) in session.all(_SCORERS, key)}
     return Columns(config=tuple(sorted(paths)), scores=tuple(sorted(scorers)))

@@ -23,13 +23,22 @@ class InvalidJsonError(ValueError):
         self.path = path
 
 
-def strict_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
+def strict_json(text: str | None) -> tuple[JSON, tuple[Notice, ...]]:
     """Decode JSON text, with a notice for each object that repeats a key.
 
     Raises InvalidJsonError for anything that RFC 8259 has no form for (NaN, infinity),
     for a number beyond a double, and for text that is nested too deeply to be read.
     """
     repeated: list[str] = []
+    if text is None:
+        reason = "is NULL"
+        raise InvalidJsonError(reason)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            reason = "is not UTF-8"
+            raise InvalidJsonError(reason) from None
 
     def pairs(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
         value = dict(items)

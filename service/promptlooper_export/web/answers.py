@@ -101,7 +101,7 @@ class ListedExperimentSchema(DocumentSchema):
     name = fields.String(required=True)
     status = fields.String(required=True)
     runs = fields.Integer(required=True)
-    created_at = Timestamp(required=True)
+    created_at = Timestamp(required=True, allow_none=True)
     formats = fields.Dict(
         keys=fields.String(),
         values=fields.String(metadata={"format": "uri-reference"}),

@@ -19,6 +19,7 @@ MAXIMUM_WARNINGS_BYTES = 2048
 """The longest X-Export-Warnings; proxies often allow 4 KiB for all fields together."""
 
 _MAXIMUM_NAME_BYTES = 150  # most file systems allow 255, and people add to names
+_READ = 4096  # a title may have millions of characters
 _UNWRITABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _RESERVED = re.compile(r'[/\\:*?"<>|]')
 
@@ -123,7 +124,9 @@ def warnings_field(notices: Sequence[Notice]) -> str:
 
 def _file_stem(title: str) -> str:
     """Make a file name that every system takes out of a text."""
-    kept = "".join(c for c in title if unicodedata.category(c) not in _UNWRITABLE)
+    kept = "".join(
+        c for c in title[:_READ] if unicodedata.category(c) not in _UNWRITABLE
+    )
     clean = _RESERVED.sub("_", kept).strip(". ")
     cut = clean.encode()[:_MAXIMUM_NAME_BYTES].decode(errors="ignore")
     return cut.strip(". ") or "experiment"
