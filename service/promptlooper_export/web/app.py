@@ -22,6 +22,7 @@ from promptlooper_export.web import (
     problem_pages,
     problems,
     responses,
+    session,
     tokens,
 )
 from promptlooper_export.web.delivery import Exports
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> Flask:
         )
     tokens.install(app, settings)
     problems.install(app)
+    session.install(app)
     pages.install(app)
     store = open_store(
         settings.database_url, open_experiments=settings.open_experiments
@@ -81,6 +83,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(experiments.blueprint(store, formats))
     app.register_blueprint(describe.blueprint(formats))
     app.register_blueprint(description.blueprint(formats))
+    app.register_blueprint(session.blueprint())
     app.register_blueprint(health.blueprint(store))
     app.register_blueprint(problem_pages.blueprint())
     app.before_request(_begin)

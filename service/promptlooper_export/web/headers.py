@@ -57,6 +57,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "What a page may load and run: its own style.", required=False
     ),
     "Link": _field("Every format, on pages and refusals.", required=False),
+    "Set-Cookie": _field("The session, for this host and no script."),
     "Location": _field("Where to go.", format="uri-reference"),
     "Retry-After": _field("Seconds to wait before trying again.", pattern="^[0-9]+$"),
     "Vary": _field("The request's fields that chose the answer.", required=False),

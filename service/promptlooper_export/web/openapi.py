@@ -1,19 +1,24 @@
 """The OpenAPI 3.1 description, made of the schemas that validate and serialise."""
 
-from http import HTTPStatus
 from typing import Any, cast
 
 from apispec import APISpec
 
 from promptlooper_export import __version__
-from promptlooper_export.errors import ExportError
+from promptlooper_export.errors import ExportError, UnauthorizedError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import headers, problems
 from promptlooper_export.web.answers import DOCUMENTS, ProblemSchema
 from promptlooper_export.web.export_operations import export_operations
 from promptlooper_export.web.json_schema import Converter, Plugin
-from promptlooper_export.web.operations import WITHOUT_EXPORTS, Answer, Operation
+from promptlooper_export.web.operations import (
+    PAGE,
+    WITHOUT_EXPORTS,
+    Answer,
+    Operation,
+)
 from promptlooper_export.web.problem_pages import KINDS, explanation
+from promptlooper_export.web.responses import BODILESS
 
 DESCRIPTION = """\
 Which run of an experiment won, and how to get its config to where it is used.
@@ -63,7 +68,7 @@ def openapi(registry: Registry) -> dict[str, Any]:
 
 def _row(operation: Operation) -> dict[str, Any]:
     answers = {
-        str(int(status)): _answer(answer, has_body=status != HTTPStatus.NOT_MODIFIED)
+        str(int(status)): _answer(answer, has_body=status not in BODILESS)
         for status, answer in operation.answers.items()
     }
     refusals = {
@@ -94,15 +99,19 @@ def _refusal(kinds: list[type[ExportError]]) -> dict[str, Any]:
     names = [*headers.ALWAYS, *headers.WITH_BODY]
     for kind in kinds:
         names += headers.OF_PROBLEMS.get(kind, ())
+    content: dict[str, Any] = {
+        problems.MEDIA_TYPE: {
+            "schema": ProblemSchema,
+            "examples": {kind.slug: kind.slug for kind in kinds},
+        }
+    }
+    if UnauthorizedError in kinds:  # where Accept prefers it, the page to sign in
+        content |= PAGE
+        names.append("Content-Security-Policy")
     return {
         "description": " ".join(f"{kind.title}." for kind in kinds),
         "headers": {name: name for name in names},
-        "content": {
-            problems.MEDIA_TYPE: {
-                "schema": ProblemSchema,
-                "examples": {kind.slug: kind.slug for kind in kinds},
-            }
-        },
+        "content": content,
     }
 
 

@@ -25,6 +25,7 @@ from promptlooper_export.web.answers import (
 )
 from promptlooper_export.web.experiments import PageParameters
 from promptlooper_export.web.problem_pages import KINDS
+from promptlooper_export.web.session import SessionParameters
 
 PAGE = {"text/html": {"schema": {"type": "string"}}}
 
@@ -135,6 +136,53 @@ WITHOUT_EXPORTS = (
             DatabaseUnavailableError,
         ),
         needs_token=True,
+    ),
+    Operation(
+        path="/session",
+        id="getSession",
+        tag="Sessions of browsers",
+        summary="Sign in or out, as a person.",
+        parameters=({"in": "query", "schema": SessionParameters},),
+        answers={
+            HTTPStatus.OK: Answer(
+                description="A page with a form for a token.",
+                content=PAGE,
+                headers=("Content-Security-Policy",),
+            )
+        },
+        refusals=(InvalidParameterError,),
+    ),
+    Operation(
+        path="/session",
+        method="post",
+        id="beginSession",
+        tag="Sessions of browsers",
+        summary="Put the token into a cookie.",
+        description="The cookie opens what the token does, for GET and HEAD, as long "
+        "as the token lives. The form of the page sends the token as `token` instead.",
+        answers={
+            HTTPStatus.NO_CONTENT: Answer(
+                description="The cookie is set.", headers=("Set-Cookie",)
+            ),
+            HTTPStatus.SEE_OTHER: Answer(
+                description="To the form: the cookie is set, go there.",
+                headers=("Location",),
+            ),
+        },
+        refusals=(UnauthorizedError, InvalidParameterError, DatabaseUnavailableError),
+        needs_token=True,
+    ),
+    Operation(
+        path="/session",
+        method="delete",
+        id="endSession",
+        tag="Sessions of browsers",
+        summary="Take the cookie away; the token itself stays as it is.",
+        answers={
+            HTTPStatus.NO_CONTENT: Answer(
+                description="There is no cookie now.", headers=("Set-Cookie",)
+            )
+        },
     ),
     Operation(
         path="/formats",

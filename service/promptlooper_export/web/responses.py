@@ -18,6 +18,9 @@ from promptlooper_export.web.etags import Tag
 MAXIMUM_WARNINGS_BYTES = 2048
 """The longest X-Export-Warnings; proxies often allow 4 KiB for all fields together."""
 
+BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+"""Statuses whose answers never have a body, nor a length (RFC 9110, section 8.6)."""
+
 _MAXIMUM_NAME_BYTES = 150  # most file systems allow 255, and people add to names
 _READ = 4096  # a title may have millions of characters
 _UNWRITABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -75,10 +78,7 @@ def prove(response: Response) -> None:
 
     The length goes first: who has the whole digest cannot have half a number.
     """
-    if (
-        "Repr-Digest" in response.headers
-        or response.status_code == HTTPStatus.NOT_MODIFIED
-    ):
+    if "Repr-Digest" in response.headers or response.status_code in BODILESS:
         return
     data = response.get_data()
     response.content_length = len(data)

@@ -29,6 +29,7 @@ from promptlooper_export.web.revocation import Revocations
 logger = logging.getLogger(__name__)
 
 MAXIMUM_BYTES = 8192
+SESSION_COOKIE = "promptlooper_session"
 DEFAULT_SCOPES = frozenset({"export:best", "export:report", "export:runs"})
 ADMIN_SCOPE = "export:admin"
 
@@ -73,7 +74,7 @@ def viewer() -> Viewer:
     try:
         verify_jwt_in_request()
     except (PyJWTError, JWTExtendedException) as error:
-        _refuse(str(error))
+        refuse(str(error))
     claims = get_jwt()
     scopes = claims.get("scope")
     ids = claims.get("experiments")
@@ -88,6 +89,18 @@ def viewer() -> Viewer:
     )
 
 
+def session_credentials() -> str | None:
+    """Return the token of a browser's session, as Authorization would have it."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    return f"Bearer {cookie}" if cookie else None
+
+
+def expires() -> int | None:
+    """Return the moment, in seconds of the epoch, at which the viewer's token ends."""
+    moment = get_jwt().get("exp")
+    return None if moment is None else int(moment)
+
+
 def _check_revocation(claims: Mapping[str, Any]) -> str | None:
     """Refuse a revoked token; say why where it cannot be found out.
 
@@ -99,11 +112,12 @@ def _check_revocation(claims: Mapping[str, Any]) -> str | None:
     except DatabaseUnavailableError as error:
         return error.detail
     if is_revoked:
-        _refuse("the token was revoked")
+        refuse("the token was revoked")
     return None
 
 
-def _refuse(reason: str) -> NoReturn:
+def refuse(reason: str) -> NoReturn:
+    """Raise UnauthorizedError, the same whatever the reason; the log says which."""
     logger.info(TokenRefused(request_id=request_id(), reason=reason[:200]))
     raise UnauthorizedError(_DETAIL)
 
@@ -111,16 +125,19 @@ def _refuse(reason: str) -> NoReturn:
 def _check_credentials() -> None:
     """Refuse all but one Authorization field with one token in it.
 
-    Servers join several fields with a comma, which no token holds.
+    Servers join several fields with a comma, which no token holds. A browser's session
+    cookie counts where there is no such field, and where nothing can be changed.
     """
     field = request.headers.get("Authorization")
+    if field is None and request.method in {"GET", "HEAD"}:
+        field = session_credentials()
     if not field:
-        _refuse("no Authorization field")
+        refuse("no Authorization field")
     credentials = _CREDENTIALS.fullmatch(field)
     if credentials is None:
-        _refuse("Authorization is not Bearer and one signed token")
+        refuse("Authorization is not Bearer and one signed token")
     if len(credentials[1]) > MAXIMUM_BYTES:
-        _refuse(f"the token is longer than {MAXIMUM_BYTES} bytes")
+        refuse(f"the token is longer than {MAXIMUM_BYTES} bytes")
     # The library knows the scheme in one spelling only; RFC 9110 takes any case.
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {credentials[1]}"
 

@@ -1,0 +1,192 @@
+"""Sessions for browsers: a cookie that holds the token, and the page to sign in.
+
+The cookie goes to this host only, to no script, and along with no request that another
+site began. It counts for GET and HEAD, which change nothing: see `tokens`.
+"""
+
+import re
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Response, request, url_for
+from marshmallow import Schema, fields
+
+from promptlooper_export.errors import (
+    DatabaseUnavailableError,
+    InvalidParameterError,
+    UnauthorizedError,
+)
+from promptlooper_export.negotiation import Offer, choose
+from promptlooper_export.redaction import redact_text
+from promptlooper_export.web import pages, problems, tokens
+from promptlooper_export.web.parameters import load
+
+MAXIMUM_FORM_BYTES = 16_384
+"""A token, the address to go to next, and their encoding."""
+
+MAXIMUM_COOKIE_BYTES = 3800
+"""Browsers pass over cookies that have more than 4096 with their attributes."""
+
+_SIGN_OUT = "sign-out"
+_OFFERS = (
+    Offer(name="problem", media_types=(problems.MEDIA_TYPE, "application/json")),
+    Offer(name="page", media_types=("text/html",)),
+)
+# Browsers drop tabs and line breaks from addresses, and read \ as /.
+_MISREAD = re.compile(r"[\x00-\x20\\\x7f]")
+
+
+class SessionParameters(Schema):
+    """What the page to sign in may be told."""
+
+    next = fields.String(
+        load_default="",
+        metadata={"description": "Where to go afterwards: a path of this service."},
+    )
+
+
+def install(app: Flask) -> None:
+    """Let people sign in where programs are told that they lack a token."""
+    app.register_error_handler(UnauthorizedError, _refuse)
+
+
+def blueprint() -> Blueprint:
+    """Route `/session`."""
+    routes = Blueprint("session", __name__)
+    rule = "/session"
+    routes.add_url_rule(rule, endpoint="page", view_func=_show)
+    routes.add_url_rule(rule, endpoint="begin", view_func=_begin, methods=["POST"])
+    routes.add_url_rule(rule, endpoint="end", view_func=_end, methods=["DELETE"])
+    routes.after_request(_keep_nowhere)
+    return routes
+
+
+def _show() -> Response:
+    asked = load(SessionParameters, list(request.args.items(multi=True)))
+    subject = None
+    if request.headers.get("Authorization") or tokens.session_credentials():
+        try:
+            subject = tokens.viewer().subject
+        except UnauthorizedError:
+            subject = None
+    return _page(subject=subject, following=_local(asked["next"]))
+
+
+def _begin() -> Response:
+    """Take the token from Authorization, or from the form of the page."""
+    if request.headers.get("Authorization"):
+        return _signed_in(Response(status=HTTPStatus.NO_CONTENT))
+    request.max_content_length = MAXIMUM_FORM_BYTES
+    if not _is_from_here():
+        tokens.refuse("the form was sent by another site")
+    if request.form.get("action") == _SIGN_OUT:
+        return _signed_out(_go_to(url_for("session.page")))
+    token = request.form.get("token", "").strip()
+    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    following = _local(request.form.get("next", ""))
+    return _signed_in(_go_to(following or url_for("experiments.list")))
+
+
+def _end() -> Response:
+    return _signed_out(Response(status=HTTPStatus.NO_CONTENT))
+
+
+def _signed_in(response: Response) -> Response:
+    viewer = tokens.viewer()
+    if viewer.unconfirmed is not None:
+        raise DatabaseUnavailableError(viewer.unconfirmed)
+    token = request.headers["Authorization"].partition(" ")[2]
+    if len(token) > MAXIMUM_COOKIE_BYTES:
+        detail = (
+            f"The token has {len(token)} bytes; cookies hold {MAXIMUM_COOKIE_BYTES}. "
+            "Send it as Authorization: Bearer, or get one with fewer claims."
+        )
+        raise InvalidParameterError(detail, parameter="token")
+    response.set_cookie(
+        tokens.SESSION_COOKIE,
+        token,
+        expires=tokens.expires(),
+        path=_cookie_path(),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def _signed_out(response: Response) -> Response:
+    response.delete_cookie(
+        tokens.SESSION_COOKIE,
+        path=_cookie_path(),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def _cookie_path() -> str:
+    return request.script_root or "/"
+
+
+def _go_to(address: str) -> Response:
+    return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
+
+
+def _page(*, subject: str | None, following: str, failed: bool = False) -> Response:
+    return pages.page(
+        "session.html",
+        form_action="'self'",
+        subject=subject,
+        following=following,
+        failed=failed,
+    )
+
+
+def _refuse(error: UnauthorizedError) -> Response:
+    """Answer with the page to sign in where Accept prefers HTML, else as ever."""
+    response = problems.refuse(error)
+    response.vary.add("Accept")
+    choice = choose(request.headers.get("Accept"), _OFFERS)
+    if choice.offer is None or choice.offer.name != "page":
+        return response
+    failed = request.method == "POST"
+    asked = request.form.get("next", "") if failed else request.full_path.rstrip("?")
+    shown = _page(
+        subject=None,
+        following=_local(asked if failed else redact_text(request.script_root + asked)),
+        failed=failed,
+    )
+    shown.status_code = response.status_code
+    shown.headers["WWW-Authenticate"] = response.headers["WWW-Authenticate"]
+    shown.vary.add("Accept")
+    return shown
+
+
+def _is_from_here() -> bool:
+    """Tell whether no other site sent the form, as far as the browser says."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is None or origin == request.host_url.rstrip("/")
+
+
+def _local(address: str) -> str:
+    """Return an address that is a path of this service, else nothing."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    is_local = (
+        address.startswith(f"{request.script_root}/")
+        and not address.startswith("//")
+        and not (parts.scheme or parts.netloc)
+        and not _MISREAD.search(address)
+    )
+    return address if is_local else ""
+
+
+def _keep_nowhere(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
