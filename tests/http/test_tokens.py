@@ -5,11 +5,14 @@ import json
 import logging
 import math
 import secrets
-from datetime import UTC, datetime, timedelta
+import socket
+from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID, uuid4
 
 import jwt
 import pytest
+from hypothesis import assume, given, strategies
+from hypothesis.strategies import DataObject
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from promptlooper_export.tokens import issue
@@ -163,6 +166,50 @@ def forged() -> dict[str, str]:
         "kid": signed(good, header(kid="1")),
         "kid traversal": signed(good, header(kid="../../dev/null")),
         "kid number": signed(good, header(kid=1)),
+        **{
+            f"kid {kind}": signed(good, header(kid=kid))
+            for kind, kid in {
+                "absolute": "/etc/passwd",
+                "shell": "$(id)|;`id`",
+                "SQL": "' OR 1=1 --",
+                "union": "x' UNION SELECT 'secret' --",
+                "NUL": "a\0b",
+                "empty": "",
+                "null": None,
+                "list": ["1"],
+                "URL": "http://127.0.0.1/key",
+                "of 5 KB": "x" * 5000,
+                "of 10 KB": "x" * 10_000,
+            }.items()
+        },
+        **{
+            f"alg {name} with {length} zero bytes": f"{segment(header(alg=name))}."
+            f"{payload}.{segment(chr(0) * length)}"
+            for name, length in (
+                ("ES256", 64), ("ES256", 0), ("ES256K", 64), ("EdDSA", 64),
+                ("RS256", 256), ("PS256", 256), ("HS256", 32), ("HS256", 0),
+            )
+        },
+        "JWE": ".".join(
+            [segment({"alg": "dir", "enc": "A128GCM"}), "", *["AAAA"] * 3]
+        ),
+        "JWE of five parts": ".".join(
+            [segment({"alg": "RSA-OAEP", "enc": "A256GCM"}), *["AAAA"] * 4]
+        ),
+        "JWE header": signed(good, header(enc="A128GCM", alg="dir")),
+        "typ of another": signed(claims(type="id"), header(typ="JOSE")),
+        "JSON serialization": json.dumps(
+            {"payload": payload, "protected": head, "signature": signature}
+        ),
+        "signed twice": signed(token),
+        "alg twice": ".".join(
+            [segment('{"alg":"none","alg":"HS256"}'), payload, signature]
+        ),
+        "two tokens": f"{token}.{token}",
+        "percent-encoded": token.replace(".", "%2E"),
+        "base64 of the usual kind": token.replace("-", "+").replace("_", "/") + "==",
+        "of 64 KB": f"{head}.{'A' * 65_536}.{signature}",
+        "of brackets": f"{segment('[' * 6000)}.{payload}.{signature}",
         "header no object": signed(good, ["HS256"]),
         "header no JSON": signed(good, "{"),
         "claims no object": signed([1]),
@@ -219,8 +266,109 @@ def test_a_forged_token_opens_nothing_and_learns_nothing(
     assert without_instance(response.data) == without_instance(without_token.data)
 
 
+def test_no_beginning_of_a_token_opens_anything(service: Service) -> None:
+    token = signed(claims())
+    for end in range(len(token)):
+        response = authorized(service, f"Bearer {token[:end]}")
+        assert response.status_code == 401, end
+    assert is_accepted(authorized(service, f"Bearer {token}"))
+
+
+@given(data=strategies.data())
+def test_no_changed_bit_goes_unnoticed(service: Service, data: DataObject) -> None:
+    token = signed(claims()).encode()
+    place = data.draw(strategies.integers(0, len(token) - 1))
+    bit = data.draw(strategies.integers(0, 7))
+    changed = bytearray(token)
+    changed[place] ^= 1 << bit
+    # The last character has bits that belong to no byte of the signature.
+    assume(place < len(token) - 1)
+    field = f"Bearer {changed.decode('latin-1')}"
+    assume("\n" not in field and "\r" not in field)  # no server lets them through
+    assert authorized(service, field).status_code == 401
+
+
+def test_a_header_that_names_a_key_leads_nowhere(service: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/key"
+        chosen = {"kty": "oct", "k": segment(SECRET)}
+        for name, value in {
+            "jku": url,
+            "x5u": url,
+            "jwk": {**chosen, "x5u": url},
+            "x5c": [url],
+            "kid": url,
+        }.items():
+            # Signed by whom the header names, and by us.
+            for key in (secrets.token_hex(32), SECRET):
+                token = signed(claims(), header(**{name: value}), key=key)
+                response = authorized(service, f"Bearer {token}")
+                problem(response, 401, "unauthorized")
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("claim", "offset", "accepted"),
+    [
+        ("exp", -29, True),
+        ("exp", -30, False),
+        ("exp", -31, False),
+        ("exp", 0, True),
+        ("nbf", 29, True),
+        ("nbf", 30, True),
+        ("nbf", 31, False),
+        ("iat", 29, True),
+        ("iat", 30, True),
+        ("iat", 31, False),
+        ("iat", 300, False),
+        ("exp", -300, False),
+    ],
+)
+def test_the_leeway_ends_to_the_second(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    claim: str,
+    offset: int,
+    accepted: bool,  # noqa: FBT001  a column of the table
+) -> None:
+    moment = now()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls.fromtimestamp(moment, tz)
+
+    monkeypatch.setattr("jwt.api_jwt.datetime", Clock)
+    token = signed(claims(**{"iat": moment, claim: moment + offset}))
+    response = authorized(service, f"Bearer {token}")
+    assert (response.status_code == 422, response.status_code == 401) == (
+        accepted,
+        not accepted,
+    )
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_no_part_of_a_forged_token_is_logged(
+    service: Service, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    authorized(service, f"Bearer {FORGED[name]}")
+    for part in FORGED[name].split("."):
+        assert len(part) < 12 or part not in caplog.text
+
+
+def test_a_token_without_a_subject_names_nobody(service: Service) -> None:
+    other = Service(
+        settings_for(service.settings.database_url, JWT_REQUIRED_CLAIMS="exp")
+    )
+    token = signed(claims(sub=REMOVED))
+    problem(authorized(other, f"Bearer {token}"), 401, "unauthorized")
+
+
 def test_there_are_enough_forged_tokens() -> None:
-    assert len(FORGED) > 100
+    assert len(FORGED) > 150
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,8 @@ def _check_credentials() -> None:
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
-    for name in ("crit", "kid"):  # no extension is known, and one secret has no key id
+    # No extension is known, and the key is never one that a token names.
+    for name in ("crit", "kid", "jku", "jwk", "x5c", "x5u"):
         if name in header:
             msg = f"the header has {name}"
             raise InvalidTokenError(msg)
