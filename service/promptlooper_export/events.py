@@ -44,6 +44,14 @@ class TokenRefused(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeysUnreadable(Event):
+    """A changed file of public keys cannot be read; the keys before it stay."""
+
+    variable: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretsExported(Event):
     """Somebody was answered with the secrets of an experiment."""
 

@@ -10,6 +10,9 @@ from typing import Any
 from promptlooper_export.errors import SettingsError
 
 PREFIX = "PROMPTLOOPER_"
+SYMMETRIC = ("HS256", "HS384", "HS512")
+"""The algorithms that sign and verify with one secret."""
+
 MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key as long as the HS256 output
 
 _PLACEHOLDERS = re.compile(
@@ -88,8 +91,21 @@ SETTINGS = (
     Setting(
         name="JWT_ALGORITHM",
         default="HS256",
-        parse=_choice("HS256", "HS384", "HS512"),
+        parse=_choice(*SYMMETRIC, "RS256", "ES256", "EdDSA"),
         help="The one algorithm that tokens may be signed with.",
+    ),
+    Setting(
+        name="JWT_PUBLIC_KEY_FILE",
+        default=None,
+        parse=str,
+        help="The issuer's public key in PEM, for RS256, ES256 and EdDSA.",
+    ),
+    Setting(
+        name="JWT_JWKS_FILE",
+        default=None,
+        parse=str,
+        help="The issuer's public keys as a JSON Web Key Set, chosen by kid; read "
+        "again when the file changes.",
     ),
     Setting(
         name="JWT_ISSUER",
@@ -190,6 +206,8 @@ class Settings:
     database_url: str
     jwt_secret_key: str | None
     jwt_algorithm: str
+    jwt_public_key_file: str | None
+    jwt_jwks_file: str | None
     jwt_issuer: str
     jwt_audience: str
     jwt_required_claims: tuple[str, ...]
@@ -242,6 +260,12 @@ def signing_key(settings: Settings) -> str:
     variable = f"{PREFIX}JWT_SECRET_KEY"
     mend = 'set one with: export PROMPTLOOPER_JWT_SECRET_KEY="$(openssl rand -hex 32)"'
     key = settings.jwt_secret_key or ""
+    if settings.jwt_algorithm not in SYMMETRIC:
+        msg = (
+            f"{PREFIX}JWT_ALGORITHM is {settings.jwt_algorithm}: tokens come from the "
+            "issuer who has the private key"
+        )
+        raise SettingsError(msg)
     size = len(key.encode("utf-8", "surrogateescape"))
     if not key:
         msg = f"{variable} is not set; {mend}"

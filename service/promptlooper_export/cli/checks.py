@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from promptlooper_export.cli.config import shown
 from promptlooper_export.cli.terminal import counted
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
+from promptlooper_export.keys import key_finder
 from promptlooper_export.registry import discover
-from promptlooper_export.settings import SETTINGS, Settings, signing_key
+from promptlooper_export.settings import SETTINGS, SYMMETRIC, Settings
 from promptlooper_export.store.diagnosis import Diagnosis, diagnose
 from promptlooper_export.store.migrate import LATEST
 
@@ -34,12 +35,20 @@ def setting_checks(settings: Settings) -> Iterator[Check]:
     for row in SETTINGS:
         value, origin = shown(row, os.environ)
         state, remedy = f"{value} ({origin})", None
-        if row.variable == SECRET:
+        if row.name == _verifies_with(settings):
             try:
-                signing_key(settings)
+                key_finder(settings)
             except SettingsError as error:
                 state, _, remedy = error.detail.removeprefix(SECRET).partition("; ")
+                remedy = remedy or f"see to {row.variable}"
         yield Check(subject=row.variable, state=state.strip(), remedy=remedy)
+
+
+def _verifies_with(settings: Settings) -> str:
+    """Return the name of the setting that gives the keys."""
+    if settings.jwt_algorithm in SYMMETRIC:
+        return "JWT_SECRET_KEY"
+    return "JWT_JWKS_FILE" if settings.jwt_jwks_file else "JWT_PUBLIC_KEY_FILE"
 
 
 def database_checks(url: str) -> Iterator[Check]:

@@ -7,6 +7,7 @@ from promptlooper_export import settings
 from promptlooper_export.cli.checks import database_checks
 from promptlooper_export.cli.server import Server
 from promptlooper_export.errors import MigrationError, SettingsError
+from promptlooper_export.keys import key_finder
 from promptlooper_export.logs import configure
 
 
@@ -17,7 +18,7 @@ def serve() -> None:
     Ends with TERM or Ctrl-C; TERM lets running exports finish.
     """
     loaded = settings.load()
-    settings.signing_key(loaded)
+    key_finder(loaded)
     try:
         parse_address(loaded.bind)
     except RuntimeError as error:

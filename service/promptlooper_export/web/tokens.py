@@ -18,7 +18,8 @@ from jwt import InvalidTokenError, PyJWTError
 
 from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedError
 from promptlooper_export.events import TokenRefused
-from promptlooper_export.settings import Settings, signing_key
+from promptlooper_export.keys import key_finder
+from promptlooper_export.settings import Settings
 from promptlooper_export.store.revocations import revoked_tokens
 from promptlooper_export.tokens import ACCESS, is_name
 from promptlooper_export.viewer import Viewer
@@ -43,9 +44,9 @@ _CREDENTIALS = re.compile(r"bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNO
 def install(app: Flask, settings: Settings) -> None:
     """Configure the verification of tokens.
 
-    Raises SettingsError for a missing or weak secret.
+    Raises SettingsError for missing or weak keys.
     """
-    key = signing_key(settings)
+    find_key = key_finder(settings)
     app.config.update(
         JWT_TOKEN_LOCATION=["headers"],
         # The library also accepts JWT_ALGORITHM (HS256 by default), so both are set.
@@ -56,10 +57,10 @@ def install(app: Flask, settings: Settings) -> None:
         JWT_DECODE_LEEWAY=settings.jwt_leeway,
     )
 
-    def check_and_give_key(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    def check_and_give_key(header: dict[str, Any], claims: dict[str, Any]) -> Any:  # noqa: ANN401  a library's key
         _check_header(header)
         _check_claims(claims, settings.jwt_required_claims)
-        return key
+        return find_key(header)
 
     JWTManager(app).decode_key_loader(check_and_give_key)
     app.extensions[_REVOCATIONS] = Revocations(revoked_tokens(settings.database_url))
@@ -144,7 +145,7 @@ def _check_credentials() -> None:
 
 def _check_header(header: Mapping[str, Any]) -> None:
     # No extension is known, and the key is never one that a token names.
-    for name in ("crit", "kid", "jku", "jwk", "x5c", "x5u"):
+    for name in ("crit", "jku", "jwk", "x5c", "x5u"):
         if name in header:
             msg = f"the header has {name}"
             raise InvalidTokenError(msg)

@@ -1,0 +1,236 @@
+"""The keys that verify tokens: one secret, a public key, or a set that is rotated.
+
+Keys come from the configuration only, never from where a token says (RFC 8725,
+section 3.10).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeAlias
+
+from jwt import InvalidTokenError, PyJWK, PyJWTError
+
+from promptlooper_export.errors import SettingsError
+from promptlooper_export.events import KeysUnreadable
+from promptlooper_export.settings import SYMMETRIC, Settings, signing_key
+
+logger = logging.getLogger(__name__)
+
+MINIMUM_RSA_BITS = 2048  # RFC 7518, section 3.3
+
+FindKey: TypeAlias = Callable[[Mapping[str, Any]], Any]
+"""Returns the key for the header of a token. Raises jwt.InvalidTokenError."""
+
+_PEM = "PROMPTLOOPER_JWT_PUBLIC_KEY_FILE"
+_JWKS = "PROMPTLOOPER_JWT_JWKS_FILE"
+
+# The members of a JSON Web Key that say what it is for: RFC 7518, section 6, RFC 8037.
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "RS256": {"kty": "RSA"},
+    "ES256": {"kty": "EC", "crv": "P-256"},
+    "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
+}
+
+
+def key_finder(settings: Settings) -> FindKey:
+    """Return what finds the key of a token.
+
+    Raises SettingsError where keys are missing, weak or of another kind.
+    """
+    algorithm = settings.jwt_algorithm
+    files = {_PEM: settings.jwt_public_key_file, _JWKS: settings.jwt_jwks_file}
+    given = {variable: file for variable, file in files.items() if file is not None}
+    if algorithm in SYMMETRIC:
+        if given:
+            msg = (
+                f"{next(iter(given))} is for RS256, ES256 and EdDSA, not for "
+                f"{algorithm}; set PROMPTLOOPER_JWT_ALGORITHM or unset it"
+            )
+            raise SettingsError(msg)
+        return _with_secret(signing_key(settings))
+    if settings.jwt_secret_key is not None:
+        msg = (
+            f"PROMPTLOOPER_JWT_SECRET_KEY is not for {algorithm}; unset it, or set "
+            "PROMPTLOOPER_JWT_ALGORITHM=HS256"
+        )
+        raise SettingsError(msg)
+    if len(given) != 1:
+        both = "only one of" if given else "one of"
+        msg = f"{algorithm} needs {both} {_PEM} and {_JWKS}; set one"
+        raise SettingsError(msg)
+    [(variable, file)] = given.items()
+    read = _read_pem if variable == _PEM else _read_jwks
+    return KeyFile(variable, Path(file), lambda text: read(text, algorithm)).find
+
+
+def _with_secret(secret: str) -> FindKey:
+    def find(header: Mapping[str, Any]) -> str:
+        if "kid" in header:  # one secret has no key id
+            msg = "the header has kid"
+            raise InvalidTokenError(msg)
+        return secret
+
+    return find
+
+
+class KeyFile:
+    """A file of public keys, read again when it has changed.
+
+    A change that cannot be read is logged once, and the keys before it stay.
+    """
+
+    def __init__(
+        self,
+        variable: str,
+        path: Path,
+        read: Callable[[str], Mapping[str | None, Any]],
+    ) -> None:
+        self._variable = variable
+        self._path = path
+        self._read = read
+        self._lock = Lock()
+        self._seen = self._signature()
+        try:
+            self._keys = self._load()
+        except ValueError as error:
+            msg = f"{variable}: {path} {error}"
+            raise SettingsError(msg) from error
+
+    def find(self, header: Mapping[str, Any]) -> Any:  # noqa: ANN401  a library's key
+        """Return the key that `kid` names, or the only one."""
+        keys = self._current()
+        kid = header.get("kid")
+        if None in keys:  # a key without an id verifies whatever the id
+            return keys[None]
+        if kid is None and len(keys) == 1:
+            return next(iter(keys.values()))
+        if not isinstance(kid, str) or kid not in keys:
+            msg = "no key has this kid"
+            raise InvalidTokenError(msg)
+        return keys[kid]
+
+    def _current(self) -> Mapping[str | None, Any]:
+        with self._lock:
+            signature = self._signature()
+            if signature != self._seen:
+                self._seen = signature
+                try:
+                    self._keys = self._load()
+                except ValueError as error:
+                    event = KeysUnreadable(variable=self._variable, reason=str(error))
+                    logger.error(event)  # noqa: TRY400  the reason is all there is
+            return self._keys
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _load(self) -> Mapping[str | None, Any]:
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except OSError as error:
+            msg = f"cannot be read: {error.strerror}"
+            raise ValueError(msg) from error
+        return self._read(text)
+
+
+def _read_pem(text: str, algorithm: str) -> Mapping[str | None, Any]:
+    """Read one public key. Raises ValueError saying what the file is instead."""
+    serialization = _cryptography()
+    if "PRIVATE KEY" in text:
+        msg = "holds a private key; give the public one only"
+        raise ValueError(msg)
+    try:
+        key = serialization.load_pem_public_key(text.encode())
+    except ValueError as error:
+        msg = "is no public key in PEM"
+        raise ValueError(msg) from error
+    _check_kind(key, algorithm)
+    return {None: key}
+
+
+def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
+    """Read the keys of a set that fit the algorithm (RFC 7517, section 5).
+
+    Raises ValueError where there is none, and for keys that are not public.
+    """
+    _cryptography()
+    try:
+        rows = json.loads(text)["keys"]
+        kids = [row.get("kid") for row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        msg = "is no JSON Web Key Set"
+        raise ValueError(msg) from error
+    if not all(kid is None or isinstance(kid, str) for kid in kids):
+        msg = "has a kid that is no text"
+        raise ValueError(msg)
+    keys: dict[str | None, Any] = {}
+    for row in rows:
+        if row.get("kty") == "oct" or "d" in row:
+            msg = "holds a private or symmetric key; give public ones only"
+            raise ValueError(msg)
+        fits = _KINDS[algorithm].items() <= row.items()
+        if not fits or row.get("use", "sig") != "sig":
+            continue
+        try:
+            key = PyJWK(row, algorithm).key
+        except (PyJWTError, ValueError) as error:
+            msg = f"holds a key that cannot be read, {row.get('kid')!r}"
+            raise ValueError(msg) from error
+        _check_kind(key, algorithm)
+        if row.get("kid") in keys:
+            msg = f"has the kid {row.get('kid')!r} twice"
+            raise ValueError(msg)
+        keys[row.get("kid")] = key
+    if not keys or (None in keys and len(keys) > 1):
+        msg = f"has no key for {algorithm}" if not keys else "has a key without kid"
+        raise ValueError(msg)
+    return keys
+
+
+def _check_kind(key: Any, algorithm: str) -> None:  # noqa: ANN401  a library's key
+    """Raise ValueError for a key of another kind, and for a weak one."""
+    from cryptography.hazmat.primitives.asymmetric.ec import (  # noqa: PLC0415
+        SECP256R1,
+        EllipticCurvePublicKey,
+    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PublicKey,
+    )
+    from cryptography.hazmat.primitives.asymmetric.rsa import (  # noqa: PLC0415
+        RSAPublicKey,
+    )
+
+    match algorithm, key:
+        case "RS256", RSAPublicKey():
+            if key.key_size < MINIMUM_RSA_BITS:
+                msg = f"has an RSA key of {key.key_size} bits, needs {MINIMUM_RSA_BITS}"
+                raise ValueError(msg)
+        case "ES256", EllipticCurvePublicKey() if isinstance(key.curve, SECP256R1):
+            pass
+        case "EdDSA", Ed25519PublicKey():
+            pass
+        case _:
+            msg = f"holds a key of another kind than {algorithm} has"
+            raise ValueError(msg)
+
+
+def _cryptography() -> Any:  # noqa: ANN401  a module
+    """Import what an installation without public keys need not have."""
+    try:
+        from cryptography.hazmat.primitives import (  # noqa: PLC0415
+            serialization,
+        )
+    except ModuleNotFoundError:
+        msg = (
+            "PROMPTLOOPER_JWT_ALGORITHM needs a library that is missing: "
+            "pip install 'promptlooper-export[asymmetric]'"
+        )
+        raise SettingsError(msg) from None
+    return serialization
