@@ -15,7 +15,7 @@ from promptlooper_export.store import access
 from promptlooper_export.store.database import open_for_reading, reading
 from promptlooper_export.store.fold import fold
 from promptlooper_export.store.ranking import Ranking
-from promptlooper_export.store.visibility import visibility
+from promptlooper_export.store.visibility import Visibility
 from promptlooper_export.viewer import OPERATOR
 from ranking_reference import ReferenceRun, decoded
 from ranking_reference import ranking as expected_ranking
@@ -134,7 +134,7 @@ def read_until(url: str, done: threading.Event, outcome: Outcome) -> None:
     while not last:
         last = done.is_set()  # one more look after the last commit
         with reading(database) as session:
-            sight = visibility(session, OPERATOR, open_experiments=False)
+            sight = Visibility(session, OPERATOR, open_experiments=False)
             row = access.experiment(session, sight, EXPERIMENT)
             found = [
                 (p.run_id, p.weighted_score) for p in Ranking(session, row).top(12)

@@ -112,8 +112,9 @@ class ExperimentRow:
 
 def experiment(session: Session, sight: Visibility, wanted: UUID) -> ExperimentRow:
     """Read one experiment; raise ExperimentNotFoundError where there is none to see."""
-    sql = _EXPERIMENT.format(visible=sight.condition)
-    row = session.one(sql, session.key(wanted), *sight.values)
+    key = session.key(wanted)
+    visible = sight.of_one(key)
+    row = session.one(_EXPERIMENT.format(visible=visible.sql), key, *visible.values)
     if row is None:
         raise ExperimentNotFoundError
     parameter_space, space_notices = json_value(row[4], "parameter_space")
@@ -171,17 +172,18 @@ def experiments(
     """
     unread: list[Notice] = []  # an export of the experiment names what is odd
     last = None if after is None else session.key(after)
+    visible = sight.of_rows()
     if last is not None:
-        sql = _IS_VISIBLE.format(visible=sight.condition)
-        if session.one(sql, last, *sight.values) is None:
+        sql = _IS_VISIBLE.format(visible=visible.sql)
+        if session.one(sql, last, *visible.values) is None:
             raise ExperimentNotFoundError
     sql = _PAGE.format(
         position=_POSITION[session.kind],
         is_id=_IS_ID[session.kind],
-        visible=sight.condition,
+        visible=visible.sql,
     )
     for row in session.rows(
-        sql, *sight.values, last is None, last, last, last, limit or _ALL
+        sql, *visible.values, last is None, last, last, last, limit or _ALL
     ):
         cells = Cells("an experiment", unread.append)
         yield ExperimentSummary(
@@ -199,8 +201,9 @@ def find(session: Session, sight: Visibility, reference: str) -> UUID:
     Raises ExperimentNotFoundError for none and UsageError for several.
     """
     start = reference.lower().replace("-", "")
-    sql = _NAMES.format(is_id=_IS_ID[session.kind], visible=sight.condition)
-    rows = ((UUID(str(key)), name) for key, name in session.rows(sql, *sight.values))
+    visible = sight.of_rows()
+    sql = _NAMES.format(is_id=_IS_ID[session.kind], visible=visible.sql)
+    rows = ((UUID(str(key)), name) for key, name in session.rows(sql, *visible.values))
     found = {
         id_
         for id_, name in rows

@@ -19,7 +19,7 @@ from promptlooper_export.store.database import (
     sqlite_path,
 )
 from promptlooper_export.store.migrate import LATEST, schema_version
-from promptlooper_export.store.visibility import Visibility, visibility
+from promptlooper_export.store.visibility import Visibility
 from promptlooper_export.viewer import Viewer
 
 
@@ -115,7 +115,7 @@ class Store:
         if viewer.unconfirmed is not None:
             raise DatabaseUnavailableError(viewer.unconfirmed)
         with reading(self._database) as session:
-            sight = visibility(session, viewer, open_experiments=self._open_experiments)
+            sight = Visibility(session, viewer, open_experiments=self._open_experiments)
             yield Snapshot(session, sight)
 
     def ping(self) -> None:

@@ -10,49 +10,70 @@ _CONDITION = """(
     ?
     OR EXISTS (
         SELECT 1 FROM export_grants
-        WHERE experiment_id = experiments.id AND grantee IN ({grantees})
+        WHERE experiment_id = {id} AND grantee IN ({grantees})
     )
-    OR (
-        ? AND NOT EXISTS (
-            SELECT 1 FROM export_grants WHERE experiment_id = experiments.id
-        )
-    )
+    OR (? AND NOT EXISTS (SELECT 1 FROM export_grants WHERE experiment_id = {id}))
 )
-AND (? OR experiments.id IN (NULL{narrowed}))
+AND (? OR {id} IN (NULL{narrowed}))
 """
 
 _MARK = ", ?"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visibility:
-    """A condition on the table `experiments`, and the values of its placeholders."""
+class Condition:
+    """A condition in SQL, and the values of its placeholders."""
 
-    condition: str
+    sql: str
     values: tuple[object, ...]
 
 
-def visibility(
-    session: Session, viewer: Viewer, *, open_experiments: bool
-) -> Visibility:
-    """Return what makes an experiment one that the viewer may see.
+class Visibility:
+    """What a viewer may see.
 
-    It was granted to them or to one of their groups, or was granted to nobody and
-    `open_experiments` holds; admins see all. A token that is narrowed to some
-    experiments sees no other, an admin's neither.
+    An experiment that was granted to them or to one of their groups, or one that was
+    granted to nobody where `open_experiments` holds; admins see all. A token that is
+    narrowed to some experiments sees no other, an admin's neither.
     """
-    grantees = [f"user:{viewer.subject}", *(f"group:{name}" for name in viewer.groups)]
-    narrowed = [session.key(experiment) for experiment in viewer.experiments or ()]
-    return Visibility(
-        condition=_CONDITION.format(
-            grantees=(_MARK * len(grantees)).removeprefix(", "),
-            narrowed=_MARK * len(narrowed),
-        ),
-        values=(
-            viewer.admin,
-            *grantees,
-            open_experiments,
-            viewer.experiments is None,
-            *narrowed,
-        ),
-    )
+
+    def __init__(
+        self, session: Session, viewer: Viewer, *, open_experiments: bool
+    ) -> None:
+        self._viewer = viewer
+        self._open_experiments = open_experiments
+        self._grantees = (
+            f"user:{viewer.subject}",
+            *(f"group:{name}" for name in viewer.groups),
+        )
+        self._narrowed = tuple(map(session.key, viewer.experiments or ()))
+
+    def of_rows(self) -> Condition:
+        """Return the condition on the rows of the table `experiments`."""
+        return self._condition("experiments.id")
+
+    def of_one(self, key: object) -> Condition:
+        """Return the condition on one id, as the database holds it.
+
+        It names no column, so it is decided before a row is looked for, and takes as
+        long where there is none.
+        """
+        return self._condition("?", key)
+
+    def _condition(self, id_: str, *key: object) -> Condition:
+        return Condition(
+            sql=_CONDITION.format(
+                id=id_,
+                grantees=(_MARK * len(self._grantees)).removeprefix(", "),
+                narrowed=_MARK * len(self._narrowed),
+            ),
+            values=(
+                self._viewer.admin,
+                *key,
+                *self._grantees,
+                self._open_experiments,
+                *key,
+                self._viewer.experiments is None,
+                *key,
+                *self._narrowed,
+            ),
+        )
