@@ -23,7 +23,8 @@ from promptlooper_export.store.access import ExperimentSummary
 from promptlooper_export.store.open import Snapshot, Store
 from promptlooper_export.web import pages, responses, tokens
 from promptlooper_export.web.answers import ExperimentsSchema
-from promptlooper_export.web.exports import SCOPES, location
+from promptlooper_export.web.choosing import location
+from promptlooper_export.web.exports import SCOPES
 from promptlooper_export.web.parameters import FORMAT, Identifier, WholeNumber, load
 
 _OFFERS = (

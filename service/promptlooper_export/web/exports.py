@@ -9,26 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, g, request
 from marshmallow import Schema
 
-from promptlooper_export.codings import IDENTITY, choose_coding
-from promptlooper_export.documents import JSON, Best, Report, Runs
-from promptlooper_export.errors import (
-    CodingNotAcceptableError,
-    ForbiddenError,
-    InvalidParameterError,
-    NotAcceptableError,
-)
+from promptlooper_export.documents import Best, Report, Runs
+from promptlooper_export.errors import ForbiddenError, InvalidParameterError
 from promptlooper_export.events import SecretsExported
 from promptlooper_export.export import Selection
-from promptlooper_export.negotiation import Offer, choose, is_textual
-from promptlooper_export.registry import AnyFormat, Registry
+from promptlooper_export.registry import AnyFormat
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web import problems, tokens
+from promptlooper_export.web.choosing import (
+    available,
+    choose_coding,
+    choose_format,
+    location,
+)
 from promptlooper_export.web.delivery import Exports, deliver
 from promptlooper_export.web.etags import Representation
 from promptlooper_export.web.parameters import (
@@ -62,9 +60,6 @@ UNREDACTED_SCOPE = "export:unredacted"
 HTML = "text/html"
 """What people see: it links to the other formats, 304 included."""
 
-_NEGOTIATED = "negotiated"
-_MALFORMED_SHOWN = 200
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
@@ -82,7 +77,7 @@ def blueprint(exports: Exports) -> Blueprint:
     routes = Blueprint("exports", __name__)
     routes.add_url_rule(
         "/experiments/<experiment>/export",
-        endpoint=_NEGOTIATED,
+        endpoint="negotiated",
         view_func=partial(
             _negotiated, exports, common_parameters(exports.registry, negotiated=True)
         ),
@@ -115,13 +110,13 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
         asked = _read(common, experiment)
     except InvalidParameterError as error:
         if error.members["parameter"] == FORMAT:
-            error.members["available"] = _available(exports.registry, experiment)
+            error.members["available"] = available(exports.registry, experiment)
         raise
     if name := asked.values.get(FORMAT):
         named = exports.registry.formats[name]
         return _answer(exports, asked, named, named.media_types[0].lower())
     g.vary.add("Accept")
-    chosen, media_type = _choose(exports.registry, asked)
+    chosen, media_type = choose_format(exports.registry, asked.experiment)
     response = _answer(exports, asked, chosen, media_type)
     response.headers["Content-Location"] = location(
         asked.experiment, [(FORMAT, chosen.name), *asked.pairs]
@@ -153,25 +148,6 @@ def _read(common: type[Schema], experiment: str) -> _Asked:
     )
 
 
-def _choose(registry: Registry, asked: _Asked) -> tuple[AnyFormat, str]:
-    offers = [
-        Offer(name=row.name, media_types=tuple(map(str.lower, row.media_types)))
-        for row in registry.formats.values()
-    ]
-    choice = choose(request.headers.get("Accept"), offers)
-    if choice.offer is not None and choice.media_type is not None:
-        return registry.formats[choice.offer.name], choice.media_type
-    detail = (
-        "No format matches Accept: name a media type of `available`, or ?format=NAME."
-    )
-    members: dict[str, JSON] = {}
-    if choice.malformed is not None:
-        members["malformed"] = choice.malformed[:_MALFORMED_SHOWN]
-        detail += " A member of Accept is malformed and did not count."
-    available = _available(registry, asked.experiment)
-    raise NotAcceptableError(detail, available=available, **members)
-
-
 def _answer(
     exports: Exports,
     asked: _Asked,
@@ -180,7 +156,7 @@ def _answer(
 ) -> Response:
     g.format = format.name
     selection = _selection(asked.values)
-    coding = _choose_coding(exports, media_type, selection)
+    coding = choose_coding(exports, media_type, selection)
     _check_scope(asked.viewer, SCOPES[format.document], format)
     if not selection.redact:
         _check_scope(asked.viewer, UNREDACTED_SCOPE, format)
@@ -196,8 +172,8 @@ def _answer(
     if not selection.redact:
         _note_secrets(response, wanted, asked.viewer)
     if media_type == HTML:
-        available = _available(exports.registry, asked.experiment)
-        response.headers["Link"] = problems.alternates(available)
+        formats = available(exports.registry, asked.experiment)
+        response.headers["Link"] = problems.alternates(formats)
     return response
 
 
@@ -214,27 +190,6 @@ def _note_secrets(response: Response, sent: Representation, viewer: Viewer) -> N
     )
 
 
-def _choose_coding(
-    exports: Exports, media_type: str, selection: Selection
-) -> str | None:
-    """Return the coding that the client likes best, None where none is to be had.
-
-    Secrets are not compressed: sizes would tell of them (breachattack.com). Raises
-    CodingNotAcceptableError.
-    """
-    is_coded = is_textual(media_type) and selection.redact
-    offers = tuple(exports.codings) if is_coded else ()
-    coding = choose_coding(request.headers.get("Accept-Encoding"), offers)
-    if coding is None:
-        available = [IDENTITY, *offers]
-        detail = f"Accept-Encoding allows none of: {', '.join(available)}."
-        raise CodingNotAcceptableError(detail, available=available)
-    if not offers:
-        return None
-    g.vary.add("Accept-Encoding")
-    return coding
-
-
 def _selection(values: Mapping[str, Any]) -> Selection:
     selection = Selection(
         reproducible=values.get(REPRODUCIBLE) == "1", redact=values.get(REDACT) != "off"
@@ -248,20 +203,3 @@ def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:  # noqa
     if scope not in viewer.scopes:
         detail = f"This export in {format.name!r} needs a token with the scope {scope}."
         raise ForbiddenError(detail, scope=scope)
-
-
-def _available(registry: Registry, experiment: UUID | str) -> list[dict[str, JSON]]:
-    return [
-        {
-            "name": row.name,
-            "media_types": list(row.media_types),
-            "url": location(experiment, [(FORMAT, row.name)]),
-        }
-        for row in registry.formats.values()
-    ]
-
-
-def location(experiment: UUID | str, pairs: Pairs) -> str:
-    """Return the address of an export with these parameters."""
-    path = url_for(f"exports.{_NEGOTIATED}", experiment=experiment)
-    return f"{path}?{urlencode(pairs)}"
