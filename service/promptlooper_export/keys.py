@@ -143,12 +143,14 @@ class KeyFile:
 def _read_pem(text: str, algorithm: str) -> Mapping[str | None, Any]:
     """Read one public key. Raises ValueError saying what the file is instead."""
     serialization = _cryptography()
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
     if "PRIVATE KEY" in text:
         msg = "holds a private key; give the public one only"
         raise ValueError(msg)
     try:
         key = serialization.load_pem_public_key(text.encode())
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         msg = "is no public key in PEM"
         raise ValueError(msg) from error
     _check_kind(key, algorithm)
@@ -164,7 +166,13 @@ def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
     try:
         rows = json.loads(text)["keys"]
         kids = [row.get("kid") for row in rows]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         msg = "is no JSON Web Key Set"
         raise ValueError(msg) from error
     if not all(kid is None or isinstance(kid, str) for kid in kids):

@@ -20,6 +20,7 @@ from cli.console import on_sqlite
 from databases import Database
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.events import KeysUnreadable
+from promptlooper_export.keys import key_finder
 from promptlooper_export.settings import load
 from promptlooper_export.web.app import create_app
 
@@ -257,3 +258,33 @@ def test_settings_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=named):
         Verifier(database, **settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "content"),
+    [
+        ("JWT_JWKS_FILE", "[" * 100_000),
+        (
+            "JWT_PUBLIC_KEY_FILE",
+            (
+                "-----BEGIN PUBLIC KEY-----\nMA8wCAYGKgMEBQYHAwMAAQI=\n"
+                "-----END PUBLIC KEY-----\n"
+            ),
+        ),
+    ],
+    ids=["nested deeply", "of an unknown kind"],
+)
+def test_a_file_that_its_reader_gives_up_on_is_refused(
+    database: Database, tmp_path: Path, variable: str, content: str
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(content)
+    settings = load(
+        {
+            "PROMPTLOOPER_DATABASE_URL": database.url,
+            "PROMPTLOOPER_JWT_ALGORITHM": "RS256",
+            f"PROMPTLOOPER_{variable}": str(file),
+        }
+    )
+    with pytest.raises(SettingsError, match=variable):
+        key_finder(settings)
