@@ -4,7 +4,6 @@ Keys come from the configuration only, never from where a token says (RFC 8725,
 section 3.10).
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from jwt import InvalidTokenError, PyJWK, PyJWTError
+from marshmallow import INCLUDE, Schema, ValidationError, fields
 
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.events import KeysUnreadable
@@ -33,6 +33,28 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "ES256": {"kty": "EC", "crv": "P-256"},
     "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
 }
+
+
+class _Key(Schema):
+    """A JSON Web Key (RFC 7517, section 4); what each kind has besides is kept."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    kty = fields.String(required=True)
+    kid = fields.String()
+    use = fields.String(load_default="sig")
+    alg = fields.String()
+    key_ops = fields.List(fields.String(), load_default=["verify"])
+
+
+class _KeySet(Schema):
+    """A JSON Web Key Set (RFC 7517, section 5)."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    keys = fields.List(fields.Nested(_Key), required=True)
 
 
 def key_finder(settings: Settings) -> FindKey:
@@ -133,7 +155,7 @@ class KeyFile:
 
     def _load(self) -> Mapping[str | None, Any]:
         try:
-            text = self._path.read_text(encoding="utf-8")
+            text = self._path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             msg = f"cannot be read: {error.strerror}"
             raise ValueError(msg) from error
@@ -164,27 +186,16 @@ def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
     """
     _cryptography()
     try:
-        rows = json.loads(text)["keys"]
-        kids = [row.get("kid") for row in rows]
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+        rows = _KeySet().loads(text)["keys"]
+    except (ValidationError, ValueError, RecursionError) as error:
         msg = "is no JSON Web Key Set"
         raise ValueError(msg) from error
-    if not all(kid is None or isinstance(kid, str) for kid in kids):
-        msg = "has a kid that is no text"
-        raise ValueError(msg)
     keys: dict[str | None, Any] = {}
     for row in rows:
         if row.get("kty") == "oct" or "d" in row:
             msg = "holds a private or symmetric key; give public ones only"
             raise ValueError(msg)
-        fits = _KINDS[algorithm].items() <= row.items()
-        if not fits or row.get("use", "sig") != "sig":
+        if not _is_for(row, algorithm):
             continue
         try:
             key = PyJWK(row, algorithm).key
@@ -200,6 +211,16 @@ def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
         msg = f"has no key for {algorithm}" if not keys else "has a key without kid"
         raise ValueError(msg)
     return keys
+
+
+def _is_for(row: Mapping[str, Any], algorithm: str) -> bool:
+    """Tell whether a key is for verifying with the algorithm (RFC 7517, section 4)."""
+    return (
+        _KINDS[algorithm].items() <= row.items()
+        and row["use"] == "sig"
+        and row.get("alg", algorithm) == algorithm
+        and "verify" in row["key_ops"]
+    )
 
 
 def _check_kind(key: Any, algorithm: str) -> None:  # noqa: ANN401  a library's key

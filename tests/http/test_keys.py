@@ -212,6 +212,15 @@ REFUSED: dict[str, tuple[str, str, Callable[[], str | bytes], str]] = {
         "EdDSA", "JWKS",
         lambda: key_set(json.loads(TO_JWK["EdDSA"](MAKE["EdDSA"]()))), "private",
     ),
+    "a set of keys for other things": (
+        "RS256", "JWKS",
+        lambda: key_set(
+            jwk("RS256", MAKE["RS256"](), alg="PS256"),
+            jwk("RS256", MAKE["RS256"](), key_ops=["encrypt"]),
+        ),
+        "has no key",
+    ),
+    "a key in DER": ("RS256", "PUBLIC_KEY", lambda: b"\x30\x82\xff", "no public key"),
     "half a key": (
         "RS256", "JWKS", lambda: key_set({"kty": "RSA", "kid": "a"}), "cannot be read",
     ),

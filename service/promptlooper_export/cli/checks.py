@@ -16,8 +16,6 @@ from promptlooper_export.store.migrate import LATEST
 LONG_LOG = 10_000
 """Entries of the ranking's log from which on reads get noticeably slower."""
 
-SECRET = "PROMPTLOOPER_JWT_SECRET_KEY"  # noqa: S105  its name
-
 MIGRATE = "run: promptlooper-export migrate"
 
 
@@ -39,9 +37,13 @@ def setting_checks(settings: Settings) -> Iterator[Check]:
             try:
                 key_finder(settings)
             except SettingsError as error:
-                state, _, remedy = error.detail.removeprefix(SECRET).partition("; ")
+                state, _, remedy = _without(row.variable, error.detail).partition("; ")
                 remedy = remedy or f"see to {row.variable}"
         yield Check(subject=row.variable, state=state.strip(), remedy=remedy)
+
+
+def _without(variable: str, detail: str) -> str:
+    return detail.removeprefix(variable).removeprefix(": ")
 
 
 def _verifies_with(settings: Settings) -> str:
