@@ -36,8 +36,8 @@ class CsvOptions(Schema):
 
     raw = fields.Boolean(
         load_default=False,
-        truthy={"1"},
-        falsy={"0"},
+        truthy={"1", "true"},
+        falsy={"0", "false"},
         metadata={"description": "Leave text as it is, even what spreadsheets compute"},
     )
     delimiter = fields.String(
@@ -47,8 +47,8 @@ class CsvOptions(Schema):
     )
     bom = fields.Boolean(
         load_default=False,
-        truthy={"1"},
-        falsy={"0"},
+        truthy={"1", "true"},
+        falsy={"0", "false"},
         metadata={"description": "Begin with a byte order mark, for Excel"},
     )
 
