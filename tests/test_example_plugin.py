@@ -92,13 +92,18 @@ def test_it_is_served_by_name_and_by_media_type(service: Service, path: str) -> 
 
 
 @on_sqlite
-def test_everything_that_describes_the_service_knows_it(service: Service) -> None:
+def test_everything_that_describes_the_service_knows_it(
+    service: Service, path: str
+) -> None:
     rows = service.client.get("/formats").get_json()["formats"]
     described = service.client.get("/openapi.json").get_json()
 
     assert rows[-1]["name"] == "properties"
     assert [row["name"] for row in rows[-1]["options"]] == ["encoding"]
     assert "text/x-java-properties" in str(described["paths"])
+    assert "Java properties" in service.client.get("/docs").text
+    menu = service.ask("/experiments", headers={"Accept": "text/html"}).text
+    assert f'href="{path}?format=properties"' in menu
 
 
 @on_sqlite
