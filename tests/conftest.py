@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +11,7 @@ import pytest
 
 import builders
 import runner_schema
+from clones import Clones
 from databases import Database, Kind
 from postgres import Cluster, running_cluster
 from promptlooper_export.store.migrate import migrate
@@ -39,6 +40,13 @@ def migrated_postgresql(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def clones(cluster: Cluster, migrated_postgresql: str) -> Iterator[Clones]:
+    """Lend clones of the migrated database, which are emptied and lent again."""
+    with closing(Clones(cluster, migrated_postgresql)) as lent:
+        yield lent
+
+
+@pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("template") / "migrated.db"
@@ -54,9 +62,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         yield Database(kind="sqlite", url=f"sqlite:///{path}")
     else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        with cluster.database(request.getfixturevalue("migrated_postgresql")) as name:
-            yield Database(kind="postgresql", url=cluster.url(name))
+        clones: Clones = request.getfixturevalue("clones")
+        with clones.one() as url:
+            yield Database(kind="postgresql", url=url)
 
 
 @pytest.fixture(params=KINDS)
