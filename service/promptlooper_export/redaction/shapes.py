@@ -87,37 +87,34 @@ _NAMED = rf"""
     | credential | {_PHRASE} | secret | token )
 """
 
-# The same in lower case; group 1 of the pattern is what leads to the secret and stays.
+# One of the words in lower case; group 1 of the pattern leads to the secret and stays.
 _LED_TO = (
     # The user-info of a URL: RFC 3986, section 3.2.1.
-    ("@", r"""(:// [^\s/?\#:@"']{0,200}+ :) [^\s/?\#@"']{1,1000}+ (?=@)"""),
-    ("@", r"(://) [0-9a-f]{20,100}+ (?=@)"),
+    (("@",), r"""(:// [^\s/?\#:@"']{0,200}+ :) [^\s/?\#@"']{1,1000}+ (?=@)"""),
+    (("@",), r"(://) [0-9a-f]{20,100}+ (?=@)"),
     (
-        "=",
+        ("=",),
         r"""(
             [?&] (?: [\w.-]{0,40}(?:key|token|secret|password|signature|credential)
             | sig | code ) =
         ) [^\s&\#"'<>]{6,}+""",
     ),
-    ("slack.com/", r"(hooks\.slack\.com/(?:services|workflows)/) [\w/-]++"),
-    ("/webhooks/", r"(discord(?:app)?\.com/api/webhooks/) [\w/-]++"),
-    ("webhook.", r"(webhook\.office\.com/) [\w/@-]++"),
+    (("slack.com/",), r"(hooks\.slack\.com/(?:services|workflows)/) [\w/-]++"),
+    (("/webhooks/",), r"(discord(?:app)?\.com/api/webhooks/) [\w/-]++"),
+    (("webhook.",), r"(webhook\.office\.com/) [\w/@-]++"),
     (
-        "authorization",
+        ("authorization",),
         rf"""(
             \bauthorization["']?\s*+[:=]\s*+["']?(?:(?:bearer|basic|token)\s++)?
         ) {_VALUE}{{6,}}+""",
     ),
-    ("bearer", rf"(\bbearer\s++) (?=[^\s0-9]{{0,100}}+[0-9]) {_VALUE}{{16,}}+"),
-    ("pass", rf"""(\b{_PHRASE}["']?\s*+=\s*+["']?) {_VALUE}{{6,}}+"""),
+    (("bearer",), rf"(\bbearer\s++) (?=[^\s0-9]{{0,100}}+[0-9]) {_VALUE}{{16,}}+"),
+    (("pass", "pwd"), rf"""(\b{_PHRASE}["']?\s*+=\s*+["']?) {_VALUE}{{6,}}+"""),
     # A letter and a digit: in prose, a word follows the colon.
-    *(
-        (
-            word,
-            rf"""({_NAMED} ["']?\s*+[:=]\s*+["']?)
-            (?=[^\s0-9]{{0,100}}+[0-9]) (?=[^\sa-z]{{0,100}}+[a-z]) {_VALUE}{{8,}}+""",
-        )
-        for word in ("key", "credential", "pass", "pwd", "secret", "token")
+    (
+        ("key", "credential", "pass", "pwd", "secret", "token"),
+        rf"""({_NAMED} ["']?\s*+[:=]\s*+["']?)
+        (?=[^\s0-9]{{0,100}}+[0-9]) (?=[^\sa-z]{{0,100}}+[a-z]) {_VALUE}{{8,}}+""",
     ),
 )
 
@@ -145,8 +142,8 @@ def redact_text(text: str) -> str:
         if start in text:
             text = re.sub(pattern, REDACTED, text)
     lower = text.lower()
-    for word, pattern in _LED_TO:
-        if word in lower:
+    for words, pattern in _LED_TO:
+        if any(word in lower for word in words):
             text = re.sub(pattern, _after, text, flags=re.IGNORECASE | re.VERBOSE)
     return text
 
