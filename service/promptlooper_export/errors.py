@@ -62,6 +62,11 @@ class UnauthorizedError(ExportError):
     title = "A valid token is needed"
     status = 401
 
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        """Take whether a token came at all, which the answer may tell."""
+        super().__init__(detail)
+        self.sent = sent
+
 
 class ForbiddenError(ExportError):
     """The token is valid, but its scope does not cover this document.

@@ -140,6 +140,12 @@ def test_a_person_signs_in_by_the_form_goes_on_and_signs_out(
     assert service.client.get(wanted, headers=BROWSER).status_code == 401
 
 
+def test_a_cookie_of_another_application_is_no_token(service: Service) -> None:
+    service.client.set_cookie("theme", "dark")
+    refused = service.client.get("/experiments")
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
+
+
 def test_delete_takes_the_cookie_away(service: Service) -> None:
     service.client.post("/session", headers=bearer(service.settings))
     assert service.client.get("/experiments").status_code == 200

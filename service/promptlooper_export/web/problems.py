@@ -143,8 +143,7 @@ def _headers(error: ExportError) -> dict[str, str]:
     match error:
         case UnauthorizedError():
             # RFC 6750, section 3: no error code where no credentials were sent.
-            sent = request.headers.get("Authorization") or request.cookies
-            challenge = 'Bearer error="invalid_token"' if sent else "Bearer"
+            challenge = 'Bearer error="invalid_token"' if error.sent else "Bearer"
             headers["WWW-Authenticate"] = challenge
         case ForbiddenError():
             scope = error.members["scope"]

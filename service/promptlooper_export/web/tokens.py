@@ -117,10 +117,10 @@ def _check_revocation(claims: Mapping[str, Any]) -> str | None:
     return None
 
 
-def refuse(reason: str) -> NoReturn:
+def refuse(reason: str, *, sent: bool = True) -> NoReturn:
     """Raise UnauthorizedError, the same whatever the reason; the log says which."""
     logger.info(TokenRefused(request_id=request_id(), reason=reason[:200]))
-    raise UnauthorizedError(_DETAIL)
+    raise UnauthorizedError(_DETAIL, sent=sent)
 
 
 def _check_credentials() -> None:
@@ -133,7 +133,7 @@ def _check_credentials() -> None:
     if field is None and request.method in {"GET", "HEAD"}:
         field = session_credentials()
     if not field:
-        refuse("no Authorization field")
+        refuse("no Authorization field", sent=False)
     credentials = _CREDENTIALS.fullmatch(field)
     if credentials is None:
         refuse("Authorization is not Bearer and one signed token")
