@@ -2,13 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Concatenate, Generic, TypeVar
 
 from marshmallow import Schema, missing
 
-from promptlooper_export.documents import Best, Notice, Report, Runs
+from promptlooper_export.documents import JSON, Best, Notice, Report, Runs
 
 API_VERSION = 1
 
@@ -38,6 +38,10 @@ class Format(Generic[D]):
     `Notice` between them; readers get it separately. A value that the format cannot
     hold is refused with `UnrepresentableError`.
 
+    `read`, where there is one, is the inverse for a format of the best config: it takes
+    the bytes and the same options, and returns the config as far as the format can say
+    it. It raises ValueError, saying where, for what is cut off or none of the format.
+
     Raises ValueError where the declaration is no usable one.
     """
 
@@ -48,6 +52,7 @@ class Format(Generic[D]):
     extension: str
     render: Callable[Concatenate[D, ...], bytes | Iterable[bytes | Notice]]
     options: type[Schema] = Schema
+    read: Callable[Concatenate[bytes, ...], Mapping[str, JSON]] | None = None
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:
