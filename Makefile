@@ -19,7 +19,7 @@ demo: $(VENV)/core.stamp
 
 ## make test    every test, on SQLite and on a real PostgreSQL
 test: $(VENV)/test.stamp programs
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto
 
 ## make faults  cut exports everywhere, on every way to a client: is each one noticed?
 faults: $(VENV)/test.stamp programs

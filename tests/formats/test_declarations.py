@@ -122,7 +122,6 @@ def test_a_built_in_format_is_found_as_a_strangers_is(
             "render",
         ),
     ],
-    ids=str,
 )
 def test_a_declaration_that_cannot_be_offered_is_refused(
     changed: dict[str, Any], complaint: str

@@ -1,7 +1,7 @@
 """Whatever the service answers, the answer alone shows whether it is whole."""
 
 from hashlib import sha256
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from werkzeug.test import TestResponse
@@ -10,6 +10,8 @@ from builders import experiment, run
 from databases import Database
 from promptlooper_export.verdict import Answer, Outcome, verify
 from webservice import Service
+
+MISSING = UUID(int=7)
 
 
 def received(response: TestResponse, method: str = "GET") -> Answer:
@@ -61,8 +63,8 @@ def test_every_export_and_refusal_proves_itself(
         ("/problems/not-found", "complete"),
         ("/health/ready", "refused"),
         ("/nowhere", "refused"),
-        (f"/experiments/{uuid4()}/export", "refused"),
-        (f"/api/export/experiments/{uuid4()}/env", "refused"),
+        (f"/experiments/{MISSING}/export", "refused"),
+        (f"/api/export/experiments/{MISSING}/env", "refused"),
     ],
 )
 def test_every_other_answer_does_so_too(
