@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from operator import is_
 from typing import Any, TypeVar
 from uuid import UUID
@@ -36,6 +35,12 @@ _BY_SCORER = frozenset({"scores", "scoring_config", "values"})
 
 _REMEMBERED = 100
 """Characters of the longest text of which is remembered that it is clean."""
+
+_REMEMBERED_TEXTS = 10_000
+
+_clean_texts: set[str] = set()
+
+_WITHOUT_TEXT = (bool, int, float, type(None), UUID, datetime)
 
 T = TypeVar("T")
 
@@ -97,44 +102,49 @@ def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
         yield Notice(code=CODE, message=_MESSAGE, path=path.removeprefix("config."))
 
 
-def _is_clean(value: object) -> bool:
-    """Tell whether there is no secret in a value: a quick look, since few have one."""
-    match value:
-        case str():
-            return _is_clean_text(value)
-        case bool() | int() | float() | None | UUID() | datetime():
-            return True
-        case Mapping():
-            return all(
-                _is_clean_text(key) and not names_secret(key) and _is_clean(member)
-                for key, member in value.items()
-            )
-        case list() | tuple():
-            return all(map(_is_clean, value))
-        case Difference():
-            keys = value.path.split(".")
-            return not any(map(names_secret, keys)) and _have_clean_fields(value)
-    return not is_dataclass(value) or _have_clean_fields(value)
+def _is_clean(record: object) -> bool:
+    """Tell whether there is no secret in a record: a quick look, since few have one."""
+    unknown: list[str] = []
+    pending = [record]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            if value not in _clean_texts:
+                unknown.append(value)
+        elif isinstance(value, _WITHOUT_TEXT):
+            pass
+        elif isinstance(value, Mapping):
+            if any(map(names_secret, value)):
+                return False
+            unknown.extend(key for key in value if key not in _clean_texts)
+            pending.extend(value.values())
+        elif isinstance(value, list | tuple):
+            pending.extend(value)
+        else:
+            if isinstance(value, Difference):
+                unknown_keys = value.path.split(".")
+                if any(map(names_secret, unknown_keys)):
+                    return False
+            pending.extend(vars(value).values())
+    return _are_clean(unknown)
 
 
-def _have_clean_fields(record: object) -> bool:
-    return all(map(_is_clean, vars(record).values()))
-
-
-def _is_clean_text(text: str) -> bool:
-    if len(text) <= _REMEMBERED:
-        return _is_clean_word(text)
-    return redact_text(text) == text
-
-
-@lru_cache(maxsize=10_000)
-def _is_clean_word(text: str) -> bool:
-    return redact_text(text) == text
+def _are_clean(texts: list[str]) -> bool:
+    """Tell whether there is no secret in any of the texts, and remember short ones."""
+    # A secret's shape is found in the joined text, too: most patterns end at a space,
+    # and where one goes on into the next text the record is only looked at more closely.
+    joined = "\n".join(texts)
+    if redact_text(joined) != joined:
+        return False
+    if len(_clean_texts) > _REMEMBERED_TEXTS:
+        _clean_texts.clear()
+    _clean_texts.update(text for text in texts if len(text) <= _REMEMBERED)
+    return True
 
 
 def _fields(record: T, path: Path, found: dict[str, None]) -> T:
     """Redact the fields of a dataclass; the same object where nothing is secret."""
-    if _have_clean_fields(record):
+    if _is_clean(record):
         return record
     changes = {}
     for field in fields(record):  # type: ignore[arg-type]
