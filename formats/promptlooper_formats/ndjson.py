@@ -2,48 +2,67 @@
 
 import json
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from uuid import UUID
 
-from promptlooper_export.plugin import (
-    Format,
-    Notice,
-    Runs,
-    StageResult,
-    timestamp,
-)
+from marshmallow import Schema, fields
+
+from promptlooper_export.plugin import Format, Notice, Run, Runs, timestamp
+from promptlooper_formats.interchange import experiment_line, run_line, stage_line
 from promptlooper_formats.notices import big_integers
 
-_MAYBE_BIG = re.compile("[0-9]{16}")
+# A number of so many digits as JSON is written here: no fraction, nor a part of text.
+_MAYBE_BIG = re.compile(r"[ \[]-?[0-9]{16}")
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def render(runs: Runs) -> Iterator[bytes | Notice]:
+class NdjsonOptions(Schema):
+    """The options of the format."""
+
+    header = fields.Boolean(
+        load_default=False,
+        truthy={"1", "true"},
+        falsy={"0", "false"},
+        metadata={
+            "description": "Write the interchange file, which can be imported and "
+            "converted: a line for the experiment first, every judgement of each run"
+        },
+    )
+
+
+def render(runs: Runs, *, header: bool = False) -> Iterator[bytes | Notice]:
     """Yield a line for each run; the first integer that doubles round is named."""
+    if header:
+        yield _encoded(_ENCODER.encode(experiment_line(runs.experiment)))
+    record = run_line if header else _record
     named = False
     for run in runs.rows:
-        line = json.dumps(
-            vars(run), default=_value, ensure_ascii=False, allow_nan=False
-        )
-        # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
-        yield f"{line}\n".encode(errors="backslashreplace")
+        line = _ENCODER.encode(record(run))
+        yield _encoded(line)
         if not named and run.config is not None and _MAYBE_BIG.search(line):
             for notice in islice(big_integers(run.config), 1):
                 yield notice
                 named = True
 
 
-def _value(value: object) -> object:
-    match value:
-        case UUID():
-            return str(value)
-        case datetime():
-            return timestamp(value)
-        case StageResult():
-            return vars(value)
-    msg = f"{type(value).__name__} is no part of a run"
-    raise TypeError(msg)
+def _encoded(line: str) -> bytes:
+    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    return f"{line}\n".encode(errors="backslashreplace")
+
+
+def _record(run: Run) -> Mapping[str, object]:
+    record = {
+        **vars(run),
+        "run_id": str(run.run_id),
+        "stage_results": [stage_line(stage) for stage in run.stage_results],
+        "created_at": run.created_at and timestamp(run.created_at),
+        "started_at": run.started_at and timestamp(run.started_at),
+        "finished_at": run.finished_at and timestamp(run.finished_at),
+        "updated_at": run.updated_at and timestamp(run.updated_at),
+    }
+    del record["judgements"]
+    return record
 
 
 NDJSON = Format(
@@ -57,4 +76,5 @@ NDJSON = Format(
     ),
     extension="ndjson",
     render=render,
+    options=NdjsonOptions,
 )

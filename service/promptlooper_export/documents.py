@@ -218,7 +218,11 @@ class StageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of any status; None where the database holds no value or none to read."""
+    """One run of any status; None where the database holds no value or none to read.
+
+    `scores` holds the mean of each scorer's finite judgements, `judgements` all of them
+    as they are stored, None for what is no number.
+    """
 
     run_id: UUID
     name: str | None
@@ -239,6 +243,7 @@ class Run:
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime | None
+    judgements: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,9 +259,11 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """Every run of an experiment, by created_at, then id.
+    """Every run of an experiment, or a page of them, by created_at, then id.
 
-    `rows` can be read once; `warnings` is complete when they were read to their end.
+    `count` is the number of `rows`, which can be read once; `warnings` is complete when
+    they were read to their end. `last` is the last run of a page behind which there are
+    others, None where there are none. `columns` are those of every run.
     """
 
     experiment: Experiment
@@ -264,6 +271,7 @@ class Runs:
     rows: Iterator[Run] = field(repr=False)
     find_columns: Callable[[], Columns] = field(repr=False)
     warnings: Sequence[Notice] = ()
+    last: UUID | None = None
 
     @cached_property
     def columns(self) -> Columns:

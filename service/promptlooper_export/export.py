@@ -39,6 +39,8 @@ class Limits:
 class Selection:
     """What of the experiment is exported; `top_n` is for reports, 1 to 50.
 
+    Of the runs, those behind the run `after`, and `limit` of them at most, 1 or more.
+
     With `reproducible` the document names the data's own last change as its moment, and
     the same data give the same bytes. Secrets are left out but with `redact` False.
     """
@@ -46,6 +48,8 @@ class Selection:
     top_n: int = 5
     reproducible: bool = False
     redact: bool = True
+    limit: int | None = None
+    after: UUID | None = None
 
 
 def export(  # noqa: PLR0913  each has its own origin
@@ -76,6 +80,7 @@ def export(  # noqa: PLR0913  each has its own origin
                 title=_title(document),
                 revision=snapshot.revision(experiment),
                 row_count=document.count if isinstance(document, Runs) else None,
+                last_run=document.last if isinstance(document, Runs) else None,
                 limit=limits.spool_bytes,
                 directory=limits.spool_directory,
                 name=format.name,
@@ -92,8 +97,8 @@ def _report(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Repor
     return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
 
 
-def _runs(snapshot: Snapshot, experiment: UUID, _: Selection) -> Runs:
-    return snapshot.runs(experiment)
+def _runs(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Runs:
+    return snapshot.runs(experiment, limit=selection.limit, after=selection.after)
 
 
 _DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {

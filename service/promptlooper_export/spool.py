@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import IO
+from uuid import UUID
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.errors import ExportTooLargeError, SpoolFullError
@@ -25,12 +26,14 @@ class Body:
 
     `title` is what a file made from it may be called after; it may hold any character.
     `revision` is that of the experiment as rendered, `row_count` the number of runs in
-    a document of runs, None in others.
+    a document of runs, None in others. `last_run` is the last one on a page that is not
+    the last page.
     """
 
     title: str
     revision: int
     row_count: int | None
+    last_run: UUID | None
     file: IO[bytes]
     length: int
     sha256: bytes
@@ -50,6 +53,7 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
     title: str,
     revision: int,
     row_count: int | None,
+    last_run: UUID | None,
     limit: int,
     directory: str | None,
     name: str,
@@ -67,6 +71,7 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
         title=title,
         revision=revision,
         row_count=row_count,
+        last_run=last_run,
         file=file,
         length=length,
         sha256=sha256,

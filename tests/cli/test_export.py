@@ -41,6 +41,8 @@ def summaries(database: Database) -> str:
         (["-f", "markdown", "--top-n", "1"], "?format=markdown&top_n=1"),
         (["-f", "yaml", "--reproducible"], "?format=yaml&reproducible=1"),
         (["-f", "markdown", "--reproducible"], "?format=markdown&reproducible=1"),
+        (["-f", "ndjson", "-O", "header=1"], "?format=ndjson&header=1"),
+        (["-f", "ndjson", "--limit", "1"], "?format=ndjson&limit=1"),
         ([], ""),
     ],
 )
@@ -246,3 +248,19 @@ def test_a_reader_may_leave_in_the_middle(console: Console, database: Database) 
         running.stdout.close()
         _, errors = running.communicate(timeout=60)
     assert errors == b""
+
+
+def test_what_is_for_runs_is_refused_for_others(
+    console: Console, summaries: str
+) -> None:
+    done = console.run("export", summaries, "-f", "json", "--limit", "1")
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--limit and --after are for runs" in done.stderr
+
+
+def test_a_page_behind_no_run_is_refused(console: Console, summaries: str) -> None:
+    done = console.run("export", summaries, "-f", "csv", "--after", str(UUID(int=1)))
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"begin without it" in done.stderr

@@ -68,6 +68,7 @@ def test_a_document_of_runs_says_how_many_there_are(count: int | None) -> None:
         title="x",
         revision=1,
         row_count=count,
+        last_run=None,
         limit=100,
         directory=None,
         name="csv",

@@ -1,15 +1,50 @@
 """Every run of an experiment, as the document of tables holds it."""
 
-from dataclasses import fields
+import sqlite3
+from contextlib import closing
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+import pytest
 
 from builders import EPOCH, experiment, run
 from databases import Database
 from promptlooper_export.documents import Run, Runs, StageResult
 from promptlooper_export.interchange import ExperimentRecord, RunRecord
 from promptlooper_export.store import runs as store_runs
+from promptlooper_export.store.database import open_for_reading, reading
 from promptlooper_export.store.open import open_store
+from promptlooper_export.store.pages import ORDER, page
 from promptlooper_export.viewer import OPERATOR
+
+
+def pages(database: Database, record: ExperimentRecord, limit: int) -> list[list[Run]]:
+    database.load(record)
+    found: list[list[Run]] = []
+    after = None
+    with open_store(database.url).snapshot(OPERATOR) as snapshot:
+        while after is not None or not found:
+            document = snapshot.runs(record.id, limit=limit, after=after)
+            found.append(list(document.rows))
+            assert document.count == len(found[-1])
+            after = document.last
+    return found
+
+
+def allow_no_time(database: Database) -> None:
+    """Let runs be without created_at, as a runner's own table may."""
+    if database.kind == "postgresql":
+        database.execute("ALTER TABLE runs ALTER COLUMN created_at DROP NOT NULL")
+        return
+    path = database.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = "
+            """replace(sql, '"created_at" TIMESTAMPTZ NOT NULL', '"created_at"') """
+            "WHERE name = 'runs'"
+        )
 
 
 def read(database: Database, record: ExperimentRecord) -> tuple[Runs, list[Run]]:
@@ -99,6 +134,7 @@ def test_a_run_comes_out_as_it_went_in(database: Database) -> None:
         started_at=moment,
         finished_at=moment,
         updated_at=moment,
+        judgements={"a": (0.25, 0.75), "b": (-1.0,)},
     )
     assert document.columns.config == ("model.name", "seed", "stop")
     assert document.columns.scores == ("a", "b")
@@ -144,6 +180,61 @@ def test_many_runs_are_read_in_batches_without_a_gap(database: Database) -> None
     ]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+def test_pages_are_the_whole_without_a_gap_or_a_run_twice(
+    database: Database, limit: int
+) -> None:
+    scores = [0.5, 0.5, 0.1, None, 0.9, 0.3, 0.3]
+    runs = [
+        run({"a": score}, created_at=EPOCH + timedelta(seconds=number // 3))
+        for number, score in enumerate(scores)
+    ]
+    record = experiment(*runs)
+
+    found = pages(database, record, limit)
+
+    with open_store(database.url).snapshot(OPERATOR) as snapshot:
+        assert list(chain(*found)) == list(snapshot.runs(record.id).rows)
+    assert [len(rows) for rows in found[:-1]] == [limit] * (len(found) - 1)
+
+
+def test_runs_without_a_time_are_on_the_first_pages(database: Database) -> None:
+    allow_no_time(database)
+    runs = [run({"a": 0.5}, name=str(number)) for number in range(4)]
+    record = experiment(*runs)
+    database.load(record)
+    for undated in runs[2:]:
+        database.execute("UPDATE runs SET created_at = NULL WHERE id = ?", undated.id)
+
+    found = pages(database, replace(record, runs=iter(())), limit=1)
+
+    ids = [row.run_id for rows in found for row in rows]
+    undated_ids = sorted(one.id for one in runs[2:])
+    assert ids == [*undated_ids, runs[0].id, runs[1].id]
+
+
+def test_a_page_is_found_by_an_index(database: Database) -> None:
+    runs = [run() for _ in range(50)]
+    record = experiment(*runs)
+    database.load(record)
+    with reading(open_for_reading(database.url)) as session:
+        if database.kind == "postgresql":
+            # Of so few rows, all are read as quickly.
+            session.run("SET LOCAL enable_seqscan = off")
+            session.run("SET LOCAL enable_bitmapscan = off")
+        wanted = page(session, record.id, limit=5, after=runs[20].id)
+        explain = "EXPLAIN QUERY PLAN" if database.kind == "sqlite" else "EXPLAIN"
+        plan = str(
+            session.all(
+                f"{explain} SELECT id FROM runs WHERE {wanted.sql} {ORDER} LIMIT 5",
+                *wanted.values,
+            )
+        )
+    assert "export_runs_created_at" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
+
+
 def test_an_experiment_without_runs_has_an_empty_document(database: Database) -> None:
     document, rows = read(database, experiment())
 
@@ -154,5 +245,5 @@ def test_every_column_of_a_run_is_in_the_order_of_the_contract() -> None:
     assert " ".join(field.name for field in fields(Run)) == (
         "run_id name status weighted_score rank config config_hash scores tokens_in "
         "tokens_out duration_ms cost_usd error tags stage_results created_at "
-        "started_at finished_at updated_at"
+        "started_at finished_at updated_at judgements"
     )

@@ -5,6 +5,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,7 +13,7 @@ from click.shell_completion import CompletionItem
 from promptlooper_export import settings
 from promptlooper_export.cli.files import write_whole
 from promptlooper_export.cli.terminal import note, printable
-from promptlooper_export.documents import Report
+from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Limits, Selection
 from promptlooper_export.export import export as render
@@ -70,6 +71,20 @@ def _limits(loaded: settings.Settings, chosen: AnyFormat) -> Limits:
     if isinstance(chosen, ForeignFormat):
         return replace(limits, seconds=loaded.render_timeout)
     return limits
+
+
+def _selection(
+    chosen: AnyFormat, *, top_n: int | None, limit: int | None, after: UUID | None
+) -> Selection:
+    """Return what of the experiment is asked for; raises UsageError."""
+    if top_n is not None and chosen.document is not Report:
+        msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
+        raise UsageError(msg)
+    if (limit or after) and chosen.document is not Runs:
+        msg = f"--limit and --after are for runs; {chosen.name!r} writes none"
+        raise UsageError(msg)
+    selection = Selection(limit=limit, after=after)
+    return selection if top_n is None else replace(selection, top_n=top_n)
 
 
 class ExportCommand(click.Command):
@@ -138,6 +153,17 @@ def complete_format(
     help="The runs that a report ranks.  [default: 5]",
 )
 @click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Write so many runs at most.",
+)
+@click.option(
+    "--after",
+    type=click.UUID,
+    metavar="RUN",
+    help="Write the runs that come behind this one.",
+)
+@click.option(
     "--reproducible",
     is_flag=True,
     help="Name the data's own last change instead of now: same data, same bytes.",
@@ -154,6 +180,8 @@ def export(  # noqa: PLR0913  its options
     output: str,
     pairs: list[tuple[str, str]],
     top_n: int | None,
+    limit: int | None,
+    after: UUID | None,
     reproducible: bool,
     unredacted: bool,
 ) -> None:
@@ -164,13 +192,9 @@ def export(  # noqa: PLR0913  its options
     """
     loaded = settings.load()
     chosen = choose_format(discover(), name=format_name, output=output)
-    if top_n is not None and chosen.document is not Report:
-        msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
-        raise UsageError(msg)
     options = load_format_options(chosen, pairs)
-    selection = Selection(reproducible=reproducible, redact=not unredacted)
-    if top_n is not None:
-        selection = replace(selection, top_n=top_n)
+    selection = _selection(chosen, top_n=top_n, limit=limit, after=after)
+    selection = replace(selection, reproducible=reproducible, redact=not unredacted)
     with closing(open_store(loaded.database_url)) as store:
         with store.snapshot(OPERATOR) as snapshot:
             experiment = snapshot.find(reference)

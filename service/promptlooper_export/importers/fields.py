@@ -1,6 +1,7 @@
 """The value types of the interchange file, as marshmallow fields."""
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import isfinite
@@ -70,7 +71,10 @@ class Moment(fields.AwareDateTime):
 
 
 class Scores(fields.Field[dict[str, tuple[float | None, ...]]]):
-    """Scorer to its judgements: a number, null, or a list of these; NaN included."""
+    """Scorer to its judgements: a number, null, or a list of these.
+
+    NaN and infinities are among them, as bare words or, in strict JSON, as text.
+    """
 
     def _deserialize(
         self, value: object, *_: object, **__: object
@@ -88,10 +92,13 @@ class Json(fields.Field[JSON]):
         return value
 
 
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
 def _judgements(scorer: str, judged: object) -> Iterator[float | None]:
     check_text(scorer)
     for score in judged if isinstance(judged, list) else [judged]:
-        number = as_double(score)
+        number = as_double(_NOT_FINITE.get(str(score), score))
         if number is None and score is not None:
             raise ValidationError({scorer: [_SCORE]})
         yield number

@@ -39,8 +39,9 @@ _REMEMBERED = 100
 _REMEMBERED_TEXTS = 10_000
 
 _clean_texts: set[str] = set()
+_innocent_keys: set[str] = set()
 
-_WITHOUT_TEXT = (bool, int, float, type(None), UUID, datetime)
+_WITHOUT_TEXT = frozenset({bool, int, float, type(None), UUID, datetime})
 
 T = TypeVar("T")
 
@@ -105,40 +106,44 @@ def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
 def _is_clean(record: object) -> bool:
     """Tell whether there is no secret in a record: a quick look, since few have one."""
     unknown: list[str] = []
+    keys: list[str] = []
     pending = [record]
     while pending:
         value = pending.pop()
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             if value not in _clean_texts:
-                unknown.append(value)
-        elif isinstance(value, _WITHOUT_TEXT):
+                unknown.append(value)  # type: ignore[arg-type]
+        elif kind in _WITHOUT_TEXT:
             pass
+        elif kind is list or kind is tuple:
+            pending.extend(value)  # type: ignore[arg-type]
         elif isinstance(value, Mapping):
-            if any(map(names_secret, value)):
-                return False
-            unknown.extend(key for key in value if key not in _clean_texts)
             pending.extend(value.values())
-        elif isinstance(value, list | tuple):
-            pending.extend(value)
-        else:
-            if isinstance(value, Difference):
-                unknown_keys = value.path.split(".")
-                if any(map(names_secret, unknown_keys)):
+            if not _innocent_keys.issuperset(value):
+                if any(map(names_secret, value)):
                     return False
+                keys.extend(value)
+        else:
+            if isinstance(value, Difference) and any(
+                map(names_secret, value.path.split("."))
+            ):
+                return False
             pending.extend(vars(value).values())
-    return _are_clean(unknown)
+    return _remember(_clean_texts, unknown) and _remember(_innocent_keys, keys)
 
 
-def _are_clean(texts: list[str]) -> bool:
-    """Tell whether there is no secret in any of the texts, and remember short ones."""
+def _remember(clean: set[str], texts: list[str]) -> bool:
+    """Tell whether there is no secret in the texts; if so, add the short ones."""
     # A secret's shape is found in the joined text, too: most patterns end at a space,
-    # and where one goes on into the next text the record is only looked at more closely.
+    # and where one goes on into the next text the record is only looked at more
+    # closely.
     joined = "\n".join(texts)
     if redact_text(joined) != joined:
         return False
-    if len(_clean_texts) > _REMEMBERED_TEXTS:
-        _clean_texts.clear()
-    _clean_texts.update(text for text in texts if len(text) <= _REMEMBERED)
+    if len(clean) > _REMEMBERED_TEXTS:
+        clean.clear()
+    clean.update(text for text in texts if len(text) <= _REMEMBERED)
     return True
 
 

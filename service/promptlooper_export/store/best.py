@@ -33,7 +33,7 @@ def document(session: Session, row: ExperimentRow, exported_at: datetime) -> Bes
     text, config_hash = found or ("", "")
     config, notices = decode_config(text, winner.run_id)
     warnings = [*row.warnings, *notices]
-    cells = Cells(f"run {winner.run_id}", warnings.append)
+    cells = Cells("run", warnings.append, row=winner.run_id)
     return Best(
         experiment_name=row.experiment.name,
         experiment_id=row.experiment.id,

@@ -21,11 +21,17 @@ _LARGEST = 1 << 63
 
 
 class Cells:
-    """Reads the cells of one row, called `owner`, and warns of those it leaves out."""
+    """Reads the cells of one row, and warns of those it leaves out.
 
-    def __init__(self, owner: str, warn: Callable[[Notice], None]) -> None:
+    The row is called `owner`, followed by `row`, its id, where that is given.
+    """
+
+    def __init__(
+        self, owner: str, warn: Callable[[Notice], None], *, row: UUID | None = None
+    ) -> None:
         self._owner = owner
         self._warn = warn
+        self._row = row
 
     def text(self, column: str, value: object) -> str | None:
         """Return text; in that which is no UTF-8, U+FFFD stands for what is not."""
@@ -85,12 +91,15 @@ class Cells:
         self._name(column, f"{reason} and is left out")
 
     def _name(self, column: str, reason: str) -> None:
-        message = f"The {column} of {self._owner} {reason}; correct that row."
+        owner = self._owner if self._row is None else f"{self._owner} {self._row}"
+        message = f"The {column} of {owner} {reason}; correct that row."
         self._warn(Notice(code="unreadable-value", message=message, path=column))
 
 
 def is_utf_8(text: str) -> bool:
     """Tell whether a column held UTF-8; SQLite does not look."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -101,6 +110,8 @@ def is_utf_8(text: str) -> bool:
 def label(value: object) -> str:
     """Return what to call a status or a scorer, which may be anything."""
     if isinstance(value, str):
+        if value.isascii():
+            return value
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return UNKNOWN if value is None else str(value)
 

@@ -64,12 +64,21 @@ class Snapshot:
         row = self._row(experiment)
         return report.document(self._session, row, exported_at or _now(), top_n=top_n)
 
-    def runs(self, experiment: UUID) -> Runs:
+    def runs(
+        self,
+        experiment: UUID,
+        *,
+        limit: int | None = None,
+        after: UUID | None = None,
+    ) -> Runs:
         """Return every run; their rows are read while this snapshot is open.
 
-        Raises ExperimentNotFoundError.
+        With `after`, those behind that run; with `limit`, so many at most. Raises
+        ExperimentNotFoundError, and InvalidParameterError where `after` is no run of
+        the experiment.
         """
-        return runs.document(self._session, self._row(experiment))
+        row = self._row(experiment)
+        return runs.document(self._session, row, limit=limit, after=after)
 
     def experiments(
         self, *, after: UUID | None = None, limit: int | None = None

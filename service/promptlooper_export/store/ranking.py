@@ -59,7 +59,9 @@ FROM export_rank_many(ARRAY(SELECT id FROM runs WHERE experiment_id = ?))
 
 _ORDER = "ORDER BY weighted_score DESC, created, run_id"
 
-_SCORES = "SELECT run_id, scorer_name, value FROM scores WHERE run_id IN ({})"
+_SCORES = """
+SELECT run_id, scorer_name, value FROM scores WHERE run_id IN ({}) ORDER BY id
+"""
 
 _JUDGEMENTS = "SELECT scorer_name, value FROM scores WHERE run_id = ?"
 
@@ -175,14 +177,20 @@ def ranked(session: Session, row: ExperimentRow) -> tuple[str, tuple[object, ...
 def judgements(
     session: Session, runs: Sequence[UUID]
 ) -> dict[UUID, dict[str, list[object]]]:
-    """Return what each scorer gave each of the runs, whether it counts or not."""
-    judged: dict[UUID, dict[str, list[object]]] = {run: {} for run in runs}
+    """Return what each scorer gave each of the runs, whether it counts or not.
+
+    The scorers are sorted, their judgements in the order in which they were given.
+    """
+    judged: dict[object, dict[str, list[object]]] = {
+        session.key(run): {} for run in runs
+    }
     marks = ", ".join("?" * len(runs))
-    for run_id, scorer, value in session.all(
-        _SCORES.format(marks), *map(session.key, runs)
-    ):
-        judged[row_id(run_id, "scores")].setdefault(label(scorer), []).append(value)
-    return judged
+    for key, scorer, value in session.all(_SCORES.format(marks), *judged):
+        judged[key].setdefault(label(scorer), []).append(value)
+    return {
+        run: dict(sorted(found.items()))
+        for run, found in zip(runs, judged.values(), strict=True)
+    }
 
 
 def scores(session: Session, runs: Sequence[UUID]) -> dict[UUID, dict[str, float]]:
@@ -190,7 +198,7 @@ def scores(session: Session, runs: Sequence[UUID]) -> dict[UUID, dict[str, float
     return {
         run: {
             scorer: mean(finite)
-            for scorer, values in sorted(judged.items())
+            for scorer, values in judged.items()
             if (finite := [value for value in values if is_finite(value)])
         }
         for run, judged in judgements(session, runs).items()

@@ -87,7 +87,7 @@ def _ranked_runs(
         _, config_hash, duration_ms, tokens_in, tokens_out, cost_usd = rows[
             place.run_id
         ]
-        cells = Cells(f"run {place.run_id}", warnings.append)
+        cells = Cells("run", warnings.append, row=place.run_id)
         yield RankedRun(
             rank=rank,
             run_id=place.run_id,

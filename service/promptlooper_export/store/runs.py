@@ -21,6 +21,7 @@ from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.cells import UNKNOWN, Cells, label, row_id
 from promptlooper_export.store.database import Row, Session, refusals
+from promptlooper_export.store.pages import ORDER, Page, page
 from promptlooper_export.store.ranking import (
     is_finite,
     judgements,
@@ -36,30 +37,32 @@ BATCH = 500
 NAMED = 10
 """How many warnings of one kind are given; the rest are summed up."""
 
-_COUNT = "SELECT count(*) FROM runs WHERE experiment_id = ?"
-
-_RUNS = """
+_RUNS = f"""
 SELECT
     id, name, status, CAST(config AS TEXT), config_hash,
     tokens_in, tokens_out, duration_ms, cost_usd, error, CAST(tags AS TEXT),
     created_at, started_at, finished_at, updated_at
-FROM runs WHERE experiment_id = ?
-ORDER BY created_at, id
+FROM runs WHERE {{page}}
+{ORDER} LIMIT ?
 """
 
 # In the order of the runs, to be read beside them: SQLite has no good plan for a join.
-_PLACES = """
+_PLACES = f"""
 SELECT run_id, weighted_score, rank
 FROM (
     SELECT
         run_id, weighted_score,
         row_number() OVER (ORDER BY weighted_score DESC, created, run_id) AS rank
-    FROM ({ranked}) AS ranked
+    FROM ({{ranked}}) AS ranked
     WHERE weighted_score IS NOT NULL
 ) AS place
 CROSS JOIN runs
-WHERE runs.id = place.run_id
-ORDER BY created_at, id
+WHERE runs.id = place.run_id {{on_page}}
+{ORDER}
+"""
+
+_ON_PAGE = f"""
+AND place.run_id IN (SELECT id FROM runs WHERE {{page}} {ORDER} LIMIT ?)
 """
 
 _STAGES = """
@@ -103,43 +106,56 @@ class _Warnings:
                 self.notices.append(Notice(code=code, message=message))
 
 
-def document(session: Session, row: ExperimentRow) -> Runs:
-    """Return the runs of an experiment; they are read while the document is."""
+def document(
+    session: Session, row: ExperimentRow, *, limit: int | None, after: UUID | None
+) -> Runs:
+    """Return runs of an experiment; they are read while the document is.
+
+    Raises InvalidParameterError where `after` is no run of the experiment.
+    """
     warnings = _Warnings(row.warnings)
-    (count,) = session.one(_COUNT, session.key(row.experiment.id)) or (0,)
+    wanted = page(session, row.experiment.id, limit=limit, after=after)
     return Runs(
         experiment=row.experiment,
-        count=count,
-        rows=_rows(session, row, warnings),
+        count=wanted.count(session),
+        last=wanted.last(session),
+        rows=_rows(session, row, wanted, warnings),
         find_columns=partial(_columns, session, row),
         warnings=warnings.notices,
     )
 
 
-def _rows(session: Session, row: ExperimentRow, warnings: _Warnings) -> Iterator[Run]:
-    ranking, keys = ranked(session, row)
+def _rows(
+    session: Session, row: ExperimentRow, wanted: Page, warnings: _Warnings
+) -> Iterator[Run]:
     with refusals():
-        places = session.stream(_PLACES.format(ranked=ranking), *keys)
+        places = _places(session, row, wanted)
         place = next(places, None)
-        for values, judged, stages in _batches(session, row, warnings):
-            run_id = row_id(values[0], "runs")
+        for values, judged, stages in _batches(session, wanted, warnings):
             weighted_score = rank = None
             if place is not None and place[0] == values[0]:
                 _, weighted_score, rank = place
                 place = next(places, None)
-            scores = dict(_scores(run_id, judged, warnings))
-            yield _run(values, (weighted_score, rank), scores, stages, warnings)
+            yield _run(values, (weighted_score, rank), judged, stages, warnings)
     if place is not None:
         msg = f"run {place[0]} is ranked, but not where it was looked for"
         raise RuntimeError(msg)
     warnings.close()
 
 
-def _batches(
-    session: Session, row: ExperimentRow, warnings: _Warnings
-) -> Iterator[_Read]:
+def _places(session: Session, row: ExperimentRow, wanted: Page) -> Iterator[Row]:
+    """Read the places of the runs on the page, in the order of the runs."""
+    ranking, keys = ranked(session, row)
+    if wanted.is_whole:
+        return session.stream(_PLACES.format(ranked=ranking, on_page=""), *keys)
+    sql = _PLACES.format(ranked=ranking, on_page=_ON_PAGE.format(page=wanted.sql))
+    return session.stream(sql, *keys, *wanted.values, wanted.limit)
+
+
+def _batches(session: Session, wanted: Page, warnings: _Warnings) -> Iterator[_Read]:
     """Read the runs in their order, each with its judgements and stage results."""
-    rows = session.stream(_RUNS, session.key(row.experiment.id))
+    sql = _RUNS.format(page=wanted.sql)
+    rows = session.stream(sql, *wanted.values, wanted.limit)
     while batch := list(islice(rows, BATCH)):
         ids = [row_id(values[0], "runs") for values in batch]
         judged = judgements(session, ids)
@@ -148,10 +164,14 @@ def _batches(
             yield values, judged[run_id], tuple(stages[run_id])
 
 
+def _numbers(judged: Sequence[object]) -> tuple[float | None, ...]:
+    return tuple(one if isinstance(one, int | float) else None for one in judged)
+
+
 def _scores(
     run_id: UUID, judged: Mapping[str, Sequence[object]], warnings: _Warnings
 ) -> Iterator[tuple[str, float]]:
-    for scorer, values in sorted(judged.items()):
+    for scorer, values in judged.items():
         finite = [value for value in values if is_finite(value)]
         for value in values:
             if not is_finite(value):
@@ -163,7 +183,7 @@ def _scores(
 def _run(
     values: Row,
     place: tuple[float | None, int | None],
-    scores: Mapping[str, float],
+    judged: Mapping[str, Sequence[object]],
     stages: tuple[StageResult, ...],
     warnings: _Warnings,
 ) -> Run:
@@ -174,7 +194,7 @@ def _run(
     ) = values  # fmt: skip
     run_id = row_id(key, "runs")
     weighted_score, rank = place
-    cells = Cells(f"run {run_id}", warnings.add)
+    cells = Cells("run", warnings.add, row=run_id)
     decoded_tags, notices = json_value(tags, "tags")
     for notice in notices:
         warnings.add(notice)
@@ -186,7 +206,7 @@ def _run(
         rank=rank,
         config=_config(config, run_id, warnings),
         config_hash=cells.required_text("config_hash", config_hash),
-        scores=scores,
+        scores=dict(_scores(run_id, judged, warnings)),
         tokens_in=cells.whole("tokens_in", tokens_in),
         tokens_out=cells.whole("tokens_out", tokens_out),
         duration_ms=cells.whole("duration_ms", duration_ms),
@@ -198,6 +218,7 @@ def _run(
         started_at=cells.time("started_at", started_at),
         finished_at=cells.time("finished_at", finished_at),
         updated_at=cells.required_time("updated_at", updated_at),
+        judgements={scorer: _numbers(values) for scorer, values in judged.items()},
     )
 
 
@@ -218,13 +239,14 @@ def _config(
 def _stages(
     session: Session, runs: Sequence[UUID], warnings: _Warnings
 ) -> dict[UUID, list[StageResult]]:
+    owners = {session.key(run): run for run in runs}
     stages: dict[UUID, list[StageResult]] = {run: [] for run in runs}
     marks = ", ".join("?" * len(runs))
     for key, name, output, tokens_in, tokens_out, duration_ms in session.all(
-        _STAGES.format(marks), *map(session.key, runs)
+        _STAGES.format(marks), *owners
     ):
-        run_id = row_id(key, "stage_results")
-        cells = Cells(f"a stage of run {run_id}", warnings.add)
+        run_id = owners[key]
+        cells = Cells("a stage of run", warnings.add, row=run_id)
         stage = StageResult(
             stage_name=cells.required_text("stage_name", name),
             output=cells.text("output", output),

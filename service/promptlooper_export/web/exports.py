@@ -30,7 +30,9 @@ from promptlooper_export.web.choosing import (
 from promptlooper_export.web.delivery import Exports, deliver
 from promptlooper_export.web.etags import Representation
 from promptlooper_export.web.parameters import (
+    AFTER,
     FORMAT,
+    LIMIT,
     REDACT,
     REPRODUCIBLE,
     TOP_N,
@@ -194,9 +196,8 @@ def _selection(values: Mapping[str, Any]) -> Selection:
     selection = Selection(
         reproducible=values.get(REPRODUCIBLE) == "1", redact=values.get(REDACT) != "off"
     )
-    if TOP_N in values:
-        return replace(selection, top_n=values[TOP_N])
-    return selection
+    chosen = {name: values[name] for name in (TOP_N, LIMIT, AFTER) if name in values}
+    return replace(selection, **chosen)
 
 
 def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:  # noqa: A002

@@ -9,7 +9,7 @@ from uuid import UUID
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf, Range
 
-from promptlooper_export.documents import Document, Report
+from promptlooper_export.documents import Document, Report, Runs
 from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.options import load_format_options, load_options
 from promptlooper_export.registry import AnyFormat, Registry
@@ -22,11 +22,13 @@ FORMAT = "format"
 TOP_N = "top_n"
 REPRODUCIBLE = "reproducible"
 REDACT = "redact"
+LIMIT = "limit"
+AFTER = "after"
 
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
-_BELONGS_TO: Mapping[str, type[Document]] = {TOP_N: Report}
+_BELONGS_TO: Mapping[str, type[Document]] = {TOP_N: Report, LIMIT: Runs, AFTER: Runs}
 """The common parameters that only formats of one document have."""
 
 _TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
@@ -62,6 +64,18 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
         TOP_N: WholeNumber(
             validate=_TOP_N_RANGE,
             metadata={"description": "How many runs a report ranks; 5 unless given."},
+        ),
+        LIMIT: WholeNumber(
+            validate=Range(min=1, error="Must be a whole number from {min}."),
+            metadata={
+                "description": "How many runs there are at most; all by default."
+            },
+        ),
+        AFTER: Identifier(
+            metadata={
+                "description": "A run: those that come behind it. The link with "
+                "rel=next has it."
+            },
         ),
         REPRODUCIBLE: fields.String(
             validate=OneOf(["0", "1"]),

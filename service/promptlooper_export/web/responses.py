@@ -7,13 +7,15 @@ from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
+from uuid import UUID
 
-from flask import Response, request
+from flask import Response, request, url_for
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.spool import Body
 from promptlooper_export.web.etags import Tag
+from promptlooper_export.web.parameters import AFTER
 
 MAXIMUM_WARNINGS_BYTES = 2048
 """The longest X-Export-Warnings; proxies often allow 4 KiB for all fields together."""
@@ -56,9 +58,18 @@ def send(  # noqa: PLR0913  a body and what its fields say
     fields["Content-Disposition"] = disposition(body.title, extension)
     if body.row_count is not None:
         fields["X-Row-Count"] = str(body.row_count)
+    if body.last_run is not None:
+        fields["Link"] = f'<{_next_page(body.last_run)}>; rel="next"'  # RFC 8288
     if body.notices:
         fields["X-Export-Warnings"] = warnings_field(body.notices)
     return response
+
+
+def _next_page(last: UUID) -> str:
+    """Return the address of the page of runs behind the last one of this page."""
+    pairs = [pair for pair in request.args.items(multi=True) if pair[0] != AFTER]
+    path = url_for(str(request.endpoint), **(request.view_args or {}))
+    return f"{path}?{urlencode([*pairs, (AFTER, str(last))])}"
 
 
 def not_modified(tag: Tag) -> Response:

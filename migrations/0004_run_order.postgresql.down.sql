@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS export_runs_created_at;
