@@ -1,5 +1,4 @@
 import json
-import string
 import subprocess
 
 import pytest
@@ -9,9 +8,9 @@ from hypothesis import strategies as st
 from formats.configs import NASTY, Config, same, values
 from formats.dotenv_readers import EXCUSES, OWN, READERS, read
 from formats.rendering import Rendered, best, render
+from formats.variables import variables
 from promptlooper_export.documents import JSON, Notice
 from promptlooper_export.errors import UnrepresentableError
-from promptlooper_export.plugin import Path
 from promptlooper_formats.env import ENV
 
 REFUSED = {
@@ -47,24 +46,6 @@ def refused_paths(config: Config) -> object:
 
 def last_line(config: Config) -> str:
     return rendered(config).text.splitlines()[-1]
-
-
-def variables(config: Config) -> dict[str, tuple[str, JSON]]:
-    """Return what the file has to hold: by name, the path and the value."""
-    found: dict[str, tuple[str, JSON]] = {}
-    waiting: list[tuple[list[str], JSON]] = [([], config)]
-    while waiting:
-        keys, value = waiting.pop()
-        if isinstance(value, dict) and (value or not keys):
-            waiting += [([*keys, key], member) for key, member in value.items()]
-            continue
-        name = "_".join(keys).upper()
-        for character in set(name) - set(string.ascii_uppercase + string.digits):
-            name = name.replace(character, "_")
-        if name == "" or name[0] in string.digits:
-            name = "_" + name
-        found[name] = str(Path(keys)), value
-    return found
 
 
 def holds(text: str | None, value: JSON) -> bool:

@@ -1,0 +1,108 @@
+"""The best config as a .env file, in a form that its readers read back identically."""
+
+from collections.abc import Iterator, Mapping
+
+from marshmallow import Schema, fields
+from marshmallow.validate import OneOf, Regexp
+
+from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
+from promptlooper_formats.env.assignments import Assignment, assignments
+from promptlooper_formats.env.dialects import DIALECTS, Dialect
+from promptlooper_formats.env.reading import read_variables
+from promptlooper_formats.header import header, warning
+from promptlooper_formats.notices import refuse_surrogates
+
+
+class EnvOptions(Schema):
+    """The options of the format."""
+
+    dialect = fields.String(
+        load_default="portable",
+        validate=OneOf(list(DIALECTS)),
+        metadata={
+            "description": "Whose rules of quoting: portable suits most readers, each "
+            "of the others holds every value for its own"
+        },
+    )
+    prefix = fields.String(
+        load_default="",
+        validate=Regexp(
+            "([A-Z_][A-Z0-9_]*)?\\Z",
+            error="Must be upper-case letters, digits and underscores, such as APP_.",
+        ),
+        metadata={"description": "What every name begins with, such as APP_"},
+    )
+    strict = fields.Boolean(
+        load_default=False,
+        truthy={"1", "true"},
+        falsy={"0", "false"},
+        metadata={"description": "Refuse what is only warned of otherwise"},
+    )
+
+
+def render(
+    best: Best, *, dialect: str = "portable", prefix: str = "", strict: bool = False
+) -> Iterator[bytes | Notice]:
+    """Yield the header and an assignment for each leaf of the config, by key.
+
+    Refused are NUL, lone surrogates, two paths with one key, what some reader would run
+    or take for further assignments, and what the dialect has no form for.
+    """
+    refuse_surrogates(best.config, ".env")
+    rules = DIALECTS[dialect]
+    found = assignments(best.config, prefix=prefix)
+    _refuse_dangers(found, rules)
+    notices = {one.key: tuple(_notices(one, rules)) for one in found}
+    if strict:
+        _refuse_cautions(notices)
+    lines = list(header(best))
+    for one in found:
+        yield from notices[one.key]
+        lines += map(warning, notices[one.key])
+        lines.append(f"{one.key}={rules.quote(one.text)}")
+    yield "".join(f"{line}\n" for line in lines).encode()
+
+
+def _refuse_dangers(found: list[Assignment], rules: Dialect) -> None:
+    for danger in rules.dangers:
+        paths = tuple(str(one.path) for one in found if danger.is_found(one))
+        if paths:
+            detail = f"{', '.join(paths)}: {danger.reason}; choose format=json."
+            raise UnrepresentableError(detail, paths=paths)
+
+
+def _notices(assignment: Assignment, rules: Dialect) -> Iterator[Notice]:
+    for caution in rules.cautions:
+        if caution.is_found(assignment):
+            yield Notice(
+                code=caution.code, message=caution.message, path=str(assignment.path)
+            )
+
+
+def _refuse_cautions(notices: Mapping[str, tuple[Notice, ...]]) -> None:
+    cautions = [found[0] for found in notices.values() if found]
+    first = {str(caution.path): caution.message for caution in cautions}
+    if first:
+        reasons = " ".join(f"{path}: {message}" for path, message in first.items())
+        detail = f"{reasons} Choose another dialect, or strict=0."
+        raise UnrepresentableError(detail, paths=tuple(first))
+
+
+def read(
+    data: bytes, *, dialect: str = "portable", prefix: str = "", strict: bool = False
+) -> Mapping[str, str]:
+    """Return every variable with its text, those of other names than ours included."""
+    del prefix, strict  # they say what is written, not how it is read
+    return read_variables(data, dialect)
+
+
+ENV = Format(
+    name="env",
+    title=".env",
+    document=Best,
+    media_types=("text/plain", "application/x-dotenv"),
+    extension="env",
+    render=render,
+    options=EnvOptions,
+    read=read,
+)
