@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Programs that read what we write in the tests; Debian's packages have the same names.
-PROGRAMS := bash caddy curl dash haproxy httpie nginx nodejs
+PROGRAMS := bash busybox caddy curl dash haproxy httpie nginx nodejs npm ruby zsh
 
-.PHONY: help demo test faults soak fuzz lint bench docs lock image
+.PHONY: help demo test faults fidelity soak fuzz lint bench docs lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -18,12 +18,16 @@ demo: $(VENV)/core.stamp
 	@exec $(BIN)/promptlooper-export demo
 
 ## make test    every test, on SQLite and on a real PostgreSQL
-test: $(VENV)/test.stamp programs
+test: $(VENV)/test.stamp programs readers
 	@$(BIN)/pytest --numprocesses auto
 
 ## make faults  cut exports everywhere, on every way to a client: is each one noticed?
 faults: $(VENV)/test.stamp programs
 	@cd tests && ../$(BIN)/python -m faults
+
+## make fidelity  what every reader reads back of every format, as docs/fidelity.md
+fidelity: $(VENV)/test.stamp programs readers
+	@cd tests && ../$(BIN)/python -m fidelity
 
 ## make soak    abort, stall, stop and reload for longer than the tests do; ROUNDS=10
 ROUNDS ?= 10
@@ -79,6 +83,13 @@ $(VENV)/test.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: setup.cfg pyproject.toml 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$*]' \
 		|| $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@ $(VENV)/core.stamp
+
+# Readers of npm, which the tests ask what they read.
+.PHONY: readers
+readers: programs
+	@test tests/fidelity/node_modules -nt tests/fidelity/package.json \
+		|| npm install --prefix tests/fidelity --silent --no-package-lock \
+		--ignore-scripts --no-audit --no-fund && touch tests/fidelity/node_modules
 
 .PHONY: programs
 programs:

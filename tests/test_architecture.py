@@ -30,6 +30,8 @@ PACKAGES = {
     "promptlooper_export.migrations": ROOT / "migrations",
     "promptlooper_formats": ROOT / "formats" / "promptlooper_formats",
 }
+MADE = {".pyc", ".db", ".db-shm", ".db-wal"}
+INSTALLED = "node_modules"
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 50
 
@@ -63,7 +65,7 @@ def files() -> Iterator[Path]:
     for path in chain(
         ROOT.iterdir(), *((ROOT / folder).rglob("*") for folder in FOLDERS)
     ):
-        if path.is_file() and path.suffix not in {".pyc", ".db", ".db-shm", ".db-wal"}:
+        if path.is_file() and path.suffix not in MADE and INSTALLED not in path.parts:
             yield path
 
 

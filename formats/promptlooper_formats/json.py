@@ -1,21 +1,35 @@
 """The best config as JSON (RFC 8259)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from promptlooper_export.plugin import Best, BestSchema, Format, Notice
-from promptlooper_formats.notices import big_integers
+from promptlooper_export.plugin import JSON, Best, BestSchema, Format, Notice
+from promptlooper_formats.notices import big_integers, lone_surrogates
+from promptlooper_formats.strict_json import read_json
 
 
 def render(best: Best) -> Iterator[bytes | Notice]:
     """Yield the document as one indented JSON object."""
-    notices = tuple(big_integers(best.config))
+    notices = (*big_integers(best.config), *lone_surrogates(best.config))
     yield from notices
     document = BestSchema().dump(replace(best, warnings=(*best.warnings, *notices)))
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
     yield f"{text}\n".encode(errors="backslashreplace")
+
+
+def read(data: bytes) -> Mapping[str, JSON]:
+    """Return the config of our document, or the object that a file is by itself.
+
+    Raises ValueError for what is no JSON object.
+    """
+    value = read_json(data)
+    if not isinstance(value, dict):
+        msg = "the file holds no object"
+        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+    config = value.get("config")
+    return config if isinstance(config, dict) and "run_id" in value else value
 
 
 JSON_FORMAT = Format(
@@ -25,4 +39,5 @@ JSON_FORMAT = Format(
     media_types=("application/json",),
     extension="json",
     render=render,
+    read=read,
 )

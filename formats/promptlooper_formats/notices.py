@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from promptlooper_export.plugin import JSON, Notice, Path, UnrepresentableError
 
+ROOT = Path()
+
 EXACT = 2**53
 """Up to here a double (IEEE 754) holds every integer; JavaScript reads doubles."""
 
@@ -13,7 +15,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def big_integers(config: Mapping[str, JSON]) -> Iterator[Notice]:
     """Name the integers that a reader with doubles only would round."""
-    for path, value in _scalars(config, Path()):
+    for path, value in scalars(config):
         if isinstance(value, int) and abs(value) > EXACT:
             yield Notice(
                 code="big-integer",
@@ -25,14 +27,22 @@ def big_integers(config: Mapping[str, JSON]) -> Iterator[Notice]:
             )
 
 
+def lone_surrogates(config: Mapping[str, JSON]) -> Iterator[Notice]:
+    """Name the text that JSON can hold, by an escape, but not every reader of it."""
+    for path in _with_surrogates(config):
+        yield Notice(
+            code="lone-surrogate",
+            message=(
+                "This is half a surrogate pair: Python and JavaScript read it back, "
+                "other readers refuse or replace it."
+            ),
+            path=path,
+        )
+
+
 def refuse_surrogates(config: Mapping[str, JSON], name: str) -> None:
     """Raise UnrepresentableError where a key or text holds half a surrogate pair."""
-    paths = tuple(
-        str(path)
-        for path, value in _scalars(config, Path())
-        if any(map(_SURROGATE.search, path))
-        or (isinstance(value, str) and _SURROGATE.search(value))
-    )
+    paths = tuple(_with_surrogates(config))
     if paths:
         detail = (
             f"{', '.join(paths)}: a lone surrogate has no form in UTF-8, so {name} "
@@ -41,8 +51,16 @@ def refuse_surrogates(config: Mapping[str, JSON], name: str) -> None:
         raise UnrepresentableError(detail, paths=paths)
 
 
-def _scalars(
-    value: JSON | Mapping[str, JSON], path: Path
+def _with_surrogates(config: Mapping[str, JSON]) -> Iterator[str]:
+    for path, value in scalars(config):
+        if any(map(_SURROGATE.search, path)) or (
+            isinstance(value, str) and _SURROGATE.search(value)
+        ):
+            yield str(path)
+
+
+def scalars(
+    value: JSON | Mapping[str, JSON], path: Path = ROOT
 ) -> Iterator[tuple[Path, JSON]]:
     """Yield every scalar with its path; unlike flatten, look into lists.
 
@@ -59,4 +77,4 @@ def _scalars(
     if not value:
         yield path, None
     for key, member in members:
-        yield from _scalars(member, Path((*path, key)))
+        yield from scalars(member, Path((*path, key)))

@@ -1,14 +1,15 @@
 """The best config as YAML that readers of 1.1 and 1.2 read alike."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import yaml
 from yaml.representer import SafeRepresenter
 
-from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
+from promptlooper_export.plugin import JSON, Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.header import header, warning
-from promptlooper_formats.notices import big_integers, refuse_surrogates
+from promptlooper_formats.notices import big_integers, refuse_surrogates, scalars
+from promptlooper_formats.yaml_reading import read_yaml
 
 try:
     from yaml import CSafeDumper as BaseDumper
@@ -17,6 +18,7 @@ except ImportError:  # PyYAML without libyaml is right as well, and 7 times slow
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*([ ./-][A-Za-z0-9_]+)*")
 _LONGEST_PLAIN = 120
+_DEEPEST = 100
 _NEVER_WRAPPED = 2**31 - 1  # the widest that libyaml can be told
 
 # Read as another type by some version of the language or some reader.
@@ -68,17 +70,28 @@ def render(best: Best) -> Iterator[bytes | Notice]:
     """
     refuse_surrogates(best.config, "YAML")
     lines = list(header(best))
-    for notice in big_integers(best.config):
+    for notice in (*big_integers(best.config), *_deep(best.config)):
         yield notice
         lines.append(warning(notice))
     yield "".join(f"{line}\n" for line in lines).encode()
-    yield _dumped(best)
+    yield dumped(best.config)
 
 
-def _dumped(best: Best) -> bytes:
+def _deep(config: Mapping[str, JSON]) -> Iterator[Notice]:
+    for path, _ in scalars(config):
+        if len(path) >= _DEEPEST:
+            yield Notice(
+                code="nested-deeply",
+                message=f"js-yaml refuses more than {_DEEPEST} levels of nesting.",
+                path=str(path),
+            )
+
+
+def dumped(value: Mapping[str, JSON]) -> bytes:
+    """Write a mapping; raises UnrepresentableError for one nested too deeply."""
     try:
         text: bytes = yaml.dump(
-            dict(best.config),
+            dict(value),
             Dumper=Dumper,
             width=_NEVER_WRAPPED,
             allow_unicode=True,
@@ -105,4 +118,5 @@ YAML = Format(
     ),
     extension="yaml",
     render=render,
+    read=read_yaml,
 )

@@ -1,12 +1,12 @@
 """Render a corpus in a format and let every reader read it."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from fidelity.readers import READERS
-from fidelity.subjects import Reader, Subject, whole
-from fidelity.verdicts import Tally, differences, unexcused, variables_differ
+from fidelity.readers import READERS, Failure
+from fidelity.subjects import Reader, Subject
+from fidelity.verdicts import Tally, differences, leaves, unexcused, variables_differ
 from formats.configs import Config
 from formats.rendering import Rendered, best, render
 from formats.variables import variables
@@ -18,54 +18,52 @@ FORMATS = discover().formats
 
 def measure(subject: Subject, corpus: Mapping[str, Config]) -> dict[str, Tally]:
     """Return a tally for each reader of the subject."""
-    rendered: dict[str, Rendered] = {}
-    refused = 0
-    for name, config in corpus.items():
-        try:
-            rendered[name] = render(
-                FORMATS[subject.format], best(config), **subject.options
-            )
-        except UnrepresentableError as error:
-            assert error.members["paths"], f"{name} is refused without a path"
-            refused += 1
+    rendered = dict(_rendered(subject, corpus))
     with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for place, file in enumerate(rendered.values()):
-            path = Path(folder) / f"{place}.{FORMATS[subject.format].extension}"
+        files = [Path(folder) / f"{place}.export" for place in range(len(rendered))]
+        for path, file in zip(files, rendered.values(), strict=True):
             path.write_bytes(file.body)
-            files.append(path)
         return {
             reader.name: _tally(
                 subject,
                 reader,
                 corpus,
-                dict(zip(rendered, READERS[reader.name](files), strict=True)),
-                rendered,
-                refused,
+                zip(rendered.items(), READERS[reader.name](files), strict=True),
             )
             for reader in subject.readers
         }
 
 
-def _tally(  # noqa: PLR0913
+def _rendered(
+    subject: Subject, corpus: Mapping[str, Config]
+) -> Iterator[tuple[str, Rendered]]:
+    for name, config in corpus.items():
+        try:
+            yield (
+                name,
+                render(FORMATS[subject.format], best(config), **subject.options),
+            )
+        except UnrepresentableError as error:
+            if not error.members["paths"]:
+                raise
+
+
+def _tally(
     subject: Subject,
     reader: Reader,
     corpus: Mapping[str, Config],
-    found: Mapping[str, object],
-    rendered: Mapping[str, Rendered],
-    refused: int,
+    found: Iterable[tuple[tuple[str, Rendered], object]],
 ) -> Tally:
-    tally = Tally(refused=refused)
-    for name, value in found.items():
-        if subject.format == "env":
-            differ = variables_differ(variables(corpus[name]), value)
+    tally = Tally()
+    for (name, file), value in found:
+        taken = value if isinstance(value, Failure) else subject.take(value)
+        if subject.variables:
+            differ = variables_differ(variables(corpus[name]), taken)
         else:
-            differ = differences(whole(corpus[name]), value, doubles=reader.doubles)
+            wanted = dict(leaves(corpus[name]))
+            differ = differences(wanted, taken, doubles=reader.doubles)
         left = unexcused(
-            differ,
-            rendered[name].notices,
-            excuses=reader.excuses,
-            fatal=reader.fatal,
+            differ, file.notices, excuses=reader.excuses, fatal=reader.fatal
         )
         if not differ:
             tally.identical += 1
@@ -73,4 +71,5 @@ def _tally(  # noqa: PLR0913
             tally.warned += 1
         else:
             tally.different.append(f"{name}: {left}")
+    tally.refused = len(corpus) - tally.identical - tally.warned - len(tally.different)
     return tally

@@ -14,6 +14,8 @@ import yaml
 from dotenv import dotenv_values
 from ruamel.yaml import YAML
 
+from promptlooper_formats import github_output
+
 HERE = Path(__file__).parent
 
 # What shells set again and again.
@@ -98,7 +100,7 @@ def systemd(paths: Sequence[Path]) -> list[object]:
         code = load(None, str(path).encode(), ctypes.byref(found))
         if code < 0:
             return Failure(f"error {-code}")
-        lines = []
+        lines: list[str] = []
         while found and found[len(lines)] is not None:
             lines.append(found[len(lines)].decode())
         return dict(line.split("=", 1) for line in lines)
@@ -106,38 +108,43 @@ def systemd(paths: Sequence[Path]) -> list[object]:
     return list(map(read, paths))
 
 
-def compose(paths: Sequence[Path]) -> list[object]:
-    """Read as Docker Compose reads an env_file, one service for each."""
-    folder = paths[0].parent
-    services = {
-        f"s{place}": {"image": "none", "env_file": [{"path": str(path)}]}
-        for place, path in enumerate(paths)
-    }
-    outcomes: list[object] = []
-    file = folder / "compose.json"
-    file.write_text(json.dumps({"services": services}))
-    done = _compose(file)
-    if done.returncode == 0:
-        found = json.loads(done.stdout)["services"]
-        return [_undollared(found[name].get("environment") or {}) for name in services]
-    # One file that it cannot read hides the others.
-    for name, service in services.items():
-        file.write_text(json.dumps({"services": {name: service}}))
-        done = _compose(file)
+def compose(*, raw: bool) -> Reading:
+    """Return a reader that asks Docker Compose, with a service for each env_file."""
+
+    def resolve(folder: Path, paths: Mapping[str, Path]) -> dict[str, object]:
+        services = {
+            name: {"image": "none", "env_file": [_env_file(path, raw=raw)]}
+            for name, path in paths.items()
+        }
+        file = folder / "compose.json"
+        file.write_text(json.dumps({"services": services}))
+        done = subprocess.run(
+            ["docker-compose", "-f", str(file), "config", "--format", "json"],
+            capture_output=True,
+            check=False,
+        )
         if done.returncode == 0:
-            [one] = json.loads(done.stdout)["services"].values()
-            outcomes.append(_undollared(one.get("environment") or {}))
-        else:
-            outcomes.append(Failure(done.stderr.decode()[-200:]))
-    return outcomes
+            found = json.loads(done.stdout)["services"]
+            return {
+                name: _undollared(found[name].get("environment") or {})
+                for name in paths
+            }
+        if len(paths) == 1:
+            return dict.fromkeys(paths, Failure(done.stderr.decode()[-200:]))
+        # One file that it cannot read hides the others.
+        return {
+            name: resolve(folder, {name: path})[name] for name, path in paths.items()
+        }
+
+    def read(paths: Sequence[Path]) -> list[object]:
+        named = {f"s{place}": path for place, path in enumerate(paths)}
+        return list(resolve(paths[0].parent, named).values())
+
+    return read
 
 
-def _compose(file: Path) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(
-        ["docker-compose", "-f", str(file), "config", "--format", "json"],
-        capture_output=True,
-        check=False,
-    )
+def _env_file(path: Path, *, raw: bool) -> dict[str, str]:
+    return {"path": str(path), **({"format": "raw"} if raw else {})}
 
 
 def _undollared(environment: Mapping[str, str | None]) -> object:
@@ -194,7 +201,7 @@ def _ruamel(path: Path) -> object:
 
 
 def _toml(path: Path) -> object:
-    return tomllib.loads(path.read_text(encoding="utf-8", newline=""))
+    return tomllib.loads(path.read_bytes().decode())
 
 
 def _yaml(loader: type[yaml.SafeLoader | yaml.CSafeLoader], path: Path) -> object:
@@ -211,7 +218,11 @@ READERS: Mapping[str, Reading] = {
     "python-dotenv, interpolating": in_python(dotenv_values),
     "npm dotenv": node("dotenv"),
     "node --env-file": node("node --env-file"),
-    "Docker Compose": compose,
+    "Docker Compose": compose(raw=False),
+    "Docker Compose, raw": compose(raw=True),
+    "GitHub's runner, by its rules": in_python(
+        lambda path: github_output.read(path.read_bytes())
+    ),
     "PyYAML": in_python(partial(_yaml, yaml.CSafeLoader)),
     "PyYAML, pure": in_python(partial(_yaml, yaml.SafeLoader)),
     "ruamel.yaml": in_python(_ruamel),

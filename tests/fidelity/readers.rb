@@ -24,11 +24,8 @@ end
 
 reader = READERS.fetch(ARGV.shift)
 ARGV.each do |file|
-  found =
-    begin
-      { "value" => marked(reader.call(File.read(file, encoding: "UTF-8"))) }
-    rescue StandardError => e
-      { "error" => "#{e.class}: #{e.message}"[0, 200] }
-    end
-  puts JSON.generate(found, max_nesting: false)
+  text = File.read(file, encoding: "UTF-8")
+  puts JSON.generate({ "value" => marked(reader.call(text)) }, max_nesting: false)
+rescue StandardError => e
+  puts JSON.generate({ "error" => "#{e.class}: #{e.message}"[0, 200].scrub })
 end

@@ -1,11 +1,10 @@
 """Which format is read by which readers, and which warnings speak of each."""
 
-from collections.abc import Mapping
+import json
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from fidelity.verdicts import Leaves, leaves
-from formats.configs import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,19 +24,20 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A format with options, and everybody who reads it."""
+    """A format with options, and everybody who reads it.
+
+    `take` finds the config in what a reader gives; with `variables` it is a name and a
+    text for each leaf.
+    """
 
     format: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    variables: bool = False
+    take: Callable[[Any], object] = lambda found: found
     readers: tuple[Reader, ...]
 
     def __str__(self) -> str:
         return " ".join([self.format, *map(str, self.options.values())])
-
-
-def whole(config: Config) -> Leaves:
-    """Return what a reader of the config alone has to read."""
-    return dict(leaves(config))
 
 
 def _reader(name: str, *excuses: str, fatal: str = "", doubles: bool = False) -> Reader:
@@ -51,20 +51,39 @@ def _reader(name: str, *excuses: str, fatal: str = "", doubles: bool = False) ->
 
 _MEANING = "key-with-a-meaning"
 _LONG = "too-long-to-export"
+_NULL = "null-left-out"
+_BIG = "big-integer"
+_BY_READER = ("reader-dependent", "carriage-return")
 
 _SHELLS = (
-    _reader("bash", _MEANING, _LONG, fatal=_LONG),
+    _reader("bash", _MEANING, _LONG, fatal=f"{_MEANING} {_LONG}"),
     _reader("dash", _MEANING, _LONG, fatal=_LONG),
     _reader("busybox sh", _MEANING, _LONG, fatal=_LONG),
     _reader("zsh", _MEANING, _LONG, fatal=f"{_MEANING} {_LONG}"),
 )
 _SYSTEMD = _reader("systemd", fatal="noncharacter")
-_NODE = (_reader("npm dotenv"), _reader("node --env-file"))
-_BY_READER = ("reader-dependent", "carriage-return")
+_YAML = (
+    _reader("PyYAML"),
+    _reader("PyYAML, pure"),
+    _reader("ruamel.yaml"),
+    _reader("js-yaml", _BIG, fatal="nested-deeply", doubles=True),
+    _reader("npm yaml", _BIG, doubles=True),
+    _reader("Ruby psych"),
+)
 
 SUBJECTS = (
     Subject(
+        format="json",
+        take=lambda found: found["config"],
+        readers=(
+            _reader("Python json"),
+            _reader("JSON.parse", _BIG, doubles=True),
+            _reader("Ruby json", fatal="lone-surrogate"),
+        ),
+    ),
+    Subject(
         format="env",
+        variables=True,
         readers=(
             *_SHELLS,
             _SYSTEMD,
@@ -75,30 +94,76 @@ SUBJECTS = (
             _reader("Docker Compose", "reader-dependent", fatal="reader-dependent"),
         ),
     ),
-    Subject(format="env", options={"dialect": "posix"}, readers=(*_SHELLS, _SYSTEMD)),
+    Subject(
+        format="env",
+        options={"dialect": "posix"},
+        variables=True,
+        readers=(*_SHELLS, _SYSTEMD),
+    ),
     Subject(
         format="env",
         options={"dialect": "python"},
+        variables=True,
         readers=(
             _reader("python-dotenv"),
             _reader("python-dotenv, interpolating", "expansion"),
         ),
     ),
-    Subject(format="env", options={"dialect": "node"}, readers=_NODE),
+    Subject(
+        format="env",
+        options={"dialect": "node"},
+        variables=True,
+        readers=(_reader("npm dotenv"), _reader("node --env-file")),
+    ),
+    Subject(
+        format="env",
+        options={"dialect": "docker"},
+        variables=True,
+        readers=(_reader("Docker Compose, raw"),),
+    ),
     Subject(
         format="env",
         options={"dialect": "compose"},
+        variables=True,
         readers=(_reader("Docker Compose"),),
     ),
+    Subject(format="yaml", readers=_YAML),
     Subject(
-        format="yaml",
+        format="toml",
         readers=(
-            _reader("PyYAML"),
-            _reader("PyYAML, pure"),
-            _reader("ruamel.yaml"),
-            _reader("js-yaml", "big-integer", doubles=True),
-            _reader("npm yaml", "big-integer", doubles=True),
-            _reader("Ruby psych"),
+            _reader("tomllib", _NULL),
+            _reader("smol-toml", _NULL, doubles=True),
         ),
+    ),
+    Subject(
+        format="configmap",
+        variables=True,
+        take=lambda found: found["data"],
+        readers=_YAML,
+    ),
+    Subject(
+        format="configmap",
+        options={"key": "config.json"},
+        take=lambda found: json.loads(found["data"]["config.json"]),
+        readers=_YAML,
+    ),
+    Subject(
+        format="secret",
+        variables=True,
+        take=lambda found: {
+            name: b64decode(text).decode() for name, text in found["data"].items()
+        },
+        readers=_YAML,
+    ),
+    Subject(
+        format="tfvars",
+        options={"variable": "config"},
+        take=lambda found: found["config"],
+        readers=(_reader("Python json"), _reader("Ruby json")),
+    ),
+    Subject(
+        format="github-output",
+        variables=True,
+        readers=(_reader("GitHub's runner, by its rules"),),
     ),
 )

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
 from fidelity.readers import Failure
 from promptlooper_export.documents import JSON, Notice
 from promptlooper_export.plugin import Path
@@ -106,6 +107,9 @@ def unexcused(
 
 
 def _is_under(path: str, named: set[str | None]) -> bool:
+    """Tell whether a warning names the path, what it is in, or what is in it."""
     return path in named or any(
-        name is not None and path.startswith(f"{name}.") for name in named
+        name is not None
+        and (path.startswith(f"{name}.") or name.startswith(f"{path}."))
+        for name in named
     )

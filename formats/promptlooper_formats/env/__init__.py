@@ -12,6 +12,16 @@ from promptlooper_formats.env.reading import read_variables
 from promptlooper_formats.header import header, warning
 from promptlooper_formats.notices import refuse_surrogates
 
+PREFIX = fields.String(
+    load_default="",
+    validate=Regexp(
+        "([A-Z_][A-Z0-9_]*)?\\Z",
+        error="Must be upper-case letters, digits and underscores, such as APP_.",
+    ),
+    metadata={"description": "What every name begins with, such as APP_"},
+)
+"""The option of formats whose names are those of variables."""
+
 
 class EnvOptions(Schema):
     """The options of the format."""
@@ -24,14 +34,7 @@ class EnvOptions(Schema):
             "of the others holds every value for its own"
         },
     )
-    prefix = fields.String(
-        load_default="",
-        validate=Regexp(
-            "([A-Z_][A-Z0-9_]*)?\\Z",
-            error="Must be upper-case letters, digits and underscores, such as APP_.",
-        ),
-        metadata={"description": "What every name begins with, such as APP_"},
-    )
+    prefix = PREFIX
     strict = fields.Boolean(
         load_default=False,
         truthy={"1", "true"},

@@ -1,0 +1,213 @@
+"""The best config as a Kubernetes ConfigMap or Secret.
+
+Its data are the variables of a .env file, for `envFrom`; or, with `key`, one file that
+holds the config as JSON, for a volume. A Secret's data are in base64, as the API server
+keeps them: `kubectl diff` then compares what is there.
+"""
+
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Regexp
+
+from promptlooper_export.plugin import (
+    JSON,
+    Best,
+    Format,
+    Notice,
+    UnrepresentableError,
+    flatten,
+)
+from promptlooper_formats.env import PREFIX
+from promptlooper_formats.env.assignments import assignments
+from promptlooper_formats.header import header, warning
+from promptlooper_formats.notices import refuse_surrogates
+from promptlooper_formats.shell_variables import has_a_meaning
+from promptlooper_formats.yaml import dumped
+from promptlooper_formats.yaml_reading import read_yaml
+
+# RFC 1123, as https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_LONGEST_LABEL = 63
+_LONGEST_KEY = 253
+
+# https://kubernetes.io/docs/concepts/configuration/configmap/#motivation
+_LARGEST = 1 << 20
+
+
+class ManifestOptions(Schema):
+    """The options of both formats."""
+
+    name = fields.String(
+        load_default="",
+        validate=Regexp(f"({_LABEL})?\\Z", error="Must be an RFC 1123 label."),
+        metadata={"description": "metadata.name; else the experiment's, made to fit"},
+    )
+    namespace = fields.String(
+        load_default="",
+        validate=Regexp(f"({_LABEL})?\\Z", error="Must be an RFC 1123 label."),
+        metadata={"description": "metadata.namespace; else there is none"},
+    )
+    key = fields.String(
+        load_default="",
+        validate=Regexp(
+            "([-._a-zA-Z0-9]{1,253})?\\Z", error="Must be a key, such as config.json."
+        ),
+        metadata={"description": "One key that holds the config as JSON, for a volume"},
+    )
+    prefix = PREFIX
+
+
+def _render(  # noqa: PLR0913  its options
+    kind: str,
+    encode: Callable[[str], str],
+    best: Best,
+    *,
+    name: str = "",
+    namespace: str = "",
+    key: str = "",
+    prefix: str = "",
+) -> Iterator[bytes | Notice]:
+    """Yield the header and the manifest.
+
+    Refused are lone surrogates, two paths with one key, NUL in a variable, and more
+    than the 1 MiB that the API server takes.
+    """
+    refuse_surrogates(best.config, f"a {kind}")
+    data = _file(best, key) if key else _variables(best, prefix)
+    _refuse_size(best, data, kind)
+    lines = list(header(best))
+    for notice in () if key else _notices(best, prefix):
+        yield notice
+        lines.append(warning(notice))
+    yield "".join(f"{line}\n" for line in lines).encode()
+    yield dumped(
+        {
+            "apiVersion": "v1",
+            "kind": kind,
+            "metadata": _metadata(best, name=name, namespace=namespace),
+            **({"type": "Opaque"} if kind == "Secret" else {}),
+            "data": {name: encode(text) for name, text in data.items()},
+        }
+    )
+
+
+def _refuse_size(best: Best, data: Mapping[str, str], kind: str) -> None:
+    if sum(len(f"{key}{text}".encode()) for key, text in data.items()) > _LARGEST:
+        path, _ = max(flatten(best.config), key=lambda leaf: len(str(leaf[1])))
+        detail = (
+            f"The config is larger than the 1 MiB of a {kind}, {path} being the "
+            "longest value; choose format=json."
+        )
+        raise UnrepresentableError(detail, paths=(str(path),))
+
+
+def _file(best: Best, key: str) -> dict[str, str]:
+    text = json.dumps(best.config, indent=2, ensure_ascii=False, allow_nan=False)
+    return {key: f"{text}\n"}
+
+
+def _variables(best: Best, prefix: str) -> dict[str, str]:
+    found = assignments(best.config, prefix=prefix)
+    refused = {
+        str(one.path): "no variable can hold NUL"
+        if "\0" in one.text
+        else f"the key {one.key[:40]}... has more than {_LONGEST_KEY} characters"
+        for one in found
+        if "\0" in one.text or len(one.key) > _LONGEST_KEY
+    }
+    if refused:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in refused.items())
+        detail = f"{reasons}; choose key=config.json, or format=json."
+        raise UnrepresentableError(detail, paths=tuple(refused))
+    return {one.key: one.text for one in found}
+
+
+def _notices(best: Best, prefix: str) -> Iterator[Notice]:
+    for one in assignments(best.config, prefix=prefix):
+        if has_a_meaning(one.key):
+            yield Notice(
+                code="key-with-a-meaning",
+                message=(
+                    "In a container, a variable of this name takes effect on programs; "
+                    "prefix=APP_ helps."
+                ),
+                path=str(one.path),
+            )
+
+
+def _metadata(best: Best, *, name: str, namespace: str) -> dict[str, JSON]:
+    fitted = re.sub("[^a-z0-9]+", "-", best.experiment_name.lower())
+    fitted = fitted[:_LONGEST_LABEL].strip("-") or "experiment"
+    return {
+        "name": name or fitted,
+        **({"namespace": namespace} if namespace else {}),
+        "labels": {"app.kubernetes.io/managed-by": "promptlooper-export"},
+        "annotations": {
+            "promptlooper-export/experiment-id": str(best.experiment_id),
+            "promptlooper-export/run-id": str(best.run_id),
+            "promptlooper-export/config-hash": best.config_hash,
+        },
+    }
+
+
+def _read(
+    decode: Callable[[str], str], data: bytes, *, key: str = "", **_: str
+) -> Mapping[str, JSON]:
+    """Return the text under each key; with `key`, the config that the file holds.
+
+    Raises ValueError for what is no such manifest.
+    """
+    held = read_yaml(data).get("data")
+    if not isinstance(held, dict):
+        msg = "the manifest has no data"
+        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+    texts = {name: decode(text) for name, text in held.items() if isinstance(text, str)}
+    if len(texts) < len(held):
+        msg = "the data hold something else than text"
+        raise ValueError(msg)
+    if not key:
+        return dict(texts)
+    found = json.loads(texts.get(key, "null"))
+    if not isinstance(found, dict):
+        msg = f"there is no config under {key!r}"
+        raise ValueError(msg)  # noqa: TRY004
+    return found
+
+
+def _as_is(text: str) -> str:
+    return text
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _decoded(text: str) -> str:
+    return b64decode(text, validate=True).decode()
+
+
+CONFIGMAP = Format(
+    name="configmap",
+    title="Kubernetes ConfigMap",
+    document=Best,
+    media_types=("application/vnd.promptlooper.configmap+yaml",),
+    extension="yaml",
+    render=partial(_render, "ConfigMap", _as_is),
+    options=ManifestOptions,
+    read=partial(_read, _as_is),
+)
+SECRET = Format(
+    name="secret",
+    title="Kubernetes Secret",
+    document=Best,
+    media_types=("application/vnd.promptlooper.secret+yaml",),
+    extension="yaml",
+    render=partial(_render, "Secret", _encoded),
+    options=ManifestOptions,
+    read=partial(_read, _decoded),
+)

@@ -1,0 +1,109 @@
+"""The best config as TOML 1.0.
+
+TOML has no null: such keys are left out, and named in a comment and a warning.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+
+import tomli_w
+
+from promptlooper_export.plugin import (
+    JSON,
+    Best,
+    Format,
+    Notice,
+    Path,
+    UnrepresentableError,
+)
+from promptlooper_formats.header import header, warning
+from promptlooper_formats.notices import big_integers, refuse_surrogates, scalars
+
+# What TOML asks of its readers at least: https://toml.io/en/v1.0.0#integer
+_INTEGERS = range(-(2**63), 2**63)
+
+_DEEPEST = 100
+"""Levels of nesting; beyond, readers written with recursion give up."""
+
+
+def render(best: Best) -> Iterator[bytes | Notice]:
+    """Yield the header and the config as one document.
+
+    Refused are integers beyond 64 bits, null in a list, text with a lone surrogate, and
+    a config that is nested more than 100 levels deep.
+    """
+    refuse_surrogates(best.config, "TOML")
+    _refuse(best.config)
+    lines = list(header(best))
+    for notice in (*_left_out(best.config, Path()), *big_integers(best.config)):
+        yield notice
+        lines.append(warning(notice))
+    text = tomli_w.dumps(_without_null(best.config))
+    yield "".join(f"{line}\n" for line in lines).encode()
+    yield text.encode()
+
+
+def _refuse(config: Mapping[str, JSON]) -> None:
+    reasons = {
+        str(path): reason
+        for path, value in scalars(config)
+        if (reason := _reason(path, value))
+    }
+    if reasons:
+        found = "; ".join(f"{path}: {reason}" for path, reason in reasons.items())
+        detail = f"{found}; choose format=json."
+        raise UnrepresentableError(detail, paths=tuple(reasons))
+
+
+def _reason(path: Path, value: JSON) -> str:
+    if len(path) > _DEEPEST:
+        return "nested too deeply for readers of TOML"
+    if isinstance(value, int) and value not in _INTEGERS:
+        return "TOML's integers have 64 bits"
+    return ""
+
+
+def _left_out(value: JSON | Mapping[str, JSON], path: Path) -> Iterator[Notice]:
+    """Name the keys whose value is null; raises UnrepresentableError within lists."""
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from _left_out(member, Path((*path, key)))
+            if member is None:
+                yield Notice(
+                    code="null-left-out",
+                    message="TOML has no null: this key is left out.",
+                    path=str(Path((*path, key))),
+                )
+    elif isinstance(value, list):
+        for place, member in enumerate(value):
+            if member is None:
+                where = str(Path((*path, str(place))))
+                detail = f"{where}: TOML has no null within a list; choose format=json."
+                raise UnrepresentableError(detail, paths=(where,))
+            yield from _left_out(member, Path((*path, str(place))))
+
+
+def _without_null(value: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {key: _clean(member) for key, member in value.items() if member is not None}
+
+
+def _clean(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return _without_null(value)
+    return list(map(_clean, value)) if isinstance(value, list) else value
+
+
+def read(data: bytes) -> Mapping[str, JSON]:
+    """Return the config; raises ValueError for what is no TOML."""
+    return tomllib.loads(data.decode())
+
+
+TOML = Format(
+    name="toml",
+    title="TOML",
+    document=Best,
+    media_types=("application/toml",),
+    extension="toml",
+    render=render,
+    read=read,
+)

@@ -1,0 +1,40 @@
+"""The table of what every reader reads back, as a page of the documentation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fidelity.corpus import CORPUS
+from fidelity.measure import measure
+from fidelity.subjects import SUBJECTS, Subject
+from fidelity.verdicts import Tally
+
+PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+
+_HEAD = f"""# What readers read back
+
+Each of {len(CORPUS)} configs that something, somewhere, does not read back is exported
+in a format and read by real readers: *identical* to the last bit, *warned of* (a
+warning that speaks of this reader names the value), *refused* by the export with the
+path, or *different*, of which there is none. `make fidelity` measures it anew and
+writes this page.
+
+| format | reader | identical | warned of | refused | different |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def row(subject: Subject, reader: str, tally: Tally) -> str:
+    """Return the row of one reader of a format."""
+    counts = (tally.identical, tally.warned, tally.refused, len(tally.different))
+    return f"| {subject} | {reader} | {' | '.join(map(str, counts))} |\n"
+
+
+def rows(subject: Subject) -> Iterator[str]:
+    """Measure a format with every reader."""
+    for reader, tally in measure(subject, CORPUS).items():
+        yield row(subject, reader, tally)
+
+
+def page() -> str:
+    """Measure everything, and return the page."""
+    return _HEAD + "".join(line for subject in SUBJECTS for line in rows(subject))

@@ -1,0 +1,26 @@
+"""No reader reads another value than the experiment held, unless it was said."""
+
+import pytest
+
+from fidelity.corpus import CORPUS
+from fidelity.measure import measure
+from fidelity.subjects import SUBJECTS, Subject
+from fidelity.table import PAGE, row
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_every_reader_reads_the_same_or_was_warned_or_there_is_no_file(
+    subject: Subject,
+) -> None:
+    tallies = measure(subject, CORPUS)
+
+    assert {name: tally.different for name, tally in tallies.items()} == {
+        name: [] for name in tallies
+    }
+    # Nor is anything refused or warned of that was read back when the page was written.
+    rows = {row(subject, name, tally) for name, tally in tallies.items()}
+    assert rows <= set(PAGE.read_text(encoding="utf-8").splitlines(keepends=True))
+
+
+def test_there_are_enough_configs_to_trust_the_page() -> None:
+    assert len(CORPUS) >= 150
