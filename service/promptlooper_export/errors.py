@@ -354,3 +354,18 @@ class UsageError(ExportError):
     slug = "usage"
     title = "Usage"
     exit_code = 2
+
+
+class ComparisonError(ExportError):
+    """A file cannot be compared: it is not whole, or in another format."""
+
+    slug = "comparison"
+    title = "Cannot compare"
+
+
+class DifferenceError(ExportError):
+    """A verification found a difference."""
+
+    slug = "difference"
+    title = "Different"
+    exit_code = 3

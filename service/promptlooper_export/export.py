@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,12 +42,14 @@ class Selection:
 
     Of the runs, those behind the run `after`, and `limit` of them at most, 1 or more.
 
-    With `reproducible` the document names the data's own last change as its moment, and
-    the same data give the same bytes. Secrets are left out but with `redact` False.
+    The document names now as its moment, or `exported_at` where that is given; with
+    `reproducible` the data's own last change, and the same data give the same bytes.
+    Secrets are left out but with `redact` False.
     """
 
     top_n: int = 5
     reproducible: bool = False
+    exported_at: datetime | None = None
     redact: bool = True
     limit: int | None = None
     after: UUID | None = None
@@ -72,28 +75,63 @@ def export(  # noqa: PLR0913  each has its own origin
     deadline = time.monotonic() + limits.seconds
     with store.snapshot(viewer) as snapshot:
         document = _DOCUMENTS[format.document](snapshot, experiment, selection)
-        if selection.redact:
-            document = redact(document)
-        with closing(_render(format, document, options, deadline)) as pieces:
-            return spool(
-                pieces,
-                title=_title(document),
-                revision=snapshot.revision(experiment),
-                row_count=document.count if isinstance(document, Runs) else None,
-                last_run=document.last if isinstance(document, Runs) else None,
-                limit=limits.spool_bytes,
-                directory=limits.spool_directory,
-                name=format.name,
-            )
+        return export_document(
+            document,
+            format,
+            options,
+            revision=snapshot.revision(experiment),
+            redacted=selection.redact,
+            limits=limits,
+            deadline=deadline,
+        )
+
+
+def export_document(  # noqa: PLR0913  each has its own origin
+    document: Document,
+    format: AnyFormat,  # noqa: A002  the field's word
+    options: Mapping[str, Any],
+    *,
+    redacted: bool,
+    limits: Limits,
+    revision: int = 0,
+    deadline: float = math.inf,
+) -> Body:
+    """Render a document, without its secrets where it is to be `redacted`.
+
+    `deadline` is a moment of time.monotonic(). Raises what the format refuses
+    (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
+    and SpoolFullError.
+    """
+    if redacted:
+        document = redact(document)
+    with closing(_render(format, document, options, deadline)) as pieces:
+        return spool(
+            pieces,
+            title=_title(document),
+            revision=revision,
+            row_count=document.count if isinstance(document, Runs) else None,
+            last_run=document.last if isinstance(document, Runs) else None,
+            limit=limits.spool_bytes,
+            directory=limits.spool_directory,
+            name=format.name,
+        )
+
+
+def _moment(
+    snapshot: Snapshot, experiment: UUID, selection: Selection
+) -> datetime | None:
+    if selection.reproducible:
+        return snapshot.last_change(experiment)
+    return selection.exported_at
 
 
 def _best(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Best:
-    moment = snapshot.last_change(experiment) if selection.reproducible else None
+    moment = _moment(snapshot, experiment, selection)
     return snapshot.best(experiment, exported_at=moment)
 
 
 def _report(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Report:
-    moment = snapshot.last_change(experiment) if selection.reproducible else None
+    moment = _moment(snapshot, experiment, selection)
     return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
 
 

@@ -1,90 +1,30 @@
 """`promptlooper-export export`."""
 
-import shutil
-import sys
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from uuid import UUID
 
 import click
-from click.shell_completion import CompletionItem
 
 from promptlooper_export import settings
-from promptlooper_export.cli.files import write_whole
-from promptlooper_export.cli.terminal import note, printable
-from promptlooper_export.documents import Report, Runs
-from promptlooper_export.errors import UsageError
-from promptlooper_export.export import Limits, Selection
+from promptlooper_export.cli.rendering import (
+    AFTER,
+    FORMAT,
+    LIMIT,
+    OPTIONS,
+    OUTPUT,
+    TOP_N,
+    UNREDACTED,
+    choose_format,
+    limits_for,
+    selection_for,
+    write_body,
+)
 from promptlooper_export.export import export as render
 from promptlooper_export.options import load_format_options
-from promptlooper_export.registry import AnyFormat, Registry, discover
-from promptlooper_export.sandbox.foreign import ForeignFormat
+from promptlooper_export.registry import AnyFormat, discover
 from promptlooper_export.store.open import open_store
 from promptlooper_export.viewer import OPERATOR
-
-STDOUT = "-"
-UNLIMITED = 1 << 63
-
-
-def split_pairs(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> list[tuple[str, str]]:
-    """Split each `name=value` at its first `=`; click.BadParameter without one."""
-    pairs = []
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals:
-            msg = f"{value!r} is not like name=value"
-            raise click.BadParameter(msg, ctx, param)
-        pairs.append((name, text))
-    return pairs
-
-
-def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFormat:
-    """Return the format of this name, else of the file's extension, else the first.
-
-    The longest extension wins, then the order of the registry. Raises UsageError.
-    """
-    known = ", ".join(registry.formats)
-    if name is not None:
-        if name not in registry.formats:
-            msg = f"no format {name!r}; available: {known}"
-            raise UsageError(msg)
-        return registry.formats[name]
-    fitting = [
-        row
-        for row in registry.formats.values()
-        if output == STDOUT or Path(output).name.endswith(f".{row.extension}")
-    ]
-    if not fitting:
-        msg = f"no format has the extension of {output!r}; name one with -f: {known}"
-        raise UsageError(msg)
-    if output == STDOUT:
-        return fitting[0]
-    return max(fitting, key=lambda row: len(row.extension))
-
-
-def _limits(loaded: settings.Settings, chosen: AnyFormat) -> Limits:
-    """Bound what a stranger does; our own formats may take what they need."""
-    limits = Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
-    if isinstance(chosen, ForeignFormat):
-        return replace(limits, seconds=loaded.render_timeout)
-    return limits
-
-
-def _selection(
-    chosen: AnyFormat, *, top_n: int | None, limit: int | None, after: UUID | None
-) -> Selection:
-    """Return what of the experiment is asked for; raises UsageError."""
-    if top_n is not None and chosen.document is not Report:
-        msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
-        raise UsageError(msg)
-    if (limit or after) and chosen.document is not Runs:
-        msg = f"--limit and --after are for runs; {chosen.name!r} writes none"
-        raise UsageError(msg)
-    selection = Selection(limit=limit, after=after)
-    return selection if top_n is None else replace(selection, top_n=top_n)
 
 
 class ExportCommand(click.Command):
@@ -108,71 +48,20 @@ def _summary(format: AnyFormat) -> str:  # noqa: A002  the field's word
     return f"{format.title}; options: {options}" if options else format.title
 
 
-def complete_format(
-    ctx: click.Context,  # noqa: ARG001  click's signature
-    param: click.Parameter,  # noqa: ARG001
-    incomplete: str,
-) -> list[CompletionItem]:
-    """Complete the name of a format."""
-    return [
-        CompletionItem(name, help=row.title)
-        for name, row in discover().formats.items()
-        if name.startswith(incomplete)
-    ]
-
-
 @click.command(cls=ExportCommand)
 @click.argument("reference", metavar="ID|NAME")
-@click.option(
-    "-f",
-    "--format",
-    "format_name",
-    metavar="FORMAT",
-    shell_complete=complete_format,
-    help="One of those below; by default the one with FILE's extension.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    default=STDOUT,
-    help="Written whole or not at all; standard output by default.",
-)
-@click.option(
-    "-O",
-    "--option",
-    "pairs",
-    multiple=True,
-    callback=split_pairs,
-    metavar="NAME=VALUE",
-    help="An option of the format; repeat for more.",
-)
-@click.option(
-    "--top-n",
-    type=click.IntRange(1, 50),
-    help="The runs that a report ranks.  [default: 5]",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    help="Write so many runs at most.",
-)
-@click.option(
-    "--after",
-    type=click.UUID,
-    metavar="RUN",
-    help="Write the runs that come behind this one.",
-)
+@FORMAT
+@OUTPUT
+@OPTIONS
+@TOP_N
+@LIMIT
+@AFTER
 @click.option(
     "--reproducible",
     is_flag=True,
     help="Name the data's own last change instead of now: same data, same bytes.",
 )
-@click.option(
-    "--unredacted",
-    is_flag=True,
-    help="Leave the secrets of configs in the export.",
-)
+@UNREDACTED
 def export(  # noqa: PLR0913  its options
     *,
     reference: str,
@@ -193,7 +82,7 @@ def export(  # noqa: PLR0913  its options
     loaded = settings.load()
     chosen = choose_format(discover(), name=format_name, output=output)
     options = load_format_options(chosen, pairs)
-    selection = _selection(chosen, top_n=top_n, limit=limit, after=after)
+    selection = selection_for(chosen, top_n=top_n, limit=limit, after=after)
     selection = replace(selection, reproducible=reproducible, redact=not unredacted)
     with closing(open_store(loaded.database_url)) as store:
         with store.snapshot(OPERATOR) as snapshot:
@@ -205,13 +94,6 @@ def export(  # noqa: PLR0913  its options
             chosen,
             options,
             selection=selection,
-            limits=_limits(loaded, chosen),
+            limits=limits_for(loaded, chosen),
         )
-    for notice in body.notices:
-        note(f"warning: {printable(notice.message)}")
-    with body.file:
-        if output == STDOUT:
-            shutil.copyfileobj(body.file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        else:
-            write_whole(Path(output), body.file)
+    write_body(body, output)

@@ -146,7 +146,10 @@ def _numbered(lines: Iterator[Line]) -> Iterator[tuple[int, Line]]:
     for line in lines:
         kind = line.members["type"].value if "type" in line.members else None
         if not isinstance(kind, str) or kind not in _SCHEMAS:
-            msg = f'{line.place}: the member "type" must be "experiment" or "run"'
+            msg = (
+                f'{line.place}: the member "type" must be "experiment" or "run"; an '
+                "export as ndjson has it with the option header=1"
+            )
             raise SourceError(msg)
         number += kind == "experiment"
         if number == 0:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from promptlooper_export.documents import Experiment, Notice
 from promptlooper_export.errors import ExperimentNotFoundError, UsageError
-from promptlooper_export.store.cells import UNKNOWN, Cells
+from promptlooper_export.store.cells import UNKNOWN, Cells, row_id
 from promptlooper_export.store.database import Session
 from promptlooper_export.store.values import json_value
 from promptlooper_export.store.visibility import Visibility
@@ -29,6 +29,8 @@ WHERE id = ? AND {visible}
 """
 
 _LAST_RUN = "SELECT max(updated_at) FROM runs WHERE experiment_id = ?"
+
+_EXPERIMENT_OF = "SELECT experiment_id FROM runs WHERE id = ?"
 
 _IS_VISIBLE = "SELECT 1 FROM experiments WHERE id = ? AND {visible}"
 
@@ -193,6 +195,18 @@ def experiments(
             runs=row[3],
             created_at=cells.required_time("created_at", row[4]),
         )
+
+
+def owner(session: Session, sight: Visibility, identity: UUID) -> UUID | None:
+    """Return the experiment that has this id, or a run of this id."""
+    key = session.key(identity)
+    run = session.one(_EXPERIMENT_OF, key)
+    candidate = key if run is None else run[0]
+    visible = sight.of_rows()
+    sql = _IS_VISIBLE.format(visible=visible.sql)
+    if session.one(sql, candidate, *visible.values) is None:
+        return None
+    return row_id(candidate, "experiments")
 
 
 def find(session: Session, sight: Visibility, reference: str) -> UUID:

@@ -97,6 +97,13 @@ class Snapshot:
         """
         return access.find(self._session, self._sight, reference)
 
+    def owner(self, identity: UUID) -> UUID | None:
+        """Return the experiment of this id, or the one that the run of this id is of.
+
+        None where there is no such experiment to be seen.
+        """
+        return access.owner(self._session, self._sight, identity)
+
     def _row(self, experiment: UUID) -> ExperimentRow:
         if experiment not in self._rows:
             self._rows[experiment] = access.experiment(

@@ -1,0 +1,133 @@
+"""`promptlooper-export convert`."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from promptlooper_export import settings
+from promptlooper_export.cli.rendering import (
+    FORMAT,
+    OPTIONS,
+    OUTPUT,
+    UNREDACTED,
+    choose_format,
+    limits_for,
+    write_body,
+)
+from promptlooper_export.documents import Best
+from promptlooper_export.errors import UsageError
+from promptlooper_export.export import Limits, Selection, export, export_document
+from promptlooper_export.importers.best import read_best
+from promptlooper_export.importers.importer import choose
+from promptlooper_export.options import load_format_options
+from promptlooper_export.registry import AnyFormat, discover
+from promptlooper_export.spool import Body
+from promptlooper_export.store.migrate import migrate
+from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.store.writer import write
+from promptlooper_export.viewer import OPERATOR
+
+
+@click.command()
+@click.argument("source", metavar="FILE")
+@FORMAT
+@OUTPUT
+@OPTIONS
+@click.option(
+    "--experiment",
+    metavar="ID|NAME",
+    help="Which one, where FILE holds several.",
+)
+@click.option(
+    "--reproducible",
+    is_flag=True,
+    help="Name the data's own last change instead of now: same data, same bytes.",
+)
+@UNREDACTED
+def convert(  # noqa: PLR0913  its options
+    *,
+    source: str,
+    format_name: str | None,
+    output: str,
+    pairs: list[tuple[str, str]],
+    experiment: str | None,
+    reproducible: bool,
+    unredacted: bool,
+) -> None:
+    """Write an export in another format, without a database.
+
+    FILE is what `export` wrote as ndjson with header=1 or as parquet, for any format,
+    or as json, for the formats of the best config; or what `import` takes.
+    """
+    chosen = choose_format(discover(), name=format_name, output=output)
+    options = load_format_options(chosen, pairs)
+    loaded = settings.load()
+    selection = Selection(reproducible=reproducible, redact=not unredacted)
+    limits = limits_for(loaded, chosen)
+    if Path(source).suffix == ".json":
+        body = _from_best(source, chosen, options, selection, limits)
+    else:
+        with _imported(source) as store:
+            body = export(
+                store,
+                OPERATOR,
+                _one(store, source, experiment),
+                chosen,
+                options,
+                selection=selection,
+                limits=limits,
+            )
+    write_body(body, output)
+
+
+def _from_best(
+    source: str,
+    chosen: AnyFormat,
+    options: Mapping[str, Any],
+    selection: Selection,
+    limits: Limits,
+) -> Body:
+    if chosen.document is not Best:
+        msg = (
+            f"{source} holds the best config alone; for {chosen.name!r}, convert an "
+            "export as ndjson with header=1, or as parquet"
+        )
+        raise UsageError(msg)
+    best = read_best(source, Path(source).read_bytes())
+    # What JSON warned of is no matter of another format.
+    told = set(discover().formats["json"].pieces(best))
+    warnings = tuple(notice for notice in best.warnings if notice not in told)
+    best = replace(best, warnings=warnings)
+    return export_document(
+        best, chosen, options, redacted=selection.redact, limits=limits
+    )
+
+
+@contextmanager
+def _imported(source: str) -> Iterator[Store]:
+    """Import a file into a database that goes away."""
+    with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
+        url = f"sqlite:///{folder}/converted.db"
+        migrate(url)
+        write(url, choose(source, kind=None).read(source))
+        with closing(open_store(url)) as store:
+            yield store
+
+
+def _one(store: Store, source: str, reference: str | None) -> UUID:
+    """Return the experiment that is asked for, or the only one."""
+    with store.snapshot(OPERATOR) as snapshot:
+        if reference is not None:
+            return snapshot.find(reference)
+        ids = [row.id for row in snapshot.experiments()]
+    if len(ids) == 1:
+        return ids[0]
+    named = ", ".join(map(str, ids[:5]))
+    msg = f"{source} holds {len(ids)} experiments; choose with --experiment: {named}"
+    raise UsageError(msg)

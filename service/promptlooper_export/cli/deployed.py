@@ -1,0 +1,136 @@
+"""Files that hold a config: which format each has, and what it says."""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from promptlooper_export.documents import JSON, Best, Notice
+from promptlooper_export.errors import ComparisonError, UsageError
+from promptlooper_export.options import load_format_options
+from promptlooper_export.registry import AnyFormat, Registry
+
+STDIN = "-"
+
+_MANIFEST = re.compile(
+    rb"^kind:[ \t]*[\"']?(ConfigMap|Secret)[\"']?[ \t]*\r?$", re.MULTILINE
+)
+_SYNONYMS = {".yml": ".yaml", ".tfvars.json": ".auto.tfvars.json"}
+
+# What distinguishes formats: depth, null, and text that looks like another value.
+_PROBE: Mapping[str, JSON] = {"a": {"b": 1}, "n": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """A file, the format that it is in, and the options to read it with."""
+
+    name: str
+    data: bytes
+    format: AnyFormat
+    options: Mapping[str, Any]
+
+    def config(self) -> Mapping[str, JSON]:
+        """Return what the file says. Raises ComparisonError where it cannot be read."""
+        return read_config(self.format, self.data, self.options, name=self.name)
+
+
+def load_deployed(
+    source: str, registry: Registry, *, kind: str | None, pairs: list[tuple[str, str]]
+) -> Deployed:
+    """Read a file, or standard input; `kind` names its format.
+
+    Raises UsageError where the format is not known, and OSError.
+    """
+    data = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+    readable = {name: row for name, row in registry.formats.items() if row.read}
+    found = kind or recognised(source, data, readable)
+    if found not in readable:
+        known = ", ".join(readable)
+        msg = f"{source}: in which format? Name one with --from: {known}"
+        raise UsageError(msg)
+    chosen = readable[found]
+    return Deployed(
+        name=source,
+        data=data,
+        format=chosen,
+        options=load_format_options(chosen, pairs),
+    )
+
+
+def recognised(
+    source: str, data: bytes, formats: Mapping[str, AnyFormat]
+) -> str | None:
+    """Return the name of the format of a file, by its name and its first lines."""
+    name = Path(source).name
+    if name == ".env" or name.startswith(".env."):
+        return "env"
+    for spelled, meant in _SYNONYMS.items():
+        if name.endswith(spelled):
+            name = name.removesuffix(spelled) + meant
+    if name.endswith(".yaml") and (found := _MANIFEST.search(data)):
+        return found[1].decode().lower()
+    fitting = [row for row in formats.values() if name.endswith(f".{row.extension}")]
+    return max(fitting, key=lambda row: len(row.extension)).name if fitting else None
+
+
+def read_config(
+    format: AnyFormat,  # noqa: A002  the field's word
+    data: bytes,
+    options: Mapping[str, Any],
+    *,
+    name: str,
+) -> Mapping[str, JSON]:
+    """Return the config as far as the format can say it. Raises ComparisonError."""
+    if format.read is None:
+        msg = f"{name}: the format {format.name!r} cannot be read back"
+        raise ComparisonError(msg)
+    try:
+        return format.read(data, **options)
+    except ValueError as error:
+        msg = f"{name} is no {format.title} file, or not whole: {error}"
+        raise ComparisonError(msg) from error
+
+
+def as_format(
+    config: Mapping[str, JSON],
+    format: AnyFormat,  # noqa: A002
+    options: Mapping[str, Any],
+) -> Mapping[str, JSON]:
+    """Return a config as another format says it: variables, for example.
+
+    Raises what the format refuses.
+    """
+    best = Best(
+        experiment_name="",
+        experiment_id=UUID(int=0),
+        exported_at=datetime(1970, 1, 1, tzinfo=UTC),
+        weighted_score=0,
+        scores={},
+        run_id=UUID(int=0),
+        config_hash="",
+        config=config,
+    )
+    pieces = format.pieces(best, **options)
+    data = b"".join(piece for piece in pieces if not isinstance(piece, Notice))
+    return read_config(format, data, options, name=format.name)
+
+
+def is_flat(deployed: Deployed) -> bool:
+    """Tell whether the format knows variables only."""
+    return _says(deployed) == 0
+
+
+def poorer(one: Deployed, other: Deployed) -> Deployed:
+    """Return the one whose format says less of a config: the one to compare in."""
+    return one if _says(one) <= _says(other) else other
+
+
+def _says(deployed: Deployed) -> int:
+    """Count what a format can say: both depth and null, one of them, or neither."""
+    said = as_format(_PROBE, deployed.format, deployed.options)
+    return ("a" in said) + (said == _PROBE)

@@ -1,0 +1,168 @@
+"""`promptlooper-export diff`."""
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from promptlooper_export import settings
+from promptlooper_export.cli.deployed import (
+    STDIN,
+    Deployed,
+    as_format,
+    is_flat,
+    load_deployed,
+    poorer,
+    read_config,
+)
+from promptlooper_export.cli.differences import write_changes
+from promptlooper_export.cli.rendering import (
+    OPTIONS,
+    complete_format,
+    limits_for,
+)
+from promptlooper_export.cli.terminal import counted, note, printable
+from promptlooper_export.documents import JSON
+from promptlooper_export.drift import Change, changes
+from promptlooper_export.errors import DifferenceError
+from promptlooper_export.export import Selection, export
+from promptlooper_export.redaction.shapes import REDACTED
+from promptlooper_export.registry import Registry, discover
+from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.viewer import OPERATOR
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--from",
+    "kind",
+    metavar="FORMAT",
+    shell_complete=complete_format,
+    help="The format of the file; by default what its name says.",
+)
+@OPTIONS
+@click.option(
+    "--only-exported",
+    is_flag=True,
+    help="Pass over what only the file has, such as other variables of a deployment.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the differences as JSON.")
+@click.option(
+    "--unredacted",
+    is_flag=True,
+    help="Compare secrets, too; they are shown by no means.",
+)
+def diff(  # noqa: PLR0913  its options
+    *,
+    a: str,
+    b: str,
+    kind: str | None,
+    pairs: list[tuple[str, str]],
+    only_exported: bool,
+    as_json: bool,
+    unredacted: bool,
+) -> None:
+    """Say what differs between two configs.
+
+    A and B are each a file, - for standard input, or an experiment: an id, the
+    beginning of one, or a name, which stands for its best config. Nothing differs:
+    exit code 0; else 3.
+
+    A file is compared with an experiment in what the file's format can say: a .env file
+    by variable, for example.
+    """
+    registry = discover()
+    one, other = (
+        load_deployed(source, registry, kind=kind, pairs=pairs)
+        if _is_file(source)
+        else source
+        for source in (a, b)
+    )
+    old, new = _configs(one, other, registry, redact=not unredacted)
+    found = list(changes(old, new))
+    hidden = [change for change in found if _is_redacted(change)]
+    if hidden:
+        note(f"not compared, as they are secrets: {_paths(hidden)}")
+    left = [change for change in found if change not in hidden]
+    if only_exported:
+        extra = "removed" if isinstance(one, Deployed) else "added"
+        left = [change for change in left if change.kind != extra]
+    write_changes(left, as_json=as_json)
+    if left:
+        raise DifferenceError(counted(len(left), "difference"))
+    note("no difference")
+
+
+def _is_file(source: str) -> bool:
+    return source == STDIN or Path(source).exists()
+
+
+def _paths(found: list[Change]) -> str:
+    return ", ".join(printable(change.path) for change in found)
+
+
+def _configs(
+    one: Deployed | str, other: Deployed | str, registry: Registry, *, redact: bool
+) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
+    """Return both configs in a form that both can be said in."""
+    if isinstance(one, Deployed) and isinstance(other, Deployed):
+        target = poorer(one, other)
+        return _said_in(one, target), _said_in(other, target)
+    target = next(
+        (source for source in (one, other) if isinstance(source, Deployed)),
+        Deployed(name="", data=b"", format=registry.formats["json"], options={}),
+    )
+    loaded = settings.load()
+    with closing(open_store(loaded.database_url)) as store:
+
+        def config(source: Deployed | str) -> Mapping[str, JSON]:
+            if isinstance(source, Deployed):
+                return source.config()
+            return _winner(store, source, target, loaded, redact=redact)
+
+        return config(one), config(other)
+
+
+def _said_in(deployed: Deployed, target: Deployed) -> Mapping[str, JSON]:
+    if deployed is target:
+        return deployed.config()
+    # Variables of one format are variables of the other.
+    if deployed.format == target.format or is_flat(deployed):
+        return deployed.config()
+    return as_format(deployed.config(), target.format, target.options)
+
+
+def _winner(
+    store: Store,
+    reference: str,
+    target: Deployed,
+    loaded: settings.Settings,
+    *,
+    redact: bool,
+) -> Mapping[str, JSON]:
+    """Return the best config of an experiment as the format can say it."""
+    with store.snapshot(OPERATOR) as snapshot:
+        experiment = snapshot.find(reference)
+    body = export(
+        store,
+        OPERATOR,
+        experiment,
+        target.format,
+        target.options,
+        selection=Selection(redact=redact),
+        limits=limits_for(loaded, target.format),
+    )
+    with body.file:
+        data = body.file.read()
+    return read_config(target.format, data, target.options, name=reference)
+
+
+def _is_redacted(change: Change) -> bool:
+    return (
+        any(REDACTED in json.dumps(value) for value in (change.old, change.new))
+        and change.old != change.new
+    )

@@ -1,0 +1,240 @@
+"""`promptlooper-export verify`."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from promptlooper_export import settings
+from promptlooper_export.cli.deployed import read_config, recognised
+from promptlooper_export.cli.differences import write_changes
+from promptlooper_export.cli.rendering import (
+    AFTER,
+    LIMIT,
+    OPTIONS,
+    TOP_N,
+    UNREDACTED,
+    complete_format,
+    limits_for,
+    selection_for,
+)
+from promptlooper_export.cli.terminal import counted, note
+from promptlooper_export.documents import Runs
+from promptlooper_export.drift import changes
+from promptlooper_export.errors import ComparisonError, DifferenceError, UsageError
+from promptlooper_export.export import Selection, export
+from promptlooper_export.options import load_format_options
+from promptlooper_export.registry import AnyFormat, discover
+from promptlooper_export.spool import Body
+from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.viewer import OPERATOR
+
+_NEAR_AN_END = 1 << 16
+"""Bytes of a file's beginning and end in which ids and moments are looked for."""
+
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EXPORTED = re.compile(
+    rb"(?:[Ee]xported|Generated|Experiment report)[^0-9\n]{0,40}?"
+    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?Z)"
+)
+_TRIED = 5
+"""Moments that are tried: the text of an experiment may look like one."""
+
+_DIGEST = re.compile(
+    "(?:sha-?256[=:])?(?::([A-Za-z0-9+/]{43}=):|([0-9a-f]{64}))", re.IGNORECASE
+)
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--from",
+    "kind",
+    metavar="FORMAT",
+    shell_complete=complete_format,
+    help="The format of the file; by default what its name says.",
+)
+@OPTIONS
+@click.option(
+    "--experiment",
+    metavar="ID|NAME",
+    help="What it is an export of; by default the one that it names.",
+)
+@click.option(
+    "--digest",
+    metavar="DIGEST",
+    help="Compare with the field Repr-Digest of the answer, or a SHA-256 in hex, and "
+    "with no database.",
+)
+@TOP_N
+@LIMIT
+@AFTER
+@UNREDACTED
+def verify(  # noqa: PLR0913  its options
+    *,
+    file: Path,
+    kind: str | None,
+    pairs: list[tuple[str, str]],
+    experiment: str | None,
+    digest: str | None,
+    top_n: int | None,
+    limit: int | None,
+    after: UUID | None,
+    unredacted: bool,
+) -> None:
+    """Tell whether a file is whole and what the service exports.
+
+    The experiment that FILE names is exported again, as of the moment in FILE, and must
+    give the same bytes: exit code 0, else 3. Give the options that FILE was made with.
+    """
+    if digest is not None:
+        _check_digest(file, digest)
+        return
+    formats = discover().formats
+    ends = _ends(file)
+    name = kind or recognised(str(file), ends, formats) or ""
+    if name not in formats:
+        msg = f"{file}: in which format? Name one with --from: {', '.join(formats)}"
+        raise UsageError(msg)
+    chosen = formats[name]
+    options = load_format_options(chosen, pairs)
+    plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
+    plain = replace(plain, redact=not unredacted)
+    loaded = settings.load()
+    with closing(open_store(loaded.database_url)) as store:
+        found = _experiment(store, file, ends, experiment)
+        place, body = _closest(
+            file,
+            (
+                export(
+                    store,
+                    OPERATOR,
+                    found,
+                    chosen,
+                    options,
+                    selection=selection,
+                    limits=limits_for(loaded, chosen),
+                )
+                for selection in _selections(ends, chosen, plain)
+            ),
+        )
+    with body.file:
+        if place is not None:
+            raise DifferenceError(_reason(file, body, place, chosen, options))
+    note(f"{file} is what {found} exports as {chosen.name}")
+
+
+def _check_digest(file: Path, digest: str) -> None:
+    wanted = _DIGEST.fullmatch(digest.strip())
+    if wanted is None:
+        msg = f"{digest!r} is neither sha-256=:...: nor a SHA-256 in hex"
+        raise UsageError(msg)
+    with file.open("rb") as opened:
+        actual = file_digest(opened, "sha256")
+    if wanted[1] not in (None, b64encode(actual.digest()).decode()) or (
+        wanted[2] is not None and wanted[2].lower() != actual.hexdigest()
+    ):
+        msg = f"{file} has another digest: {actual.hexdigest()}"
+        raise DifferenceError(msg)
+    note(f"{file} has this digest")
+
+
+def _ends(file: Path) -> bytes:
+    """Read where a file says what it is: its beginning and its end."""
+    with file.open("rb") as opened:
+        beginning = opened.read(_NEAR_AN_END)
+        opened.seek(max(opened.tell(), file.stat().st_size - _NEAR_AN_END))
+        return beginning + opened.read()
+
+
+def _experiment(store: Store, file: Path, ends: bytes, reference: str | None) -> UUID:
+    with store.snapshot(OPERATOR) as snapshot:
+        if reference is not None:
+            return snapshot.find(reference)
+        for text in dict.fromkeys(_UUID.findall(ends)):
+            if found := snapshot.owner(UUID(text.decode())):
+                return found
+    msg = f"{file} names no experiment of this database; give it with --experiment"
+    raise ComparisonError(msg)
+
+
+def _selections(
+    ends: bytes, chosen: AnyFormat, plain: Selection
+) -> Iterator[Selection]:
+    """Yield what the file may be an export of: one for each moment that it may name."""
+    moments = dict.fromkeys(_EXPORTED.findall(ends))
+    if chosen.document is Runs or not moments:
+        yield plain
+        return
+    for text in list(moments)[:_TRIED]:
+        yield replace(plain, exported_at=datetime.fromisoformat(text.decode()))
+
+
+def _closest(file: Path, bodies: Iterable[Body]) -> tuple[int | None, Body]:
+    """Return the body that a file is most like, and where it begins to differ."""
+    closest: tuple[int, Body] | None = None
+    for body in bodies:
+        place = _first_difference(file, body)
+        if place is None:
+            return None, body
+        if closest is None or place > closest[0]:
+            closest = place, body
+    if closest is None:
+        msg = "nothing was exported"
+        raise RuntimeError(msg)
+    return closest
+
+
+def _first_difference(file: Path, body: Body) -> int | None:
+    """Return the place of the first byte that is not the same, None for equal files."""
+    place = 0
+    with file.open("rb") as opened:
+        for chunk in body.chunks():
+            found = opened.read(len(chunk))
+            if found != chunk:
+                return place + _common(found, chunk)
+            place += len(chunk)
+        return place if opened.read(1) else None
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """Return how many bytes two chunks begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    shorter = min(len(one), len(other))
+    return next((place for place, (a, b) in pairs if a != b), shorter)
+
+
+def _reason(
+    file: Path,
+    body: Body,
+    place: int,
+    chosen: AnyFormat,
+    options: Mapping[str, Any],
+) -> str:
+    """Say what is wrong with a file; the values that differ go to standard output."""
+    if place == file.stat().st_size:
+        return f"{file} is cut off after {place} of {body.length} bytes"
+    if chosen.read is None:
+        return f"{file} is not what is exported now, from byte {place + 1} on"
+    body.file.seek(0)
+    exported = body.file.read()
+    try:
+        old = read_config(chosen, file.read_bytes(), options, name=str(file))
+    except ComparisonError as error:
+        return error.detail
+    new = read_config(chosen, exported, options, name="the export")
+    found = list(changes(old, new))
+    write_changes(found)
+    if set(_UUID.findall(exported)) - set(_UUID.findall(file.read_bytes())):
+        return f"{file} is not of the run that is the best now"
+    if found:
+        return f"{file} was changed: {counted(len(found), 'difference')}"
+    return f"{file} holds the same values, but not the same bytes: other options (-O)?"

@@ -1,0 +1,202 @@
+import json
+from uuid import UUID
+
+import pytest
+
+from builders import experiment, run
+from cli.console import Console, on_sqlite
+from databases import Database
+from promptlooper_export.documents import JSON
+
+CONFIG: JSON = {
+    "model": {"name": "small", "temperature": 0.5, "stop": ["\n", "###"]},
+    "prompt": 'Say "hi" for $5\nin two lines, it is fine',
+    "seed": None,
+    "stream": True,
+}
+
+READABLE = {
+    "json": "best.json",
+    "env": ".env.production",
+    "yaml": "best.yml",
+    "toml": "best.toml",
+    "tfvars": "best.auto.tfvars.json",
+    "configmap": "configmap.yaml",
+    "secret": "secret.yaml",
+    "github-output": "outputs.txt",
+}
+
+
+@pytest.fixture
+def summaries(database: Database) -> str:
+    record = experiment(
+        run({"accuracy": 0.75}, config=CONFIG),
+        run({"accuracy": 0.5}, config={"model": "large"}),
+        name="summaries",
+        id=UUID("aaaaaaaa-0000-4000-8000-000000000001"),
+    )
+    database.load(record)
+    return str(record.id)
+
+
+def export(console: Console, file: str, name: str, *more: str) -> None:
+    done = console.run("export", "summaries", "-f", name, "-o", file, *more)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("name", "file"), READABLE.items())
+@pytest.mark.usefixtures("summaries")
+def test_what_was_exported_does_not_differ_from_the_winner(
+    console: Console, name: str, file: str
+) -> None:
+    export(console, file, name)
+
+    done = console.run("diff", file, "summaries")
+
+    assert (done.returncode, done.stdout) == (0, b""), done
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", ["env", "yaml", "json", "configmap", "toml"])
+@pytest.mark.usefixtures("summaries")
+def test_one_changed_leaf_is_named_and_nothing_else(
+    console: Console, name: str
+) -> None:
+    file = console.directory / READABLE[name]
+    export(console, file.name, name)
+    file.write_text(file.read_text().replace("0.5", "0.75").replace(": 0.7500", ""))
+
+    done = console.run("diff", file.name, "summaries")
+
+    assert done.returncode == 3
+    [line] = done.stdout.decode().splitlines()
+    assert line.startswith("~ ")
+    assert "temperature" in line.lower()
+    assert "0.75" in line.partition(" -> ")[0]
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_a_new_winner_is_a_difference(console: Console, database: Database) -> None:
+    export(console, "best.yaml", "yaml")
+    database.load(
+        experiment(id=UUID("aaaaaaaa-0000-4000-8000-000000000001"), name="summaries")
+    )
+    database.execute("UPDATE scores SET value = 0.9 WHERE value = 0.5")
+
+    done = console.run("diff", "best.yaml", "summaries")
+
+    assert done.returncode == 3
+    assert done.stdout.decode().splitlines() == [
+        '+ model: "large"',
+        '- model.name: "small"',
+        '- model.stop: ["\\n", "###"]',
+        "- model.temperature: 0.5",
+        *(
+            line
+            for line in done.stdout.decode().splitlines()
+            if line.startswith(("- prompt: ", "- seed: null", "- stream: true"))
+        ),
+    ]
+    assert b"7 differences" in done.stderr
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_other_variables_of_a_deployment_can_be_passed_over(console: Console) -> None:
+    file = console.directory / ".env"
+    export(console, file.name, "env")
+    file.write_text(f"{file.read_text()}\n# ours\nexport DATABASE_URL='x'  # here\n")
+
+    done = console.run("diff", ".env", "summaries")
+    assert done.returncode == 3
+    assert done.stdout == b'- DATABASE_URL: "x"\n'
+    done = console.run("diff", "--only-exported", ".env", "summaries")
+    assert (done.returncode, done.stdout) == (0, b"")
+    done = console.run("diff", "--only-exported", "summaries", ".env")
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_files_of_different_formats_compare_by_what_both_can_say(
+    console: Console,
+) -> None:
+    for name, file in READABLE.items():
+        export(console, file, name)
+
+    for one in READABLE.values():
+        for other in ("best.json", "best.toml" if "toml" in one else "secret.yaml"):
+            done = console.run("diff", one, other)
+            assert (done.returncode, done.stdout) == (0, b""), (one, other, done)
+
+
+@on_sqlite
+def test_secrets_are_neither_compared_nor_shown(
+    console: Console, database: Database
+) -> None:
+    secret = "sk-proj-0123456789abcdef0123456789"
+    database.load(experiment(run({"a": 1}, config={"api_key": secret}), name="x"))
+    file = console.directory / ".env"
+    file.write_text("API_KEY=sk-proj-another0123456789abcdef\nOTHER_TOKEN=abc\n")
+
+    done = console.run("diff", ".env", "x")
+
+    assert done.returncode == 3
+    assert done.stdout == b'- OTHER_TOKEN: "[redacted]"\n'
+    assert b"not compared, as they are secrets: API_KEY" in done.stderr
+    done = console.run("diff", "--unredacted", "--json", ".env", "x")
+    assert done.returncode == 3
+    assert [row["path"] for row in json.loads(done.stdout)] == [
+        "API_KEY",
+        "OTHER_TOKEN",
+    ]
+    assert secret.encode() not in done.stdout + done.stderr
+    assert b"another" not in done.stdout + done.stderr
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        (".env", 'A="1', "line 1"),
+        (".env", "A=1\n<<<<<<< ours\n", "line 2"),
+        ("x.json", '{"a": 1', "delimiter"),
+        ("x.json", '{"a": NaN}', "NaN"),
+        ("x.json", '{"a": 1, "a": 2}', "twice"),
+        ("x.yaml", "a: 1\na: 2\n", "line 2"),
+        ("x.yaml", "a: [1\n", "line"),
+        ("x.toml", "a = \n", "line 1"),
+    ],
+)
+@pytest.mark.usefixtures("summaries")
+def test_a_file_that_cannot_be_read_is_no_difference(
+    console: Console, name: str, text: str, where: str
+) -> None:
+    (console.directory / name).write_text(text)
+
+    done = console.run("diff", name, "summaries")
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert where in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_a_format_can_be_named(console: Console) -> None:
+    export(console, "settings", "env", "-O", "dialect=compose", "-O", "prefix=APP_")
+    known = ("--from", "env", "-O", "dialect=compose", "-O", "prefix=APP_")
+
+    assert console.run("diff", "settings", "summaries").returncode == 2
+    assert console.run("diff", *known, "settings", "summaries").returncode == 0
+    stdin = (console.directory / "settings").read_bytes()
+    assert console.run("diff", *known, "-", "summaries", stdin=stdin).returncode == 0
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_what_is_neither_a_file_nor_an_experiment_is_said(console: Console) -> None:
+    done = console.run("diff", "missing.env", "summaries")
+    assert done.returncode == 1
+    assert b"missing.env" in done.stderr
