@@ -3,6 +3,7 @@
 The names are those of .env files, so that the file serves for $GITHUB_ENV as well. The
 runner takes `name=text` for one line, and for more a delimiter that no line of the text
 may equal: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+What it does with CR, empty names and a missing delimiter is in its FileCommandManager.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,15 @@ from marshmallow import Schema
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.env import PREFIX
 from promptlooper_formats.env.assignments import Assignment, assignments
+from promptlooper_formats.env.reading import decoded
 from promptlooper_formats.notices import refuse_surrogates
 from promptlooper_formats.shell_variables import has_a_meaning
 
-# Outputs of a job, counted as UTF-16: 1 MiB.
-_LONGEST = 1 << 19
+# All outputs of a job together, in bytes of UTF-16.
+_LARGEST = 1 << 20
+
+# In $GITHUB_ENV, the runner sets these again for every step.
+_OF_THE_RUNNER = ("GITHUB_", "RUNNER_")
 
 GithubOutputOptions = Schema.from_dict({"prefix": PREFIX}, name="GithubOutputOptions")
 
@@ -33,6 +38,9 @@ def render(best: Best, *, prefix: str = "") -> Iterator[bytes | Notice]:
     if unwritable:
         detail = f"{', '.join(unwritable)}: no output can hold NUL; choose format=json."
         raise UnrepresentableError(detail, paths=unwritable)
+    if sum(len(one.text.encode("utf-16-le")) for one in found) > _LARGEST:
+        message = "GitHub keeps 1 MiB of outputs for a job; these are more."
+        yield Notice(code="too-long-for-outputs", message=message)
     for one in found:
         yield from _notices(one)
         yield _written(one).encode()
@@ -56,33 +64,32 @@ def _delimiter(text: str) -> str:
 
 def _notices(one: Assignment) -> Iterator[Notice]:
     path = str(one.path)
-    if has_a_meaning(one.key):
+    if has_a_meaning(one.key) or one.key.startswith(_OF_THE_RUNNER):
         message = (
-            "In $GITHUB_ENV, this name means something to programs; prefix=APP_ helps."
+            "In $GITHUB_ENV, this name means something to programs or to the runner; "
+            "prefix=APP_ helps."
         )
         yield Notice(code="key-with-a-meaning", message=message, path=path)
     if one.text.endswith("\r"):
         message = "Runners on Windows take CR at the end for a part of the line's end."
         yield Notice(code="carriage-return", message=message, path=path)
-    if len(one.text) > _LONGEST:
-        message = "GitHub keeps 1 MiB of outputs for a job."
-        yield Notice(code="too-long-for-outputs", message=message, path=path)
 
 
 def read(data: bytes, *, prefix: str = "") -> Mapping[str, str]:
     """Return each output with its text.
 
-    Raises ValueError naming the line that is none, or whose delimiter is missing.
+    Raises ValueError naming the line that is none, has no name or no delimiter, or
+    whose delimiter does not come again: the runner fails the step for each.
     """
     del prefix  # it says what is written, not how it is read
     found: dict[str, str] = {}
-    lines = enumerate(data.decode("utf-8-sig").split("\n"), start=1)
+    lines = enumerate(decoded(data).removeprefix("\ufeff").split("\n"), start=1)
     for number, line in lines:
         before, equals, text = line.partition("=")
         name, several, delimiter = line.partition("<<")
-        if several and len(name) < len(before):
+        if several and name and delimiter and len(name) < len(before):
             found[name] = "\n".join(_until(delimiter, number, lines))
-        elif equals:
+        elif equals and before and len(before) < len(name):
             found[before] = text
         elif line:
             msg = f"line {number}: neither name=text nor name<<delimiter"

@@ -12,20 +12,23 @@ EVALUATED = frozenset(
     )
 )  # fmt: skip
 
-# Shells refuse or compute the first row; the others change what programs do.
+# Shells refuse or compute the first rows; the others change what programs do. zsh as
+# root becomes the user that USERNAME names.
 _OTHERS = frozenset(
     (
         "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS", "FUNCNAME", "GROUPS", "PIPESTATUS",
         "SHELLOPTS", "_",
+        "ARGC", "ARGV0", "KEYBOARD_HACK",
         "CDPATH", "EDITOR", "ENV", "GLOBIGNORE", "HOME", "IFS", "LANG", "LANGUAGE",
         "LESSOPEN", "LOGNAME", "NODE_OPTIONS", "OLDPWD", "OPTARG", "OPTERR", "PAGER",
         "PATH", "PERL5LIB", "PERL5OPT", "POSIXLY_CORRECT", "PROMPT_COMMAND", "PS0",
         "PS1", "PS2", "PS3", "PS4", "PWD", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP",
-        "RUBYOPT", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "USER", "VISUAL",
+        "RUBYOPT", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "USER", "USERNAME",
+        "VISUAL", "WATCH",
     )
 )  # fmt: skip
 
-_FAMILIES = ("BASH", "COMP_", "LC_", "LD_")
+_FAMILIES = ("BASH", "COMP_", "LC_", "LD_", "ZSH_")
 
 
 def has_a_meaning(name: str) -> bool:

@@ -63,6 +63,7 @@ def render(
         yield from notices[one.key]
         lines += map(warning, notices[one.key])
         lines.append(f"{one.key}={rules.quote(one.text)}")
+    _refuse_long_comments(lines, rules)
     yield "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -72,6 +73,17 @@ def _refuse_dangers(found: list[Assignment], rules: Dialect) -> None:
         if paths:
             detail = f"{', '.join(paths)}: {danger.reason}; choose format=json."
             raise UnrepresentableError(detail, paths=paths)
+
+
+def _refuse_long_comments(lines: list[str], rules: Dialect) -> None:
+    longest = max(len(f"{line}\n".encode()) for line in lines)
+    if rules.longest_line is not None and longest > rules.longest_line:
+        detail = (
+            f"The experiment's name or a warning takes a line of {longest} bytes, and "
+            f"the readers of this dialect read {rules.longest_line} at most; choose "
+            "another dialect."
+        )
+        raise UnrepresentableError(detail, paths=())
 
 
 def _notices(assignment: Assignment, rules: Dialect) -> Iterator[Notice]:

@@ -45,11 +45,15 @@ class Caution:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How to quote a text (None where no form holds it), and what to say of it."""
+    """How to quote a text (None where no form holds it), and what to say of it.
+
+    `longest_line` is in bytes with its end: comments count, too.
+    """
 
     quote: Callable[[str], str | None]
     dangers: tuple[Danger, ...]
     cautions: tuple[Caution, ...]
+    longest_line: int | None = None
 
 
 _NUL = Danger(is_found=lambda one: "\0" in one.text, reason="no variable can hold NUL")
@@ -156,6 +160,7 @@ DIALECTS = {
         quote=quoting.docker,
         dangers=(_NUL, _SEVERAL_LINES, _LONG_LINE),
         cautions=(_MEANING,),
+        longest_line=_LONGEST_LINE,
     ),
     "compose": Dialect(
         quote=quoting.compose,

@@ -54,7 +54,8 @@ def node(text: str) -> str | None:
     if "\r" in text:
         return None
     if text.endswith("\\"):
-        is_bare = not re.search(r"[#\n\u2028\u2029]|\A[\s'\"`]", text)
+        # White space is what JavaScript takes for it: U+FEFF, too.
+        is_bare = not re.search(r"[#\n\u2028\u2029]|\A[\s\ufeff'\"`]", text)
         return text if is_bare else None
     for quote in "'`":
         if quote not in text:

@@ -3,93 +3,106 @@
 import re
 from collections.abc import Iterator, Mapping
 
-_BLANK = re.compile(r"[ \t\r\f\v]*(?:#[^\n]*)?(?:\n|\Z)")
-_NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
-_COMMENT = re.compile(r"[ \t]#.*")
+from promptlooper_formats.env.grammars import GRAMMARS, Grammar, Quotes
 
-_RAW = re.compile(r"(?!)")
-_SHELL_ESCAPE = re.compile(r'\\([\\"$`])')
-_QUOTES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
-    "portable": {'"': _SHELL_ESCAPE, "'": _RAW},
-    "posix": {'"': _SHELL_ESCAPE, "'": _RAW},
-    "python": {'"': re.compile(r"\\([\\\"'abfnrtv])"), "'": re.compile(r"\\([\\'])")},
-    "node": {'"': _RAW, "'": _RAW, "`": _RAW},
-    "compose": {'"': re.compile(r"\\([abfnrtv$\"\\])"), "'": re.compile(r"\\(')")},
-}
-"""For each dialect its quotes, and the escapes that are undone within them."""
+_EMPTY_LINE = re.compile(r"[ \t\r\f\v]*(?:#[^\n]*)?(?:\n|\Z)")
+_NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
 
 _CONTROLS = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
+    "\n": "",
 }  # fmt: skip
 
 
 def read_variables(data: bytes, dialect: str) -> Mapping[str, str]:
     """Return each variable with its text; of two of one name, the last counts.
 
-    Raises ValueError naming the line that is no assignment or does not end.
+    Raises ValueError naming the line that is no assignment, does not end, or holds what
+    the readers of the dialect would expand, split or read each in its own way.
     """
+    text = decoded(data).removeprefix("\ufeff")
+    grammar = GRAMMARS.get(dialect)
+    return dict(_lines(text) if grammar is None else _quoted(text, grammar))
+
+
+def decoded(data: bytes) -> str:
+    """Return the text of a file; raise ValueError naming the line that is not UTF-8."""
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         msg = f"line {line}: not UTF-8"
         raise ValueError(msg) from None
-    text = text.removeprefix("\ufeff")
-    return dict(_docker(text) if dialect == "docker" else _quoted(text, dialect))
 
 
-def _docker(text: str) -> Iterator[tuple[str, str]]:
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the variables of a file without quotes, as docker run takes them."""
     for number, line in enumerate(text.split("\n"), start=1):
-        variable = line.lstrip(" \t")
+        # Go's bufio.ScanLines drops CR before LF.
+        variable = line.lstrip(" \t").removesuffix("\r")
         if variable and not variable.startswith("#"):
             name, equals, value = variable.partition("=")
-            if not equals or not _NAME.fullmatch(f"{name}="):
+            if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
                 msg = f"line {number}: no assignment"
                 raise ValueError(msg)
             yield name, value
 
 
-def _quoted(text: str, dialect: str) -> Iterator[tuple[str, str]]:
-    quotes = _QUOTES[dialect]
+def _quoted(text: str, grammar: Grammar) -> Iterator[tuple[str, str]]:
     place = 0
     while place < len(text):
-        if blank := _BLANK.match(text, place):
-            place = blank.end()
+        if empty := _EMPTY_LINE.match(text, place):
+            place = empty.end()
             continue
         line = text.count("\n", 0, place) + 1
         name = _NAME.match(text, place)
         if name is None:
             msg = f"line {line}: no assignment"
             raise ValueError(msg)
-        quote = text[name.end() : name.end() + 1]
-        if quote not in quotes:
-            bare = text[name.end() :].partition("\n")[0]
-            yield name[1], _COMMENT.sub("", bare, count=1).rstrip()
-            place = name.end() + len(bare)
-            continue
-        value, place = _closed(text, name.end() + 1, quote, quotes[quote], line)
-        rest = _BLANK.match(text, place)
-        if rest is None:
-            msg = f"line {line}: text after the closing quote of {name[1]}"
-            raise ValueError(msg)
+        quotes = grammar.quotes.get(text[name.end() : name.end() + 1])
+        if quotes is None:
+            value, place = _bare(text, name.end(), grammar)
+            if grammar.unclear.search(value):
+                msg = f"line {line}: put the text of {name[1]} in quotes"
+                raise ValueError(msg)
+        else:
+            value, place = _closed(text, name.end(), quotes, line)
+            rest = grammar.rest.match(text, place)
+            if rest is None:
+                msg = f"line {line}: text after the closing quote of {name[1]}"
+                raise ValueError(msg)
+            place = rest.end()
         yield name[1], value
-        place = rest.end()
 
 
-def _closed(
-    text: str, start: int, quote: str, escape: re.Pattern[str], line: int
-) -> tuple[str, int]:
+def _bare(text: str, start: int, grammar: Grammar) -> tuple[str, int]:
+    """Return the text up to the end of its line or a comment, and the line's end."""
+    line_end = text.find("\n", start)
+    stop = len(text) if line_end < 0 else line_end
+    comment = grammar.comment.search(text, start, stop)
+    end = comment.start() if comment else stop
+    return text[start:end].strip(grammar.space), stop
+
+
+def _closed(text: str, start: int, quotes: Quotes, line: int) -> tuple[str, int]:
     """Return the text up to the closing quote, and the place behind it."""
+    quote = text[start]
     value: list[str] = []
-    special = re.compile(rf"[\\{quote}]")
-    place = start
+    special = re.compile(rf"[\\{quote}{quotes.expanded}]")
+    place = start + 1
     while found := special.search(text, place):
         value.append(text[place : found.start()])
         if found[0] == quote:
             return "".join(value), found.end()
-        if undone := escape.match(text, found.start()):
+        if found[0] != "\\":
+            msg = f"line {line}: {found[0]} is expanded here; put a backslash before it"
+            raise ValueError(msg)
+        if undone := quotes.escape.match(text, found.start()):
             value.append(_CONTROLS.get(undone[1], undone[1]))
             place = undone.end()
+        elif quotes.unclear.match(text, found.start()):
+            msg = f"line {line}: readers differ on {text[found.start() :][:2]!r}"
+            raise ValueError(msg)
         else:
             value.append("\\")
             place = found.end()
