@@ -1,6 +1,7 @@
 """What a dialect's readers read of its files, and what it refuses to write."""
 
-import subprocess
+import re
+import shutil
 from collections.abc import Collection, Mapping
 from itertools import product
 from pathlib import Path
@@ -186,22 +187,24 @@ def test_a_prefix_takes_names_out_of_the_way_of_the_shell() -> None:
 
 
 def shell_names() -> list[str]:
-    """Return every name that bash or zsh knows before it is told any."""
-    # zsh's list lacks those that are special only once they are set.
-    names = {"ARGV0", "HISTCMD", "KEYBOARD_HACK", "OPTIND", "PS4", "SRANDOM", "WATCH"}
-    for shell in (
-        ["bash", "-c", "compgen -v"],
-        ["zsh", "-fc", "print -l ${(k)parameters}"],
-    ):
-        done = subprocess.run(shell, env={}, capture_output=True, text=True, check=True)
-        names |= {
-            name for name in done.stdout.split() if name.replace("_", "A").isupper()
+    """Return every name that stands in the programs of bash and zsh.
+
+    What a shell lists lacks the variables that are special only once they are set.
+    """
+    return sorted(
+        {
+            name.decode()
+            for shell in ("bash", "zsh")
+            for name in re.findall(
+                rb"(?<=\0)[A-Z_][A-Z0-9_]{2,40}(?=\0)",
+                Path(str(shutil.which(shell))).read_bytes(),
+            )
         }
-    return sorted(names)
+    )
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("text", ["x7", "0"])
+@pytest.mark.parametrize("text", ["text", "0"])
 def test_a_name_that_a_shell_knows_is_read_back_or_was_warned_of(
     text: str, shell: str, tmp_path: Path
 ) -> None:
@@ -224,3 +227,32 @@ def test_a_name_that_a_shell_knows_is_read_back_or_was_warned_of(
         if one != other and file.codes != ["key-with-a-meaning"]
     ] == []
     assert len(files) > 60
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("dialect", ["portable", "posix"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_no_name_makes_a_shell_run_what_it_is_set_to(
+    by_name: bool,  # noqa: FBT001
+    dialect: str,
+    shell: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # zsh looks into the subscripts of what exists only.
+    command = (
+        "path[$(touch canary; echo 1)]" if shell == "zsh" else "a[$(touch canary)]"
+    )
+    monkeypatch.chdir(tmp_path)
+    files = []
+    for name in shell_names():
+        text = "A" if by_name else command
+        if file := written({"a": command, name: text}, dialect=dialect):
+            files.append(tmp_path / name)
+            files[-1].write_bytes(file.body)
+
+    found = READERS[shell](files)
+
+    # Most were read, so that the others could have been run.
+    assert sum(isinstance(one, dict) and one.get("A") == command for one in found) > 60
+    assert not (tmp_path / "canary").exists()
