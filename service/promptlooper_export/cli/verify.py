@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def verify(  # noqa: PLR0913  its options
     after: UUID | None,
     unredacted: bool,
 ) -> None:
-    """Tell whether a file is whole and what the service exports.
+    """Tell whether a file is what the service exports.
 
     The experiment that FILE names is exported again, as of the moment in FILE, and must
     give the same bytes: exit code 0, else 3. Give the options that FILE was made with.
@@ -107,24 +108,14 @@ def verify(  # noqa: PLR0913  its options
     chosen = formats[name]
     options = load_format_options(chosen, pairs)
     plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
-    plain = replace(plain, redact=not unredacted)
+    selections = _selections(ends, chosen, replace(plain, redact=not unredacted))
     loaded = settings.load()
     with closing(open_store(loaded.database_url)) as store:
         found = _experiment(store, file, ends, experiment)
+        render = partial(export, store, OPERATOR, found, chosen, options)
+        limits = limits_for(loaded, chosen)
         place, body = _closest(
-            file,
-            (
-                export(
-                    store,
-                    OPERATOR,
-                    found,
-                    chosen,
-                    options,
-                    selection=selection,
-                    limits=limits_for(loaded, chosen),
-                )
-                for selection in _selections(ends, chosen, plain)
-            ),
+            file, (render(selection=one, limits=limits) for one in selections)
         )
     with body.file:
         if place is not None:
