@@ -7,7 +7,7 @@ an apostrophe, unless `raw` is asked for.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from marshmallow import Schema, fields
@@ -21,13 +21,14 @@ from promptlooper_export.plugin import (
     Run,
     Runs,
     UnrepresentableError,
-    flatten,
     timestamp,
 )
+from promptlooper_formats.columns import config_leaves, names
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
 # them: whoever takes one from each cell that begins with it has the text again.
 _COMPUTED = re.compile("[=+\\-@\t\r\n'\uff1d\uff0b\uff0d\uff20]")
+_ENCODER = json.JSONEncoder(allow_nan=False)
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -73,7 +74,7 @@ class _Cells:
         """Write text as text, and any other value as JSON."""
         if isinstance(value, str):
             return self.text(value)
-        written = json.dumps(value, allow_nan=False)
+        written = _ENCODER.encode(value)
         return _quoted(written) if isinstance(value, list | dict) else written
 
 
@@ -85,16 +86,15 @@ def render(
     Raises UnrepresentableError for text that holds NUL or half a surrogate pair.
     """
     columns = runs.columns
-    names = _names(columns)
+    places = dict.fromkeys(columns.config)
+    header = names(columns)
     cells = _Cells(raw=raw)
-    _check("the header", names, names)
     if bom:
         yield b"\xef\xbb\xbf"
-    yield _line(map(_quoted, names), delimiter)
+    yield _line([*map(_quoted, header)], header, "the header", delimiter)
     for run in runs.rows:
-        row = list(_row(run, columns, cells))
-        _check(f"run {run.run_id}", names, row)
-        yield _line(row, delimiter)
+        row = [*_row(run, columns, places, cells)]
+        yield _line(row, header, f"run {run.run_id}", delimiter)
     if cells.guarded:
         message = (
             f"{cells.guarded} cells begin with an apostrophe that their text lacks, "
@@ -103,30 +103,17 @@ def render(
         yield Notice(code="guarded-cells", message=message)
 
 
-def _names(columns: Columns) -> list[str]:
-    return [
-        *("run_id", "name", "status", "weighted_score", "rank"),
-        *(f"config.{path}" for path in columns.config),
-        "config_hash",
-        *(f"scores.{scorer}" for scorer in columns.scores),
-        *("tokens_in", "tokens_out", "duration_ms", "cost_usd", "error", "tags"),
-        *("created_at", "started_at", "finished_at", "updated_at"),
-    ]
-
-
-def _row(run: Run, columns: Columns, cells: _Cells) -> Iterator[str]:
+def _row(
+    run: Run, columns: Columns, places: Mapping[str, object], cells: _Cells
+) -> Iterator[str]:
     yield str(run.run_id)
     yield cells.text(run.name)
     yield cells.text(run.status)
     yield _number(run.weighted_score)
     yield _number(run.rank)
-    leaves = {str(path): value for path, value in flatten(run.config or {})}
+    found = config_leaves(run, places)
     for path in columns.config:
-        yield cells.json(leaves.pop(path)) if path in leaves else ""
-    if leaves:
-        paths = tuple(f"config.{path}" for path in leaves)
-        detail = f"There is no column for {paths[0]}; choose format=ndjson."
-        raise UnrepresentableError(detail, paths=paths)
+        yield cells.json(found[path]) if path in found else ""
     yield cells.text(run.config_hash)
     for scorer in columns.scores:
         yield _number(run.scores.get(scorer))
@@ -139,30 +126,27 @@ def _row(run: Run, columns: Columns, cells: _Cells) -> Iterator[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else json.dumps(value)
+    return "" if value is None else repr(value)
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _line(cells: Iterable[str], delimiter: str) -> bytes:
-    return f"{delimiter.join(cells)}\r\n".encode()
-
-
-def _check(where: str, names: list[str], cells: list[str]) -> None:
-    if not any(map(_UNWRITABLE.search, cells)):
-        return
-    paths = tuple(
-        name
-        for name, cell in zip(names, cells, strict=True)
-        if _UNWRITABLE.search(cell)
-    )
-    detail = (
-        f"{', '.join(paths)} in {where}: CSV cannot hold NUL, nor UTF-8 a lone "
-        "surrogate; choose format=ndjson."
-    )
-    raise UnrepresentableError(detail, paths=paths)
+def _line(cells: list[str], header: list[str], owner: str, delimiter: str) -> bytes:
+    line = f"{delimiter.join(cells)}\r\n"
+    if _UNWRITABLE.search(line):
+        paths = tuple(
+            name
+            for name, cell in zip(header, cells, strict=True)
+            if _UNWRITABLE.search(cell)
+        )
+        detail = (
+            f"{', '.join(paths)} in {owner}: CSV cannot hold NUL, nor UTF-8 a lone "
+            "surrogate; choose format=ndjson."
+        )
+        raise UnrepresentableError(detail, paths=paths)
+    return line.encode()
 
 
 CSV = Format(

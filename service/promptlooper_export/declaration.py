@@ -3,7 +3,8 @@
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
+from importlib.util import find_spec
 from typing import Any, Concatenate, Generic, TypeVar
 
 from marshmallow import Schema, missing
@@ -25,6 +26,7 @@ D = TypeVar("D", Best, Report, Runs)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TCHARS = r"[A-Za-z0-9!#$%&'+.^_`|~-]+"  # RFC 9110, section 5.6.2, without wildcards
 _MEDIA_TYPE = re.compile(f"{_TCHARS}/{_TCHARS}")
+_MODULE = re.compile(r"[A-Za-z_]\w*")
 _EXTENSION = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 
 
@@ -37,6 +39,9 @@ class Format(Generic[D]):
     `render`. `render` returns the bytes whole, or in pieces, and then may yield a
     `Notice` between them; readers get it separately. A value that the format cannot
     hold is refused with `UnrepresentableError`.
+
+    `requires` maps the import name of each module that `render` needs, and may be
+    without, to what pip is to install: the format is offered where all are there.
 
     `read`, where there is one, is the inverse for a format of the best config: it takes
     the bytes and the same options, and returns the config as far as the format can say
@@ -52,6 +57,7 @@ class Format(Generic[D]):
     extension: str
     render: Callable[Concatenate[D, ...], bytes | Iterable[bytes | Notice]]
     options: type[Schema] = Schema
+    requires: Mapping[str, str] = field(default_factory=dict)
     read: Callable[Concatenate[bytes, ...], Mapping[str, JSON]] | None = None
     api_version: int = API_VERSION
 
@@ -59,6 +65,14 @@ class Format(Generic[D]):
         """Refuse a declaration that could not be offered."""
         for complaint in _complaints(self):
             raise ValueError(complaint)
+
+    def missing(self) -> tuple[str, ...]:
+        """Return what pip is to install before the format can be rendered."""
+        return tuple(
+            requirement
+            for module, requirement in self.requires.items()
+            if find_spec(module) is None
+        )
 
     def pieces(self, document: D, **options: object) -> Iterator[bytes | Notice]:
         """Render and yield what there is, a whole body as one piece.
@@ -86,11 +100,15 @@ def as_format(declared: object) -> Format[Any]:
         return value
     return Format(
         **{
-            field.name: getattr(value, field.name)
-            for field in fields(Format)
-            if field.default is MISSING or hasattr(value, field.name)
+            row.name: getattr(value, row.name)
+            for row in fields(Format)
+            if _is_required(row) or hasattr(value, row.name)
         }
     )
+
+
+def _is_required(row: Field[Any]) -> bool:
+    return row.default is MISSING and row.default_factory is MISSING
 
 
 def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field's word
@@ -108,6 +126,11 @@ def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field'
     yield from _media_type_complaints(format)
     if not _fits(_EXTENSION, format.extension):
         yield f"extension {format.extension!r} of {format.name} is not like 'tar.gz'"
+    if not isinstance(format.requires, Mapping) or not all(
+        _fits(_MODULE, module) and isinstance(requirement, str)
+        for module, requirement in format.requires.items()
+    ):
+        yield f"requires of {format.name} does not map modules to requirements of pip"
     if not isinstance(format.options, type) or not issubclass(format.options, Schema):
         yield f"options of {format.name} is no subclass of marshmallow.Schema"
     else:
@@ -130,8 +153,8 @@ def _media_type_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
 def _option_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
     """Say which options the format cannot have, and whether `render` takes them all."""
     options = format.options().load_fields
-    for name, field in options.items():
-        if (public := field.data_key or name) in COMMON_PARAMETERS:
+    for name, option in options.items():
+        if (public := option.data_key or name) in COMMON_PARAMETERS:
             yield f"option {public!r} of {format.name} is a parameter of every format"
     always = {
         field.attribute or name: field

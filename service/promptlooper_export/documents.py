@@ -246,15 +246,27 @@ class Run:
     judgements: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
+ValueKind = Literal[
+    "null", "boolean", "integer", "long", "big", "number", "text", "json"
+]
+"""What a leaf of a config is.
+
+An integer is one that a double holds, a long one that 64 bits hold, a big one any
+other; json is a list or an empty object.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """What a table of the runs has a column for, each sorted.
 
     `config` holds the paths of every leaf of any config, as text; `scores` the scorers.
+    `kinds` says for a path in `config` what values there are in any run.
     """
 
     config: tuple[str, ...]
     scores: tuple[str, ...]
+    kinds: Mapping[str, frozenset[ValueKind]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

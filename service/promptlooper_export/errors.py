@@ -202,6 +202,17 @@ class InvalidParameterError(ExportError):
     exit_code = 2
 
 
+class FormatNotInstalledError(ExportError):
+    """The format needs a library that is not installed with the service.
+
+    Run the command in `install` there, or choose another format.
+    """
+
+    slug = "format-not-installed"
+    title = "Format not installed"
+    status = 422
+
+
 class InvalidConfigError(ExportError):
     """The stored config of the run is no JSON object, or holds NaN or infinity.
 

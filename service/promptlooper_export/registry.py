@@ -5,11 +5,12 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
 from promptlooper_export.declaration import as_format
+from promptlooper_export.errors import FormatNotInstalledError
 from promptlooper_export.events import FormatLeftOut
 from promptlooper_export.plugin import ENTRY_POINT_GROUP, Format
 from promptlooper_export.sandbox.foreign import ForeignFormat
@@ -44,12 +45,25 @@ class BrokenFormat:
 class Registry:
     """The formats on offer, in the server's order of preference, and those left out.
 
-    `versions` says which distribution brings a format, and in which version.
+    `versions` says which distribution brings a format, and in which version; `missing`
+    the command that installs what a format lacks here.
     """
 
     formats: Mapping[str, AnyFormat]
     versions: Mapping[str, str]
     broken: tuple[BrokenFormat, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def require(self, name: str) -> None:
+        """Raise FormatNotInstalledError where the format lacks a library here."""
+        if name in self.missing:
+            detail = (
+                f"The format {name!r} needs a library that is not installed here: "
+                f"{self.missing[name]}"
+            )
+            raise FormatNotInstalledError(
+                detail, format=name, install=self.missing[name]
+            )
 
 
 class _UnusableError(Exception):
@@ -83,7 +97,14 @@ def build(found: Iterable[EntryPoint]) -> Registry:
         version = point.dist.version if point.dist else ""
         versions[loaded.name] = f"{_distribution(point)} {version}"
         owners.update(dict.fromkeys(map(str.lower, loaded.media_types), loaded.name))
-    return Registry(formats=formats, versions=versions, broken=tuple(broken))
+    missing = {
+        name: f"pip install {' '.join(map(repr, requirements))}"
+        for name, row in formats.items()
+        if (requirements := row.missing())
+    }
+    return Registry(
+        formats=formats, versions=versions, broken=tuple(broken), missing=missing
+    )
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -10,7 +10,7 @@ from promptlooper_export.registry import discover
 
 FORMATS = discover().formats
 BEST = [name for name, row in FORMATS.items() if row.document is Best]
-LOSSLESS = ["file.ndjson"]
+LOSSLESS = ["file.ndjson", "file.parquet"]
 MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?")
 
 
@@ -33,6 +33,7 @@ def files(console: Console, summaries: str) -> Console:
     for arguments in (
         ("-o", "best.json"),
         ("-o", "file.ndjson", "-O", "header=1"),
+        ("-o", "file.parquet"),
         ("-o", "plain.ndjson"),
     ):
         assert console.run("export", summaries, *arguments).returncode == 0

@@ -24,9 +24,12 @@ def formats(*, broken: bool) -> None:
                 row.document.__name__.lower(),
                 f".{row.extension}",
                 ", ".join(row.media_types),
+                registry.missing.get(row.name, ""),
             )
             for row in registry.formats.values()
         ]
-        lines = table([("NAME", "DOCUMENT", "EXTENSION", "MEDIA TYPES"), *rows])
+        lines = table(
+            [("NAME", "DOCUMENT", "EXTENSION", "MEDIA TYPES", "INSTALL"), *rows]
+        )
     for line in lines:
         click.echo(line)

@@ -29,7 +29,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("export:export", "Write one experiment in one format."),
     "verify": ("verify:verify", "Tell whether a file is what the service exports."),
     "diff": ("diff:diff", "Say what differs between two configs."),
-    "convert": ("convert:convert", "Write an export in another format."),
+    "convert": (
+        "convert:convert",
+        "Write an export in another format, without a database.",
+    ),
     "token": ("token:token", "Print a token for the HTTP service, or revoke one."),
     "grant": ("grants:grant", "Grant an experiment to a user or a group."),
     "revoke": ("grants:revoke", "Take a grant back."),

@@ -105,6 +105,7 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
         if name not in registry.formats:
             msg = f"no format {name!r}; available: {known}"
             raise UsageError(msg)
+        registry.require(name)
         return registry.formats[name]
     fitting = [
         row
@@ -116,7 +117,9 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
         raise UsageError(msg)
     if output == STDOUT:
         return fitting[0]
-    return max(fitting, key=lambda row: len(row.extension))
+    chosen = max(fitting, key=lambda row: len(row.extension))
+    registry.require(chosen.name)
+    return chosen
 
 
 def selection_for(

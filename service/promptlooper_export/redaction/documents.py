@@ -1,6 +1,7 @@
 """Walk a document, and replace what is secret in it."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from promptlooper_export.documents import (
     Report,
     Run,
     Runs,
+    ValueKind,
 )
 from promptlooper_export.plugin import ROOT, Path
 from promptlooper_export.redaction.names import names_secret
@@ -42,6 +44,10 @@ _clean_texts: set[str] = set()
 _innocent_keys: set[str] = set()
 
 _WITHOUT_TEXT = frozenset({bool, int, float, type(None), UUID, datetime})
+
+_HIDDEN: frozenset[ValueKind] = frozenset({"text"})
+_SHOWN: frozenset[ValueKind] = frozenset({"null", "boolean"})
+"""What stands for a secret, and what is never taken for one."""
 
 T = TypeVar("T")
 
@@ -71,9 +77,15 @@ def _runs(runs: Runs, found: dict[str, None]) -> Runs:
         warnings.extend(_notices(found))
 
     def columns() -> Columns:
+        kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
+        for path in runs.columns.config:
+            clean, is_hidden = _column(path)
+            found = runs.columns.kinds.get(path, frozenset())
+            kinds[clean] |= _HIDDEN | (found & _SHOWN) if is_hidden else found
         return Columns(
-            config=tuple(sorted(set(map(_column, runs.columns.config)))),
+            config=tuple(sorted(kinds)),
             scores=tuple(sorted(map(redact_text, runs.columns.scores))),
+            kinds={path: frozenset(found) for path, found in kinds.items()},
         )
 
     return replace(
@@ -85,16 +97,19 @@ def _runs(runs: Runs, found: dict[str, None]) -> Runs:
     )
 
 
-def _column(path: str) -> str:
-    """Return the path that the leaf at this path has in a redacted config."""
+def _column(path: str) -> tuple[str, bool]:
+    """Return the path that the leaf at this path has in a redacted config.
+
+    Also, whether it lies under a key that names a secret.
+    """
     keys = []
     for text in _SEGMENT.findall(path):
         quoted = text.startswith('"')
         key = text[1:-1].replace('\\"', '"') if quoted else text
         keys.append(redact_text(key))
         if names_secret(key):  # what is under it goes with it
-            break
-    return str(Path(keys))
+            return str(Path(keys)), True
+    return str(Path(keys)), False
 
 
 def _notices(found: Mapping[str, None]) -> Iterator[Notice]:

@@ -1,6 +1,6 @@
 """The runs document: every run, in constant memory."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -14,9 +14,10 @@ from promptlooper_export.documents import (
     Run,
     Runs,
     StageResult,
+    ValueKind,
 )
 from promptlooper_export.errors import InvalidConfigError
-from promptlooper_export.plugin import flatten
+from promptlooper_export.plugin import leaves
 from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.cells import UNKNOWN, Cells, label, row_id
@@ -30,6 +31,9 @@ from promptlooper_export.store.ranking import (
     ranked,
 )
 from promptlooper_export.store.values import json_value
+
+_EXACT = 1 << 53
+_LONG = 1 << 63
 
 BATCH = 500
 """Runs whose scores and stage results are read together."""
@@ -261,11 +265,31 @@ def _stages(
 def _columns(session: Session, row: ExperimentRow) -> Columns:
     key = session.key(row.experiment.id)
     unread = _Warnings(())  # the rows say it all, too
+    kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
     with refusals():
-        paths = {
-            str(path)
-            for run_id, text in session.stream(_CONFIGS, key)
-            for path, _ in flatten(_config(text, row_id(run_id, "runs"), unread) or {})
-        }
+        for run_id, text in session.stream(_CONFIGS, key):
+            config = _config(text, row_id(run_id, "runs"), unread)
+            for path, value in leaves(config or {}):
+                kinds[path].add(_kind(value))
         scorers = {label(name) for (name,) in session.all(_SCORERS, key)}
-    return Columns(config=tuple(sorted(paths)), scores=tuple(sorted(scorers)))
+    return Columns(
+        config=tuple(sorted(kinds)),
+        scores=tuple(sorted(scorers)),
+        kinds={path: frozenset(found) for path, found in kinds.items()},
+    )
+
+
+def _kind(value: JSON) -> ValueKind:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case str():
+            return "text"
+        case float():
+            return "number"
+        case int():
+            size = abs(value)
+            return "integer" if size <= _EXACT else "long" if size < _LONG else "big"
+    return "json"

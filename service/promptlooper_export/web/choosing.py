@@ -28,6 +28,7 @@ def choose_format(registry: Registry, experiment: UUID) -> tuple[AnyFormat, str]
     offers = [
         Offer(name=row.name, media_types=tuple(map(str.lower, row.media_types)))
         for row in registry.formats.values()
+        if row.name not in registry.missing
     ]
     choice = choose(request.headers.get("Accept"), offers)
     if choice.offer is not None and choice.media_type is not None:

@@ -32,7 +32,10 @@ def blueprint(registry: Registry) -> Blueprint:
 
 def rows(registry: Registry) -> list[dict[str, JSON]]:
     """Describe every format on offer."""
-    return [_format(row) for row in registry.formats.values()]
+    return [
+        _format(row) | _installation(registry.missing.get(row.name))
+        for row in registry.formats.values()
+    ]
 
 
 def options(schema: type[Schema]) -> list[dict[str, JSON]]:
@@ -55,6 +58,17 @@ def _format(format: AnyFormat) -> dict[str, JSON]:  # noqa: A002  the field's wo
         "extension": format.extension,
         "options": list(options(format.options)),
     }
+
+
+def _installation(command: str | None) -> dict[str, JSON]:
+    return (
+        {"installed": True}
+        if command is None
+        else {
+            "installed": False,
+            "install": command,
+        }
+    )
 
 
 def _option(name: str, field: fields.Field[Any]) -> dict[str, JSON]:

@@ -116,6 +116,7 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
         raise
     if name := asked.values.get(FORMAT):
         named = exports.registry.formats[name]
+        exports.registry.require(name)
         return _answer(exports, asked, named, named.media_types[0].lower())
     g.vary.add("Accept")
     chosen, media_type = choose_format(exports.registry, asked.experiment)
@@ -134,6 +135,7 @@ def _classic(
     experiment: str,
 ) -> Response:
     asked = _read(common, experiment)
+    exports.registry.require(name)
     return _answer(exports, asked, exports.registry.formats[name], media_type)
 
 

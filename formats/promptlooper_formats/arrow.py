@@ -1,0 +1,32 @@
+"""Every run as a stream of Apache Arrow's record batches."""
+
+from collections.abc import Iterator
+
+from promptlooper_export.plugin import Format, Runs
+from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
+from promptlooper_formats.parquet import Written
+
+
+def render(runs: Runs) -> Iterator[bytes]:
+    """Yield the stream, batch by batch."""
+    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+
+    columns = table_columns(runs.columns)
+    shape = schema(runs, columns)
+    written = Written()
+    with pa.ipc.new_stream(written, shape) as writer:
+        for batch in batches(runs, columns, shape):
+            writer.write_batch(batch)
+            yield written.taken()
+    yield written.taken()
+
+
+ARROW = Format(
+    name="arrow",
+    title="Arrow stream",
+    document=Runs,
+    media_types=("application/vnd.apache.arrow.stream",),
+    extension="arrows",
+    render=render,
+    requires=REQUIRES,
+)

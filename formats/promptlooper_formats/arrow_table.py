@@ -1,0 +1,242 @@
+"""Runs as Arrow's record batches: typed columns, with units, nothing lost.
+
+A path of configs gets the type of its values; one whose values are of several types, or
+lists, holds them as JSON text. `config` is the whole config as JSON text besides, which
+tells null from missing and 1 from 1.0, and `judgements` every score as it was given.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from promptlooper_export.plugin import (
+    JSON,
+    Columns,
+    Run,
+    Runs,
+    UnrepresentableError,
+    ValueKind,
+)
+from promptlooper_formats.columns import config_leaves
+from promptlooper_formats.interchange import experiment_line, stage_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REQUIRES = {"pyarrow": "promptlooper-export[parquet]"}
+
+EXPERIMENT_KEY = b"promptlooper.experiment"
+"""Under it the metadata of the schema hold the line of the interchange file."""
+
+BATCH = 2_000
+"""Runs that are turned into columns together."""
+
+_NUMBERS: frozenset[ValueKind] = frozenset({"integer", "number"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column: its name, type and unit, and what a run has in it."""
+
+    name: str
+    type: "pa.DataType"
+    value: Callable[[Run, Mapping[str, JSON]], object]
+    description: str = ""
+    unit: str = ""
+
+
+def schema(runs: Runs, columns: list[Column]) -> "pa.Schema":
+    """Return the schema; its metadata say what every column and the experiment is."""
+    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+
+    line = json.dumps(experiment_line(runs.experiment), ensure_ascii=True)
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                column.type,
+                metadata={
+                    name: text
+                    for name, text in (
+                        ("description", column.description),
+                        ("unit", column.unit),
+                    )
+                    if text
+                },
+            )
+            for column in columns
+        ],
+        metadata={EXPERIMENT_KEY: line.encode()},
+    )
+
+
+def batches(
+    runs: Runs, columns: list[Column], shape: "pa.Schema"
+) -> Iterator["pa.RecordBatch"]:
+    """Yield the runs, some at a time.
+
+    Raises UnrepresentableError naming the column of text with half a surrogate pair.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    places = dict.fromkeys(runs.columns.config)
+    while some := list(islice(runs.rows, BATCH)):
+        found = [config_leaves(run, places) for run in some]
+        arrays = []
+        for column in columns:
+            values = list(map(column.value, some, found))
+            try:
+                arrays.append(pa.array(values, column.type))
+            except UnicodeEncodeError as error:
+                detail = (
+                    f"{column.name}: a lone surrogate has no form in UTF-8; choose "
+                    "format=ndjson."
+                )
+                raise UnrepresentableError(detail, paths=(column.name,)) from error
+        yield pa.record_batch(arrays, schema=shape)
+
+
+def table_columns(columns: Columns) -> list[Column]:
+    """Return every column of a table of runs."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return [
+        *_identity(pa),
+        *(_config_column(pa, path, columns.kinds) for path in columns.config),
+        _text(pa, "config", "the whole config as JSON", _config_text),
+        _text(pa, "config_hash", "", lambda run: run.config_hash),
+        *(_score_column(pa, scorer) for scorer in columns.scores),
+        *_figures(pa),
+        *_moments(pa),
+        *_nested(pa),
+    ]
+
+
+def _text(
+    pa: Any,  # noqa: ANN401  the module
+    name: str,
+    description: str,
+    value: Callable[[Run], object],
+) -> Column:
+    return Column(
+        name=name,
+        type=pa.string(),
+        value=lambda run, _: value(run),
+        description=description,
+    )
+
+
+def _identity(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+    yield _text(pa, "run_id", "", lambda run: str(run.run_id))
+    yield _text(pa, "name", "", lambda run: run.name)
+    yield _text(pa, "status", "", lambda run: run.status)
+    yield Column(
+        name="weighted_score",
+        type=pa.float64(),
+        value=lambda run, _: run.weighted_score,
+        description="what the ranking is by; null where the run does not count",
+    )
+    yield Column(
+        name="rank",
+        type=pa.int64(),
+        value=lambda run, _: run.rank,
+        description="1 is the best",
+    )
+
+
+def _config_column(
+    pa: Any,  # noqa: ANN401
+    path: str,
+    kinds: Mapping[str, frozenset[ValueKind]],
+) -> Column:
+    found = kinds.get(path, frozenset({"json"})) - {"null"}
+    types = (
+        (frozenset({"boolean"}), pa.bool_()),
+        (frozenset({"integer", "long"}), pa.int64()),
+        (_NUMBERS, pa.float64()),
+        (frozenset({"text"}), pa.string()),
+    )
+    for kind, type_ in types:
+        if found <= kind:
+            return Column(
+                name=f"config.{path}",
+                type=type_,
+                value=lambda _, leaves: leaves.get(path),
+            )
+    return Column(
+        name=f"config.{path}",
+        type=pa.string(),
+        value=lambda _, leaves: _json(leaves[path]) if path in leaves else None,
+        description="as JSON, since its values are of several types or lists",
+    )
+
+
+def _score_column(pa: Any, scorer: str) -> Column:  # noqa: ANN401
+    return Column(
+        name=f"scores.{scorer}",
+        type=pa.float64(),
+        value=lambda run, _: run.scores.get(scorer),
+        description="the mean of the finite judgements",
+    )
+
+
+def _figures(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+    for name, unit, type_ in (
+        ("tokens_in", "tokens", pa.int64()),
+        ("tokens_out", "tokens", pa.int64()),
+        ("duration_ms", "ms", pa.int64()),
+        ("cost_usd", "USD", pa.float64()),
+    ):
+        yield Column(name=name, type=type_, value=_attribute(name), unit=unit)
+    yield _text(pa, "error", "", lambda run: run.error)
+    yield _text(
+        pa,
+        "tags",
+        "as JSON",
+        lambda run: None if run.tags is None else _json(run.tags),
+    )
+
+
+def _moments(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+    for name in ("created_at", "started_at", "finished_at", "updated_at"):
+        type_ = pa.timestamp("us", tz="UTC")
+        yield Column(name=name, type=type_, value=_attribute(name))
+
+
+def _nested(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+    stage = pa.struct(
+        [
+            ("stage_name", pa.string()),
+            ("output", pa.string()),
+            pa.field("tokens_in", pa.int64(), metadata={"unit": "tokens"}),
+            pa.field("tokens_out", pa.int64(), metadata={"unit": "tokens"}),
+            pa.field("duration_ms", pa.int64(), metadata={"unit": "ms"}),
+        ]
+    )
+    yield Column(
+        name="stage_results",
+        type=pa.list_(stage),
+        value=lambda run, _: list(map(stage_line, run.stage_results)),
+    )
+    yield Column(
+        name="judgements",
+        type=pa.map_(pa.string(), pa.list_(pa.float64())),
+        value=lambda run, _: list(run.judgements.items()),
+        description="every score as it was given, null for what is no number",
+    )
+
+
+def _attribute(name: str) -> Callable[[Run, Mapping[str, JSON]], object]:
+    return lambda run, _: getattr(run, name)
+
+
+def _config_text(run: Run) -> str | None:
+    return None if run.config is None else _json(run.config)
+
+
+def _json(value: object) -> str:
+    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,65 @@
+"""Every run as Apache Parquet, with a group of rows for every ten thousand runs."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+from promptlooper_export.plugin import Format, Runs
+from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
+
+_GROUP = 5
+"""Batches in a group of rows."""
+
+
+def render(runs: Runs) -> Iterator[bytes]:
+    """Yield the file, group by group."""
+    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+    from pyarrow import parquet  # noqa: PLC0415
+
+    columns = table_columns(runs.columns)
+    shape = schema(runs, columns)
+    written = Written()
+    with parquet.ParquetWriter(written, shape, compression="zstd") as writer:
+        group: list[pa.RecordBatch] = []
+        for batch in batches(runs, columns, shape):
+            group.append(batch)
+            if len(group) == _GROUP:
+                writer.write_table(pa.Table.from_batches(group))
+                group.clear()
+                yield written.taken()
+        if group:
+            writer.write_table(pa.Table.from_batches(group))
+    yield written.taken()
+
+
+class Written(BytesIO):
+    """A file of which what was written can be taken away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before = 0
+
+    def tell(self) -> int:
+        """Return the place in the whole file."""
+        return self._before + super().tell()
+
+    def close(self) -> None:
+        """Stay open: the last bytes are taken after the writer has closed the file."""
+
+    def taken(self) -> bytes:
+        """Return what was written since the last call."""
+        data = self.getvalue()
+        self._before += len(data)
+        self.seek(0)
+        self.truncate()
+        return data
+
+
+PARQUET = Format(
+    name="parquet",
+    title="Parquet",
+    document=Runs,
+    media_types=("application/vnd.apache.parquet",),
+    extension="parquet",
+    render=render,
+    requires=REQUIRES,
+)

@@ -1,0 +1,173 @@
+"""Every run as a row of a workbook (Office Open XML, ECMA-376).
+
+Text is text: nothing is computed, and no address becomes a link. Moments are text, too,
+since a workbook's own have neither a zone nor microseconds.
+"""
+
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from promptlooper_export.plugin import (
+    Columns,
+    Format,
+    Notice,
+    Run,
+    Runs,
+    UnrepresentableError,
+    timestamp,
+)
+from promptlooper_formats.columns import AFTER_SCORES, config_leaves, names
+from promptlooper_formats.notices import EXACT
+
+_ROWS = 1_048_576
+_COLUMNS = 16_384
+_CHARACTERS = 32_767
+"""Limits of a sheet, and of a cell in UTF-16, as Excel has them."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CUT = "\u2026 [cut]"
+_CONTROL = re.compile("[\0-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
+_PIECE = 1 << 16
+
+_MESSAGES = {
+    "cut-cell": "are cut after 32,767 characters, and named on the sheet Notes",
+    "big-integer": "are text, since numbers of a workbook are doubles",
+    "control-character": "have characters that openpyxl does not read back",
+}
+
+
+class _Exact(float):
+    """Is written with all its digits: a double may need 17, xlsxwriter writes 16."""
+
+    def __format__(self, spec: str) -> str:
+        return repr(float(self))
+
+
+def render(runs: Runs) -> Iterator[bytes | Notice]:
+    """Yield the workbook, and what a reader of it should know.
+
+    Refused are more runs or columns than a sheet has, and text with a lone surrogate.
+    """
+    import xlsxwriter  # noqa: PLC0415  an extra, and slow to import
+
+    header = names(runs.columns)
+    _refuse_size(runs, header)
+    with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
+        path = Path(folder) / "runs.xlsx"
+        # A row is written as soon as the next one begins.
+        book = xlsxwriter.Workbook(str(path), {"constant_memory": True})
+        created = runs.experiment.created_at or _EPOCH
+        book.set_properties({"created": created.replace(tzinfo=None)})
+        sheet = _Sheet(book.add_worksheet("Runs"), header)
+        sheet.write(0, header, "the header")
+        for place, run in enumerate(runs.rows, start=1):
+            sheet.write(place, _row(run, runs.columns), f"run {run.run_id}")
+        if sheet.notes:
+            notes = _Sheet(book.add_worksheet("Notes"), ["cell", "run", "column"])
+            for place, note in enumerate(sheet.notes):
+                notes.write(place, note, "a note")
+        book.close()
+        yield from sheet.notices()
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+
+def _refuse_size(runs: Runs, header: list[str]) -> None:
+    if runs.count >= _ROWS or len(header) > _COLUMNS:
+        detail = (
+            f"A sheet has {_ROWS - 1:,} runs and {_COLUMNS:,} columns, these are "
+            f"{runs.count:,} and {len(header):,}; choose format=parquet, or limit."
+        )
+        raise UnrepresentableError(detail, paths=("runs",))
+
+
+def _row(run: Run, columns: Columns) -> list[object]:
+    found = config_leaves(run, dict.fromkeys(columns.config))
+    return [
+        *(str(run.run_id), run.name, run.status, run.weighted_score, run.rank),
+        *(found.get(path) for path in columns.config),
+        run.config_hash,
+        *(run.scores.get(scorer) for scorer in columns.scores),
+        *(getattr(run, name) for name in AFTER_SCORES),
+    ]
+
+
+class _Sheet:
+    """Writes values to a sheet; `notes` names the cells whose text was cut."""
+
+    def __init__(self, sheet: Any, header: list[str]) -> None:  # noqa: ANN401
+        self._sheet = sheet
+        self._header = header
+        self._counts: Counter[str] = Counter()
+        self.notes: list[list[object]] = []
+
+    def write(self, row: int, values: Sequence[object], owner: str) -> None:
+        """Write a row; None leaves its cell empty."""
+        for column, value in enumerate(values):
+            if isinstance(value, bool):
+                self._sheet.write_boolean(row, column, value)
+            elif isinstance(value, int | float) and self._is_double(value):
+                number = _Exact(value) if isinstance(value, float) else value
+                self._sheet.write_number(row, column, number)
+            elif value is not None:
+                text = self._fitted(_text(value), row, column, owner)
+                self._sheet.write_string(row, column, text)
+
+    def _is_double(self, value: float) -> bool:
+        if isinstance(value, float) or abs(value) <= EXACT:
+            return True
+        self._counts["big-integer"] += 1
+        return False
+
+    def _fitted(self, text: str, row: int, column: int, owner: str) -> str:
+        name = self._header[column]
+        if _CONTROL.search(text):
+            self._counts["control-character"] += 1
+        try:
+            length = len(text.encode("utf-16-le")) // 2
+        except UnicodeEncodeError as error:
+            detail = (
+                f"{name} of {owner}: a lone surrogate has no form in UTF-8; choose "
+                "format=ndjson."
+            )
+            raise UnrepresentableError(detail, paths=(name,)) from error
+        if length <= _CHARACTERS:
+            return text
+        self._counts["cut-cell"] += 1
+        place = f"row {row + 1}, column {column + 1}, {length:,} characters"
+        self.notes.append([place, owner, name])
+        # Half as many characters fit, whatever they are in UTF-16.
+        return text[: _CHARACTERS // 2 - len(_CUT)] + _CUT
+
+    def notices(self) -> Iterator[Notice]:
+        """Say how many cells are not as the runs have them."""
+        for code, count in sorted(self._counts.items()):
+            yield Notice(code=code, message=f"{count} cells {_MESSAGES[code]}.")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return timestamp(value)
+    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
+
+
+XLSX = Format(
+    name="xlsx",
+    title="Excel workbook",
+    document=Runs,
+    media_types=("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",),
+    extension="xlsx",
+    render=render,
+    requires={"xlsxwriter": "promptlooper-export[xlsx]"},
+)
