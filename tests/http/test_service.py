@@ -41,7 +41,7 @@ def test_the_formats_are_listed_without_a_token(
     rows = {row["name"]: row for row in response.get_json()["formats"]}
 
     assert response.content_type == "application/json"
-    assert list(rows)[:4] == ["json", "env", "yaml", "markdown"]
+    assert list(rows)[:4] == ["json", "env", "yaml", "toml"]
     assert rows["json"]["document"] == "best"
     assert rows["json"]["media_types"] == ["application/json"]
     assert rows["json"]["extension"] == "json"
