@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 
-from promptlooper_export.plugin import Format, Runs
+from promptlooper_export.plugin import Format, Notice, Runs
 from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
+from promptlooper_formats.columns import alike
 from promptlooper_formats.parquet import Written
 
 
-def render(runs: Runs) -> Iterator[bytes]:
+def render(runs: Runs) -> Iterator[bytes | Notice]:
     """Yield the stream, batch by batch."""
     import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
 
     columns = table_columns(runs.columns)
     shape = schema(runs, columns)
+    yield from alike([column.name for column in columns])
     written = Written()
     with pa.ipc.new_stream(written, shape) as writer:
         for batch in batches(runs, columns, shape):

@@ -48,9 +48,20 @@ class Column:
 
 
 def schema(runs: Runs, columns: list[Column]) -> "pa.Schema":
-    """Return the schema; its metadata say what every column and the experiment is."""
+    """Return the schema; its metadata say what every column and the experiment is.
+
+    Raises UnrepresentableError for a name with half a surrogate pair.
+    """
     import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
 
+    names = [column.name for column in columns]
+    unwritable = tuple(name for name in names if not _is_utf_8(name))
+    if unwritable:
+        detail = (
+            f"{', '.join(map(repr, unwritable))}: a lone surrogate has no form in "
+            "UTF-8; choose format=ndjson."
+        )
+        raise UnrepresentableError(detail, paths=unwritable)
     line = json.dumps(experiment_line(runs.experiment), ensure_ascii=True)
     return pa.schema(
         [
@@ -234,6 +245,14 @@ def _attribute(name: str) -> Callable[[Run, Mapping[str, JSON]], object]:
 
 def _config_text(run: Run) -> str | None:
     return None if run.config is None else _json(run.config)
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _json(value: object) -> str:

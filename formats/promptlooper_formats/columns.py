@@ -1,10 +1,11 @@
 """The columns that a table of runs has: the same in every tabular format."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from promptlooper_export.plugin import (
     JSON,
     Columns,
+    Notice,
     Run,
     UnrepresentableError,
     leaves,
@@ -26,6 +27,21 @@ def names(columns: Columns) -> list[str]:
         *(f"scores.{scorer}" for scorer in columns.scores),
         *AFTER_SCORES,
     ]
+
+
+def alike(header: list[str]) -> Iterator[Notice]:
+    """Name the columns that differ from another one by case only."""
+    spelled: dict[str, str] = {}
+    for name in header:
+        if spelled.setdefault(name.casefold(), name) != name:
+            yield Notice(
+                code="columns-differ-by-case",
+                message=(
+                    f"The column {name} differs from another one by case only: SQL "
+                    "engines, DuckDB among them, rename one of the two."
+                ),
+                path=name,
+            )
 
 
 def config_leaves(run: Run, columns: Mapping[str, object]) -> dict[str, JSON]:

@@ -23,7 +23,7 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     timestamp,
 )
-from promptlooper_formats.columns import config_leaves, names
+from promptlooper_formats.columns import alike, config_leaves, names
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
 # them: whoever takes one from each cell that begins with it has the text again.
@@ -89,6 +89,8 @@ def render(
     places = dict.fromkeys(columns.config)
     header = names(columns)
     cells = _Cells(raw=raw)
+    yield from alike(header)
+    yield from _broken_names(header)
     if bom:
         yield b"\xef\xbb\xbf"
     yield _line([*map(_quoted, header)], header, "the header", delimiter)
@@ -101,6 +103,13 @@ def render(
             "so that no spreadsheet computes them; raw=1 leaves it out."
         )
         yield Notice(code="guarded-cells", message=message)
+
+
+def _broken_names(header: list[str]) -> Iterator[Notice]:
+    for name in header:
+        if "\n" in name or "\r" in name:
+            message = f"The column {name!r} has a line break: DuckDB reads no such."
+            yield Notice(code="line-break-in-a-name", message=message, path=name)
 
 
 def _row(

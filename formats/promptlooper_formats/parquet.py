@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from io import BytesIO
 
-from promptlooper_export.plugin import Format, Runs
+from promptlooper_export.plugin import Format, Notice, Runs
 from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
+from promptlooper_formats.columns import alike
 
 _GROUP = 5
 """Batches in a group of rows."""
 
 
-def render(runs: Runs) -> Iterator[bytes]:
+def render(runs: Runs) -> Iterator[bytes | Notice]:
     """Yield the file, group by group."""
     import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
     from pyarrow import parquet  # noqa: PLC0415
 
     columns = table_columns(runs.columns)
     shape = schema(runs, columns)
+    yield from alike([column.name for column in columns])
     written = Written()
     with parquet.ParquetWriter(written, shape, compression="zstd") as writer:
         group: list[pa.RecordBatch] = []

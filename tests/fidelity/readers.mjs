@@ -22,7 +22,7 @@ const READERS = {
   },
   papaparse: async () => {
     const Papa = await load("papaparse");
-    return (text) => Papa.parse(text, { newline: "\r\n" }).data;
+    return (text) => Papa.parse(text, { delimiter: ",", newline: "\r\n" }).data;
   },
   SheetJS: async () => {
     const { read, utils } = await load("xlsx");

@@ -6,6 +6,8 @@ from pathlib import Path
 from fidelity.corpus import CORPUS
 from fidelity.measure import measure
 from fidelity.subjects import SUBJECTS, Subject
+from fidelity.tables import READERS, TableReader
+from fidelity.tables import measure as measure_table
 from fidelity.verdicts import Tally
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
@@ -35,6 +37,18 @@ def rows(subject: Subject) -> Iterator[str]:
         yield row(subject, reader, tally)
 
 
+def table_row(reader: TableReader, tally: Tally) -> str:
+    """Return the row of a reader of a table of runs."""
+    counts = (tally.identical, tally.warned, tally.refused, len(tally.different))
+    return f"| {reader.format} | {reader.name} | {' | '.join(map(str, counts))} |\n"
+
+
 def page() -> str:
     """Measure everything, and return the page."""
-    return _HEAD + "".join(line for subject in SUBJECTS for line in rows(subject))
+    return "".join(
+        (
+            _HEAD,
+            *(line for subject in SUBJECTS for line in rows(subject)),
+            *(table_row(reader, measure_table(reader, CORPUS)) for reader in READERS),
+        )
+    )

@@ -5,7 +5,9 @@ import pytest
 from fidelity.corpus import CORPUS
 from fidelity.measure import measure
 from fidelity.subjects import SUBJECTS, Subject
-from fidelity.table import PAGE, row
+from fidelity.table import PAGE, row, table_row
+from fidelity.tables import READERS, TableReader
+from fidelity.tables import measure as measure_table
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -20,6 +22,17 @@ def test_every_reader_reads_the_same_or_was_warned_or_there_is_no_file(
     # Nor is anything refused or warned of that was read back when the page was written.
     rows = {row(subject, name, tally) for name, tally in tallies.items()}
     assert rows <= set(PAGE.read_text(encoding="utf-8").splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("reader", READERS, ids=str)
+def test_every_cell_of_a_table_is_the_same_or_was_warned_of(
+    reader: TableReader,
+) -> None:
+    tally = measure_table(reader, CORPUS)
+
+    assert tally.different == []
+    page = PAGE.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert table_row(reader, tally) in page
 
 
 def test_there_are_enough_configs_to_trust_the_page() -> None:

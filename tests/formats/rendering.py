@@ -24,6 +24,7 @@ from promptlooper_export.documents import (
     StageResult,
     Timing,
     Tokens,
+    ValueKind,
     Winner,
 )
 from promptlooper_export.plugin import Format, flatten
@@ -211,11 +212,37 @@ def row(config: Mapping[str, JSON] | None = None, **fields: Unpack[RowFields]) -
     return replace(plain, **fields)
 
 
+def kinds(path: str, rows: tuple[Run, ...]) -> frozenset[ValueKind]:
+    """Return what values there are under a path."""
+    return frozenset(
+        kind(value)
+        for row in rows
+        for found, value in flatten(row.config or {})
+        if str(found) == path
+    )
+
+
+def kind(value: JSON) -> ValueKind:
+    names: dict[type, ValueKind] = {
+        type(None): "null", bool: "boolean", float: "number", str: "text",
+        list: "json", dict: "json",
+    }  # fmt: skip
+    if type(value) is not int:
+        return names[type(value)]
+    if float(value) == value and abs(value) <= 2**53:
+        return "integer"
+    return "long" if value in range(-(2**63) + 1, 2**63) else "big"
+
+
 def table(*rows: Run) -> Runs:
     """Build the document of these runs."""
     paths = {str(path) for row in rows for path, _ in flatten(row.config or {})}
     scorers = {scorer for row in rows for scorer in row.scores}
-    columns = Columns(config=tuple(sorted(paths)), scores=tuple(sorted(scorers)))
+    columns = Columns(
+        config=tuple(sorted(paths)),
+        scores=tuple(sorted(scorers)),
+        kinds={path: kinds(path, rows) for path in paths},
+    )
     return Runs(
         experiment=experiment(),
         count=len(rows),
