@@ -15,6 +15,7 @@ from statistics import median
 from uuid import UUID
 
 import classic
+import plain
 
 import data
 from promptlooper_export.export import Limits, Selection, export
@@ -27,6 +28,14 @@ from promptlooper_export.viewer import OPERATOR
 FEW, MANY = 1_000, 100_000
 ROUNDS = 200
 CLASSIC_ROUNDS = 3
+FULL_ROUNDS = 2
+PLAINEST = {
+    "ndjson": plain.ndjson,
+    "csv": plain.table,
+    "parquet": plain.fetch,
+    "arrow": plain.fetch,
+}
+"""Full exports, and the plainest that does the same; for the last two, only reading."""
 LIMITS = Limits(spool_bytes=1 << 40)
 
 Timed = Callable[[], object]
@@ -88,6 +97,13 @@ def measure(url: str) -> None:
             CLASSIC_ROUNDS,
         )
         compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
+        for name, reference in PLAINEST.items():
+            ours, plainest = alternate(
+                exporting(store, many.id, formats[name]),
+                partial(reference, url, many.id),
+                FULL_ROUNDS,
+            )
+            compare(f"{name} of {MANY:,} runs against the plainest", ours, plainest)
 
 
 def compare(what: str, seconds: float, reference: float) -> None:
