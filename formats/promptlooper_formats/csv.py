@@ -24,6 +24,7 @@ from promptlooper_export.plugin import (
     timestamp,
 )
 from promptlooper_formats.columns import alike, config_leaves, names
+from promptlooper_formats.pieces import together
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
 # them: whoever takes one from each cell that begins with it has the text again.
@@ -85,6 +86,12 @@ def render(
 
     Raises UnrepresentableError for text that holds NUL or half a surrogate pair.
     """
+    yield from together(_lines(runs, raw=raw, delimiter=delimiter, bom=bom))
+
+
+def _lines(
+    runs: Runs, *, raw: bool, delimiter: str, bom: bool
+) -> Iterator[bytes | Notice]:
     columns = runs.columns
     places = dict.fromkeys(columns.config)
     header = names(columns)

@@ -10,9 +10,11 @@ from marshmallow import Schema, fields
 from promptlooper_export.plugin import Format, Notice, Run, Runs, timestamp
 from promptlooper_formats.interchange import experiment_line, run_line, stage_line
 from promptlooper_formats.notices import big_integers
+from promptlooper_formats.pieces import together
 
-# A number of so many digits as JSON is written here: no fraction, nor a part of text.
-_MAYBE_BIG = re.compile(r"[ \[]-?[0-9]{16}")
+# A number of so many digits as JSON is written here. What begins a pattern is found
+# quickly, if it is one character: that before a number within an object or a list.
+_MAYBE_BIG = (re.compile(" -?[0-9]{16}"), re.compile(r"\[-?[0-9]{16}"))
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
@@ -33,6 +35,10 @@ class NdjsonOptions(Schema):
 
 def render(runs: Runs, *, header: bool = False) -> Iterator[bytes | Notice]:
     """Yield a line for each run; the first integer that doubles round is named."""
+    yield from together(_lines(runs, header=header))
+
+
+def _lines(runs: Runs, *, header: bool) -> Iterator[bytes | Notice]:
     if header:
         yield _encoded(_ENCODER.encode(experiment_line(runs.experiment)))
     record = run_line if header else _record
@@ -40,8 +46,8 @@ def render(runs: Runs, *, header: bool = False) -> Iterator[bytes | Notice]:
     for run in runs.rows:
         line = _ENCODER.encode(record(run))
         yield _encoded(line)
-        if not named and run.config is not None and _MAYBE_BIG.search(line):
-            for notice in islice(big_integers(run.config), 1):
+        if not named and any(pattern.search(line) for pattern in _MAYBE_BIG):
+            for notice in islice(big_integers(run.config or {}), 1):
                 yield notice
                 named = True
 

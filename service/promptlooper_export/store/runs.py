@@ -169,7 +169,7 @@ def _batches(session: Session, wanted: Page, warnings: _Warnings) -> Iterator[_R
 
 
 def _numbers(judged: Sequence[object]) -> tuple[float | None, ...]:
-    return tuple(one if isinstance(one, int | float) else None for one in judged)
+    return tuple([one if isinstance(one, int | float) else None for one in judged])
 
 
 def _scores(
