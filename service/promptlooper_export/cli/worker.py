@@ -5,6 +5,7 @@ import socket
 from collections.abc import Mapping
 from hashlib import sha256
 from http import HTTPStatus
+from types import FrameType
 from uuid import uuid4
 
 from gunicorn.http import Request, errors
@@ -29,6 +30,14 @@ class Worker(ThreadWorker):
     gunicorn would answer in HTML, with 501 for a transfer coding that it does not know,
     and log the field that it cannot read, which may hold a token.
     """
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """End at once, and leave the threads to the interpreter's exit.
+
+        gunicorn's own would shut the pool down first, for which it waits forever where
+        the signal came while a request was being handed to the pool.
+        """
+        super(ThreadWorker, self).handle_quit(sig, frame)
 
     def handle_error(
         self,
