@@ -30,7 +30,7 @@ REQUIRES = {"pyarrow": "promptlooper-export[parquet]"}
 EXPERIMENT_KEY = b"promptlooper.experiment"
 """Under it the metadata of the schema hold the line of the interchange file."""
 
-BATCH = 2_000
+BATCH = 500
 """Runs that are turned into columns together."""
 
 _NUMBERS: frozenset[ValueKind] = frozenset({"integer", "number"})
@@ -164,10 +164,10 @@ def _config_column(
 ) -> Column:
     found = kinds.get(path, frozenset({"json"})) - {"null"}
     types = (
+        (frozenset({"text"}), pa.string()),
         (frozenset({"boolean"}), pa.bool_()),
         (frozenset({"integer", "long"}), pa.int64()),
         (_NUMBERS, pa.float64()),
-        (frozenset({"text"}), pa.string()),
     )
     for kind, type_ in types:
         if found <= kind:

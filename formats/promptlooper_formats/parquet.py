@@ -1,4 +1,4 @@
-"""Every run as Apache Parquet, with a group of rows for every ten thousand runs."""
+"""Every run as Apache Parquet, with a group of rows for every 4,000 runs."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -7,7 +7,7 @@ from promptlooper_export.plugin import Format, Notice, Runs
 from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
 from promptlooper_formats.columns import alike
 
-_GROUP = 5
+_GROUP = 8
 """Batches in a group of rows."""
 
 
