@@ -19,8 +19,8 @@ from promptlooper_export.cli.deployed import (
 )
 from promptlooper_export.cli.differences import write_changes
 from promptlooper_export.cli.rendering import (
+    FROM,
     OPTIONS,
-    complete_format,
     limits_for,
 )
 from promptlooper_export.cli.terminal import counted, note, printable
@@ -37,13 +37,7 @@ from promptlooper_export.viewer import OPERATOR
 @click.command()
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option(
-    "--from",
-    "kind",
-    metavar="FORMAT",
-    shell_complete=complete_format,
-    help="The format of the file; by default what its name says.",
-)
+@FROM
 @OPTIONS
 @click.option(
     "--only-exported",

@@ -58,6 +58,13 @@ FORMAT = click.option(
     shell_complete=complete_format,
     help="One of those that `formats` lists; by default the one with FILE's extension.",
 )
+FROM = click.option(
+    "--from",
+    "kind",
+    metavar="FORMAT",
+    shell_complete=complete_format,
+    help="The format of the file; by default what its name says.",
+)
 OUTPUT = click.option(
     "-o",
     "--output",

@@ -19,11 +19,11 @@ from promptlooper_export.cli.deployed import read_config, recognised
 from promptlooper_export.cli.differences import write_changes
 from promptlooper_export.cli.rendering import (
     AFTER,
+    FROM,
     LIMIT,
     OPTIONS,
     TOP_N,
     UNREDACTED,
-    complete_format,
     limits_for,
     selection_for,
 )
@@ -56,13 +56,7 @@ _DIGEST = re.compile(
 
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--from",
-    "kind",
-    metavar="FORMAT",
-    shell_complete=complete_format,
-    help="The format of the file; by default what its name says.",
-)
+@FROM
 @OPTIONS
 @click.option(
     "--experiment",
