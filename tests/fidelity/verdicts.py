@@ -1,15 +1,19 @@
 """What a reader made of an export: identical, warned of, or different."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import copysign
 
 from fidelity.readers import Failure
 from promptlooper_export.documents import JSON, Notice
 from promptlooper_export.plugin import Path
 
 Leaves = Mapping[tuple[str, ...], object]
+
+
+FILE = "the whole file"
+"""The place of a difference where a reader reads nothing."""
 
 
 @dataclass
@@ -39,8 +43,10 @@ def leaves(
 def same(wanted: object, found: object, *, doubles: bool) -> bool:
     """Tell whether a value is the same; readers with doubles only know no integers."""
     if doubles and _is_number(wanted) and _is_number(found):
-        signs = [math.copysign(1, float(str(value))) for value in (wanted, found)]
-        return wanted == found and signs[0] == signs[1]
+        # What such a reader has is a double, in whatever digits it was told.
+        signs = [copysign(1, float(str(value))) for value in (wanted, found)]
+        is_same = found == wanted or float(str(found)) == wanted
+        return is_same and signs[0] == signs[1]
     return type(wanted) is type(found) and repr(wanted) == repr(found)
 
 
@@ -51,7 +57,7 @@ def _is_number(value: object) -> bool:
 def differences(wanted: Leaves, found: object, *, doubles: bool) -> dict[str, str]:
     """Return what differs, by path: nothing for a faithful reader."""
     if isinstance(found, Failure):
-        return {"": found.reason}
+        return {FILE: found.reason}
     read = dict(leaves(found))
     return {
         str(Path(path)): f"{wanted.get(path)!r:.80} read as {read.get(path)!r:.80}"
@@ -67,7 +73,7 @@ def variables_differ(
 ) -> dict[str, str]:
     """Return what differs between a config's variables and what a reader read."""
     if not isinstance(found, dict):
-        return {"": str(found)}
+        return {FILE: str(found)}
     differ = {
         name: f"made up: {found[name]!r:.80}" for name in found.keys() - wanted.keys()
     }
@@ -110,6 +116,6 @@ def _is_under(path: str, named: set[str | None]) -> bool:
     """Tell whether a warning names the path, what it is in, or what is in it."""
     return path in named or any(
         name is not None
-        and (path.startswith(f"{name}.") or name.startswith(f"{path}."))
+        and (path == "" or path.startswith(f"{name}.") or name.startswith(f"{path}."))
         for name in named
     )
