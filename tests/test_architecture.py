@@ -31,7 +31,7 @@ PACKAGES = {
     "promptlooper_formats": ROOT / "formats" / "promptlooper_formats",
 }
 MADE = {".pyc", ".db", ".db-shm", ".db-wal"}
-INSTALLED = "node_modules"
+UNWRITTEN = {"node_modules", ".hypothesis"}
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 50
 
@@ -65,7 +65,11 @@ def files() -> Iterator[Path]:
     for path in chain(
         ROOT.iterdir(), *((ROOT / folder).rglob("*") for folder in FOLDERS)
     ):
-        if path.is_file() and path.suffix not in MADE and INSTALLED not in path.parts:
+        if (
+            path.is_file()
+            and path.suffix not in MADE
+            and UNWRITTEN.isdisjoint(path.parts)
+        ):
             yield path
 
 
