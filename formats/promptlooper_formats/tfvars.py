@@ -13,7 +13,14 @@ from collections.abc import Iterator, Mapping
 from marshmallow import Schema, fields
 from marshmallow.validate import Regexp
 
-from promptlooper_export.plugin import JSON, Best, Format, Notice, UnrepresentableError
+from promptlooper_export.plugin import (
+    JSON,
+    Best,
+    Format,
+    Notice,
+    Path,
+    UnrepresentableError,
+)
 from promptlooper_formats.notices import refuse_surrogates, scalars
 from promptlooper_formats.strict_json import read_json
 
@@ -71,7 +78,8 @@ def _refuse_names(values: Mapping[str, JSON]) -> None:
             f"{', '.join(map(repr, names))}: Terraform has no variable of this name; "
             "with variable=config the whole config is one variable."
         )
-        raise UnrepresentableError(detail, paths=names)
+        paths = tuple(str(Path((name,))) for name in names)
+        raise UnrepresentableError(detail, paths=paths)
 
 
 def _is_normalized(value: object) -> bool:
