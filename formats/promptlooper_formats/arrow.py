@@ -19,8 +19,8 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
     with pa.ipc.new_stream(written, shape) as writer:
         for batch in batches(runs, columns, shape):
             writer.write_batch(batch)
-            yield written.taken()
-    yield written.taken()
+            yield from written.taken()
+    yield from written.taken()
 
 
 ARROW = Format(

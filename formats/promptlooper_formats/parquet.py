@@ -1,4 +1,4 @@
-"""Every run as Apache Parquet, with a group of rows for every 4,000 runs."""
+"""Every run as Apache Parquet, with a group of rows for 4,000 runs or 32 MiB."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -8,7 +8,10 @@ from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_co
 from promptlooper_formats.columns import alike
 
 _GROUP = 8
-"""Batches in a group of rows."""
+_GROUP_BYTES = 1 << 25
+"""Batches in a group of rows, and the size after which one is written anyhow."""
+
+_PIECE = 1 << 19
 
 
 def render(runs: Runs) -> Iterator[bytes | Notice]:
@@ -24,13 +27,14 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
         group: list[pa.RecordBatch] = []
         for batch in batches(runs, columns, shape):
             group.append(batch)
-            if len(group) == _GROUP:
+            size = sum(one.nbytes for one in group)
+            if len(group) == _GROUP or size > _GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(group))
                 group.clear()
-                yield written.taken()
+                yield from written.taken()
         if group:
             writer.write_table(pa.Table.from_batches(group))
-    yield written.taken()
+    yield from written.taken()
 
 
 class Written(BytesIO):
@@ -47,13 +51,14 @@ class Written(BytesIO):
     def close(self) -> None:
         """Stay open: the last bytes are taken after the writer has closed the file."""
 
-    def taken(self) -> bytes:
-        """Return what was written since the last call."""
+    def taken(self) -> Iterator[bytes]:
+        """Yield what was written since the last call, in pieces."""
         data = self.getvalue()
         self._before += len(data)
         self.seek(0)
         self.truncate()
-        return data
+        for place in range(0, len(data), _PIECE):
+            yield data[place : place + _PIECE]
 
 
 PARQUET = Format(

@@ -160,6 +160,19 @@ class FormatSuite:
                 f"the refusal names no paths but {paths!r}",
             )
 
+    def test_what_is_rendered_can_be_read(self, case: Case) -> None:
+        """Where the format says how it is read, its own bodies are."""
+        format = as_format(self.format)  # noqa: A001
+        if format.read is None:
+            return
+        options = _options(format, case)
+        try:
+            body = _body(_render(format, case))
+        except UnrepresentableError:
+            return
+        found = format.read(body, **options)
+        _require(isinstance(found, Mapping), f"{found!r:.80} was read, no mapping")
+
     def test_a_rendering_can_be_ended_early(self, case: Case) -> None:
         """Closing it after the first piece raises nothing."""
         format = as_format(self.format)  # noqa: A001
