@@ -156,6 +156,29 @@ def test_secrets_are_neither_compared_nor_shown(
 
 
 @on_sqlite
+def test_a_secret_that_is_missing_is_a_difference_and_its_form_is_none(
+    console: Console, database: Database
+) -> None:
+    config: JSON = {"credentials": {"user": "u", "pin": "1"}, "api_key": "k", "a": 1}
+    database.load(experiment(run({"a": 1}, config=config), name="x"))
+    file = console.directory / "x.yaml"
+
+    file.write_text("credentials: {user: other, pin: '2'}\napi_key: other\na: 1\n")
+    done = console.run("diff", "x.yaml", "x")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"credentials.user" in done.stderr
+
+    file.write_text("a: [{password: hush}]\n")
+    done = console.run("diff", "x.yaml", "x")
+    assert done.returncode == 3
+    assert done.stdout.decode().splitlines() == [
+        '~ a: "[redacted]" -> 1',
+        '+ api_key: "[redacted]"',
+        '+ credentials: "[redacted]"',
+    ]
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("name", "text", "where"),
     [

@@ -78,7 +78,7 @@ def diff(  # noqa: PLR0913  its options
     )
     old, new = _configs(one, other, registry, redact=not unredacted)
     found = list(changes(old, new))
-    hidden = [change for change in found if _is_redacted(change)]
+    hidden = _hidden(found)
     if hidden:
         note(f"not compared, as they are secrets: {_paths(hidden)}")
     left = [change for change in found if change not in hidden]
@@ -155,8 +155,27 @@ def _winner(
     return read_config(target.format, data, target.options, name=reference)
 
 
-def _is_redacted(change: Change) -> bool:
-    return (
-        any(REDACTED in json.dumps(value) for value in (change.old, change.new))
-        and change.old != change.new
-    )
+def _hidden(found: list[Change]) -> list[Change]:
+    """Return the changes that only say that a secret was left out of the export.
+
+    A mark may stand for a whole object; where nothing stands for the mark, that is a
+    difference like any other.
+    """
+    marks = [change.path for change in found if REDACTED in (change.old, change.new)]
+    below = {
+        mark: [change.path for change in found if _is_below(change.path, mark)]
+        for mark in marks
+    }
+    hidden = {path for paths in below.values() for path in paths}
+    hidden |= {mark for mark, paths in below.items() if paths}
+    return [
+        change
+        for change in found
+        if change.path in hidden
+        or (change.kind == "changed" and REDACTED in json.dumps(change.new))
+        or (change.kind == "changed" and REDACTED in json.dumps(change.old))
+    ]
+
+
+def _is_below(path: str, mark: str) -> bool:
+    return path.startswith((f"{mark}.", f"{mark}_"))

@@ -45,7 +45,17 @@ def _masked(change: Change, value: JSON) -> JSON:
     """Return the value, or a mark for a secret: a log is no place for one."""
     if value is not None and any(map(names_secret, _words(change.path))):
         return REDACTED
-    return redact_text(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return redact_text(value)
+    return REDACTED if _has_secret(value) else value
+
+
+def _has_secret(value: JSON) -> bool:
+    if isinstance(value, dict):
+        return any(map(names_secret, value)) or any(map(_has_secret, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_secret, value))
+    return isinstance(value, str) and redact_text(value) != value
 
 
 def _words(path: str) -> Iterator[str]:
