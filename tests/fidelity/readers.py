@@ -3,6 +3,7 @@
 import ctypes
 import json
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ruamel.yaml import YAML
 from promptlooper_formats import github_output
 
 HERE = Path(__file__).parent
+COMPOSE = Path(sys.executable).with_name("docker-compose")
 
 # What shells set again and again.
 OWN = {"_", "OLDPWD", "PWD", "SHLVL"}
@@ -119,7 +121,7 @@ def compose(*, raw: bool) -> Reading:
         file = folder / "compose.json"
         file.write_text(json.dumps({"services": services}))
         done = subprocess.run(
-            ["docker-compose", "-f", str(file), "config", "--format", "json"],
+            [COMPOSE, "-f", str(file), "config", "--format", "json"],
             capture_output=True,
             check=False,
         )
