@@ -21,6 +21,8 @@ from promptlooper_export.plugin import (
 )
 from promptlooper_formats.columns import config_leaves
 from promptlooper_formats.interchange import experiment_line, stage_line
+from promptlooper_formats.json_text import write_json
+from promptlooper_formats.notices import SURROGATE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +57,7 @@ def schema(runs: Runs, columns: list[Column]) -> "pa.Schema":
     import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
 
     names = [column.name for column in columns]
-    unwritable = tuple(name for name in names if not _is_utf_8(name))
+    unwritable = tuple(name for name in names if SURROGATE.search(name))
     if unwritable:
         detail = (
             f"{', '.join(map(repr, unwritable))}: a lone surrogate has no form in "
@@ -179,7 +181,7 @@ def _config_column(
     return Column(
         name=f"config.{path}",
         type=pa.string(),
-        value=lambda _, leaves: _json(leaves[path]) if path in leaves else None,
+        value=lambda _, leaves: write_json(leaves[path]) if path in leaves else None,
         description="as JSON, since its values are of several types or lists",
     )
 
@@ -206,7 +208,7 @@ def _figures(pa: Any) -> Iterator[Column]:  # noqa: ANN401
         pa,
         "tags",
         "as JSON",
-        lambda run: None if run.tags is None else _json(run.tags),
+        lambda run: None if run.tags is None else write_json(run.tags),
     )
 
 
@@ -244,18 +246,4 @@ def _attribute(name: str) -> Callable[[Run, Mapping[str, JSON]], object]:
 
 
 def _config_text(run: Run) -> str | None:
-    return None if run.config is None else _json(run.config)
-
-
-def _is_utf_8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _json(value: object) -> str:
-    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
-    text = json.dumps(value, ensure_ascii=False)
-    return text.encode(errors="backslashreplace").decode()
+    return None if run.config is None else write_json(run.config)

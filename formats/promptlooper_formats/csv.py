@@ -24,6 +24,7 @@ from promptlooper_export.plugin import (
     timestamp,
 )
 from promptlooper_formats.columns import alike, config_leaves, names
+from promptlooper_formats.options import switch
 from promptlooper_formats.pieces import together
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
@@ -36,23 +37,13 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 class CsvOptions(Schema):
     """The options of the format."""
 
-    raw = fields.Boolean(
-        load_default=False,
-        truthy={"1", "true"},
-        falsy={"0", "false"},
-        metadata={"description": "Leave text as it is, even what spreadsheets compute"},
-    )
+    raw = switch("Leave text as it is, even what spreadsheets compute")
     delimiter = fields.String(
         load_default=",",
         validate=OneOf([",", ";", "\t", "|"]),
         metadata={"description": "What stands between two cells"},
     )
-    bom = fields.Boolean(
-        load_default=False,
-        truthy={"1", "true"},
-        falsy={"0", "false"},
-        metadata={"description": "Begin with a byte order mark, for Excel"},
-    )
+    bom = switch("Begin with a byte order mark, for Excel")
 
 
 @dataclass

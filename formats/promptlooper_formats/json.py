@@ -1,12 +1,11 @@
 """The best config as JSON (RFC 8259)."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from promptlooper_export.plugin import JSON, Best, BestSchema, Format, Notice
+from promptlooper_formats.json_text import read_json, write_json
 from promptlooper_formats.notices import big_integers, lone_surrogates
-from promptlooper_formats.strict_json import read_json
 
 
 def render(best: Best) -> Iterator[bytes | Notice]:
@@ -14,9 +13,7 @@ def render(best: Best) -> Iterator[bytes | Notice]:
     notices = (*big_integers(best.config), *lone_surrogates(best.config))
     yield from notices
     document = BestSchema().dump(replace(best, warnings=(*best.warnings, *notices)))
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
-    yield f"{text}\n".encode(errors="backslashreplace")
+    yield f"{write_json(document, indent=2)}\n".encode()
 
 
 def read(data: bytes) -> Mapping[str, JSON]:

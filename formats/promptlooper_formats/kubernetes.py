@@ -22,10 +22,11 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     flatten,
 )
-from promptlooper_formats.env import PREFIX
-from promptlooper_formats.env.assignments import assignments
+from promptlooper_formats.env.assignments import Assignment, assignments
 from promptlooper_formats.header import header, warning
+from promptlooper_formats.json_text import write_json
 from promptlooper_formats.notices import refuse_surrogates
+from promptlooper_formats.options import PREFIX
 from promptlooper_formats.shell_variables import has_a_meaning
 from promptlooper_formats.yaml import dumped
 from promptlooper_formats.yaml_reading import read_yaml
@@ -78,10 +79,11 @@ def _render(  # noqa: PLR0913  its options
     than the 1 MiB that the API server takes.
     """
     refuse_surrogates(best.config, f"a {kind}")
-    data = _file(best, key) if key else _variables(best, prefix)
+    found = [] if key else assignments(best.config, prefix=prefix)
+    data = _file(best, key) if key else _variables(found)
     _refuse_size(best, data, kind)
     lines = list(header(best))
-    for notice in () if key else _notices(best, prefix):
+    for notice in _notices(found):
         yield notice
         lines.append(warning(notice))
     yield "".join(f"{line}\n" for line in lines).encode()
@@ -107,12 +109,10 @@ def _refuse_size(best: Best, data: Mapping[str, str], kind: str) -> None:
 
 
 def _file(best: Best, key: str) -> dict[str, str]:
-    text = json.dumps(best.config, indent=2, ensure_ascii=False, allow_nan=False)
-    return {key: f"{text}\n"}
+    return {key: f"{write_json(best.config, indent=2)}\n"}
 
 
-def _variables(best: Best, prefix: str) -> dict[str, str]:
-    found = assignments(best.config, prefix=prefix)
+def _variables(found: list[Assignment]) -> dict[str, str]:
     refused = {
         str(one.path): "no variable can hold NUL"
         if "\0" in one.text
@@ -127,8 +127,8 @@ def _variables(best: Best, prefix: str) -> dict[str, str]:
     return {one.key: one.text for one in found}
 
 
-def _notices(best: Best, prefix: str) -> Iterator[Notice]:
-    for one in assignments(best.config, prefix=prefix):
+def _notices(found: list[Assignment]) -> Iterator[Notice]:
+    for one in found:
         if has_a_meaning(one.key):
             yield Notice(
                 code="key-with-a-meaning",

@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
 from promptlooper_export.plugin import Format, Notice, Run, Runs, timestamp
 from promptlooper_formats.interchange import experiment_line, run_line, stage_line
 from promptlooper_formats.notices import big_integers
+from promptlooper_formats.options import switch
 from promptlooper_formats.pieces import together
 
 # A number of so many digits as JSON is written here. What begins a pattern is found
@@ -22,14 +23,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 class NdjsonOptions(Schema):
     """The options of the format."""
 
-    header = fields.Boolean(
-        load_default=False,
-        truthy={"1", "true"},
-        falsy={"0", "false"},
-        metadata={
-            "description": "Write the interchange file, which can be imported and "
-            "converted: a line for the experiment first, every judgement of each run"
-        },
+    header = switch(
+        "Write the interchange file, which can be imported and "
+        "converted: a line for the experiment first, every judgement of each run"
     )
 
 

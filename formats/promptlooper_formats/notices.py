@@ -3,14 +3,18 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from promptlooper_export.plugin import JSON, Notice, Path, UnrepresentableError
-
-ROOT = Path()
+from promptlooper_export.plugin import (
+    JSON,
+    ROOT,
+    Notice,
+    Path,
+    UnrepresentableError,
+)
 
 EXACT = 2**53
 """Up to here a double (IEEE 754) holds every integer; JavaScript reads doubles."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def big_integers(config: Mapping[str, JSON]) -> Iterator[Notice]:
@@ -53,8 +57,8 @@ def refuse_surrogates(config: Mapping[str, JSON], name: str) -> None:
 
 def _with_surrogates(config: Mapping[str, JSON]) -> Iterator[str]:
     for path, value in scalars(config):
-        if any(map(_SURROGATE.search, path)) or (
-            isinstance(value, str) and _SURROGATE.search(value)
+        if any(map(SURROGATE.search, path)) or (
+            isinstance(value, str) and SURROGATE.search(value)
         ):
             yield str(path)
 

@@ -1,17 +1,15 @@
 """The report as JSON (RFC 8259): the numbers behind the pages."""
 
-import json
 from collections.abc import Iterator
 
 from promptlooper_export.plugin import Format, Notice, Report, ReportSchema
+from promptlooper_formats.json_text import write_json
 
 
 def render(report: Report) -> Iterator[bytes | Notice]:
     """Yield the document as one indented JSON object."""
     document = ReportSchema().dump(report)
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
-    yield f"{text}\n".encode(errors="backslashreplace")
+    yield f"{write_json(document, indent=2)}\n".encode()
 
 
 REPORT_JSON = Format(

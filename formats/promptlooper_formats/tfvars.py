@@ -5,7 +5,6 @@ like any other (HCL's JSON syntax, "Expressions", literal-only mode). Each key o
 config is a variable, or the whole config is one.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -21,8 +20,8 @@ from promptlooper_export.plugin import (
     Path,
     UnrepresentableError,
 )
+from promptlooper_formats.json_text import read_json, write_json
 from promptlooper_formats.notices import refuse_surrogates, scalars
-from promptlooper_formats.strict_json import read_json
 
 # An identifier of HCL, which allows more letters than these.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -65,8 +64,7 @@ def render(best: Best, *, variable: str = "") -> Iterator[bytes | Notice]:
             message="Terraform writes this text in Unicode's normal form C.",
             path=str(path),
         )
-    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    yield f"{text}\n".encode()
+    yield f"{write_json(values, indent=2)}\n".encode()
 
 
 def _refuse_names(values: Mapping[str, JSON]) -> None:

@@ -10,6 +10,7 @@ import tomli_w
 
 from promptlooper_export.plugin import (
     JSON,
+    ROOT,
     Best,
     Format,
     Notice,
@@ -35,7 +36,7 @@ def render(best: Best) -> Iterator[bytes | Notice]:
     refuse_surrogates(best.config, "TOML")
     _refuse(best.config)
     lines = list(header(best))
-    for notice in (*_left_out(best.config, Path()), *big_integers(best.config)):
+    for notice in (*_left_out(best.config, ROOT), *big_integers(best.config)):
         yield notice
         lines.append(warning(notice))
     text = tomli_w.dumps(_without_null(best.config))

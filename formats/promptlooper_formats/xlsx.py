@@ -4,7 +4,6 @@ Text is text: nothing is computed, and no address becomes a link. Moments are te
 since a workbook's own have neither a zone nor microseconds.
 """
 
-import json
 import re
 import tempfile
 from collections import Counter
@@ -23,6 +22,7 @@ from promptlooper_export.plugin import (
     timestamp,
 )
 from promptlooper_formats.columns import AFTER_SCORES, config_leaves, names
+from promptlooper_formats.json_text import write_json
 from promptlooper_formats.notices import EXACT
 
 _ROWS = 1_048_576
@@ -157,9 +157,7 @@ def _text(value: object) -> str:
         return value
     if isinstance(value, datetime):
         return timestamp(value)
-    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
-    text = json.dumps(value, ensure_ascii=False)
-    return text.encode(errors="backslashreplace").decode()
+    return write_json(value)
 
 
 XLSX = Format(

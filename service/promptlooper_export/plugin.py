@@ -38,6 +38,7 @@ __all__ = [
     "API_VERSION",
     "ENTRY_POINT_GROUP",
     "JSON",
+    "ROOT",
     "Best",
     "BestSchema",
     "Bin",
@@ -84,6 +85,7 @@ class Path(tuple[str, ...]):
 
 
 ROOT = Path()
+"""The path of the config itself."""
 
 
 def leaves(config: Mapping[str, JSON], parent: str = "") -> Iterator[tuple[str, JSON]]:

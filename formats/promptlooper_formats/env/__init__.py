@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from marshmallow import Schema, fields
-from marshmallow.validate import OneOf, Regexp
+from marshmallow.validate import OneOf
 
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.env.assignments import Assignment, assignments
@@ -11,16 +11,7 @@ from promptlooper_formats.env.dialects import DIALECTS, Dialect
 from promptlooper_formats.env.reading import read_variables
 from promptlooper_formats.header import header, warning
 from promptlooper_formats.notices import refuse_surrogates
-
-PREFIX = fields.String(
-    load_default="",
-    validate=Regexp(
-        "([A-Z_][A-Z0-9_]*)?\\Z",
-        error="Must be upper-case letters, digits and underscores, such as APP_.",
-    ),
-    metadata={"description": "What every name begins with, such as APP_"},
-)
-"""The option of formats whose names are those of variables."""
+from promptlooper_formats.options import PREFIX, switch
 
 
 class EnvOptions(Schema):
@@ -35,12 +26,7 @@ class EnvOptions(Schema):
         },
     )
     prefix = PREFIX
-    strict = fields.Boolean(
-        load_default=False,
-        truthy={"1", "true"},
-        falsy={"0", "false"},
-        metadata={"description": "Refuse what is only warned of otherwise"},
-    )
+    strict = switch("Refuse what is only warned of otherwise")
 
 
 def render(
