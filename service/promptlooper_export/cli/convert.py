@@ -1,11 +1,10 @@
 """`promptlooper-export convert`."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import click
@@ -15,6 +14,7 @@ from promptlooper_export.cli.rendering import (
     FORMAT,
     OPTIONS,
     OUTPUT,
+    REPRODUCIBLE,
     UNREDACTED,
     choose_format,
     limits_for,
@@ -22,12 +22,11 @@ from promptlooper_export.cli.rendering import (
 )
 from promptlooper_export.documents import Best
 from promptlooper_export.errors import UsageError
-from promptlooper_export.export import Limits, Selection, export, export_document
+from promptlooper_export.export import Selection, export, export_document
 from promptlooper_export.importers.best import read_best
 from promptlooper_export.importers.importer import choose
 from promptlooper_export.options import load_format_options
-from promptlooper_export.registry import AnyFormat, discover
-from promptlooper_export.spool import Body
+from promptlooper_export.registry import AnyFormat, Registry, discover
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.open import Store, open_store
 from promptlooper_export.store.writer import write
@@ -44,11 +43,7 @@ from promptlooper_export.viewer import OPERATOR
     metavar="ID|NAME",
     help="Which one, where FILE holds several.",
 )
-@click.option(
-    "--reproducible",
-    is_flag=True,
-    help="Name the data's own last change instead of now: same data, same bytes.",
-)
+@REPRODUCIBLE
 @UNREDACTED
 def convert(  # noqa: PLR0913  its options
     *,
@@ -65,13 +60,17 @@ def convert(  # noqa: PLR0913  its options
     FILE is what `export` wrote as ndjson with header=1 or as parquet, for any format,
     or as json, for the formats of the best config; or what `import` takes.
     """
-    chosen = choose_format(discover(), name=format_name, output=output)
+    registry = discover()
+    chosen = choose_format(registry, name=format_name, output=output)
     options = load_format_options(chosen, pairs)
     loaded = settings.load()
     selection = Selection(reproducible=reproducible, redact=not unredacted)
     limits = limits_for(loaded, chosen)
     if Path(source).suffix == ".json":
-        body = _from_best(source, chosen, options, selection, limits)
+        best = _best(source, registry, chosen)
+        body = export_document(
+            best, chosen, options, redacted=selection.redact, limits=limits
+        )
     else:
         with _imported(source) as store:
             body = export(
@@ -86,13 +85,8 @@ def convert(  # noqa: PLR0913  its options
     write_body(body, output)
 
 
-def _from_best(
-    source: str,
-    chosen: AnyFormat,
-    options: Mapping[str, Any],
-    selection: Selection,
-    limits: Limits,
-) -> Body:
+def _best(source: str, registry: Registry, chosen: AnyFormat) -> Best:
+    """Read a best config. Raises UsageError where another document is to be written."""
     if chosen.document is not Best:
         msg = (
             f"{source} holds the best config alone; for {chosen.name!r}, convert an "
@@ -101,12 +95,9 @@ def _from_best(
         raise UsageError(msg)
     best = read_best(source, Path(source).read_bytes())
     # What JSON warned of is no matter of another format.
-    told = set(discover().formats["json"].pieces(best))
+    told = set(registry.formats["json"].pieces(best))
     warnings = tuple(notice for notice in best.warnings if notice not in told)
-    best = replace(best, warnings=warnings)
-    return export_document(
-        best, chosen, options, redacted=selection.redact, limits=limits
-    )
+    return replace(best, warnings=warnings)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def read_config(
         raise ComparisonError(msg) from error
 
 
-def as_format(
+def config_said_in(
     config: Mapping[str, JSON],
     format: AnyFormat,  # noqa: A002
     options: Mapping[str, Any],
@@ -132,5 +132,5 @@ def poorer(one: Deployed, other: Deployed) -> Deployed:
 
 def _says(deployed: Deployed) -> int:
     """Count what a format can say: both depth and null, one of them, or neither."""
-    said = as_format(_PROBE, deployed.format, deployed.options)
+    said = config_said_in(_PROBE, deployed.format, deployed.options)
     return ("a" in said) + (said == _PROBE)

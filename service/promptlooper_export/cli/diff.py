@@ -11,7 +11,7 @@ from promptlooper_export import settings
 from promptlooper_export.cli.deployed import (
     STDIN,
     Deployed,
-    as_format,
+    config_said_in,
     is_flat,
     load_deployed,
     poorer,
@@ -127,7 +127,7 @@ def _said_in(deployed: Deployed, target: Deployed) -> Mapping[str, JSON]:
     # Variables of one format are variables of the other.
     if deployed.format == target.format or is_flat(deployed):
         return deployed.config()
-    return as_format(deployed.config(), target.format, target.options)
+    return config_said_in(deployed.config(), target.format, target.options)
 
 
 def _winner(

@@ -13,6 +13,7 @@ from promptlooper_export.cli.rendering import (
     LIMIT,
     OPTIONS,
     OUTPUT,
+    REPRODUCIBLE,
     TOP_N,
     UNREDACTED,
     choose_format,
@@ -56,11 +57,7 @@ def _summary(format: AnyFormat) -> str:  # noqa: A002  the field's word
 @TOP_N
 @LIMIT
 @AFTER
-@click.option(
-    "--reproducible",
-    is_flag=True,
-    help="Name the data's own last change instead of now: same data, same bytes.",
-)
+@REPRODUCIBLE
 @UNREDACTED
 def export(  # noqa: PLR0913  its options
     *,

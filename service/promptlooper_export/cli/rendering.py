@@ -95,6 +95,11 @@ AFTER = click.option(
     metavar="RUN",
     help="Write the runs that come behind this one.",
 )
+REPRODUCIBLE = click.option(
+    "--reproducible",
+    is_flag=True,
+    help="Name the data's own last change instead of now: same data, same bytes.",
+)
 UNREDACTED = click.option(
     "--unredacted",
     is_flag=True,

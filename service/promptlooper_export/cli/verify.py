@@ -210,15 +210,15 @@ def _reason(
     if chosen.read is None:
         return f"{file} is not what is exported now, from byte {place + 1} on"
     body.file.seek(0)
-    exported = body.file.read()
+    exported, held = body.file.read(), file.read_bytes()
     try:
-        old = read_config(chosen, file.read_bytes(), options, name=str(file))
+        old = read_config(chosen, held, options, name=str(file))
     except ComparisonError as error:
         return error.detail
     new = read_config(chosen, exported, options, name="the export")
     found = list(changes(old, new))
     write_changes(found)
-    if set(_UUID.findall(exported)) - set(_UUID.findall(file.read_bytes())):
+    if set(_UUID.findall(exported)) - set(_UUID.findall(held)):
         return f"{file} is not of the run that is the best now"
     if found:
         return f"{file} was changed: {counted(len(found), 'difference')}"
