@@ -1,32 +1,26 @@
 """The best config as JSON (RFC 8259)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-from promptlooper_export.plugin import JSON, Best, BestSchema, Format, Notice
+from promptlooper_export.plugin import JSON, Best, Format, Notice
+from promptlooper_formats.best_document import BestOptions, config_in, members
 from promptlooper_formats.json_text import read_json, write_json
 from promptlooper_formats.notices import big_integers, lone_surrogates
 
 
-def render(best: Best) -> Iterator[bytes | Notice]:
-    """Yield the document as one indented JSON object."""
+def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
+    """Yield the document, or only the config, as one indented JSON object."""
     notices = (*big_integers(best.config), *lone_surrogates(best.config))
     yield from notices
-    document = BestSchema().dump(replace(best, warnings=(*best.warnings, *notices)))
-    yield f"{write_json(document, indent=2)}\n".encode()
+    yield f"{write_json(members(best, only, notices), indent=2)}\n".encode()
 
 
-def read(data: bytes) -> Mapping[str, JSON]:
-    """Return the config of our document, or the object that a file is by itself.
+def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
+    """Return the config of a whole document, or of a file that is the config alone.
 
     Raises ValueError for what is no JSON object.
     """
-    value = read_json(data)
-    if not isinstance(value, dict):
-        msg = "the file holds no object"
-        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
-    config = value.get("config")
-    return config if isinstance(config, dict) and "run_id" in value else value
+    return config_in(read_json(data))
 
 
 JSON_FORMAT = Format(
@@ -35,6 +29,7 @@ JSON_FORMAT = Format(
     document=Best,
     media_types=("application/json",),
     extension="json",
+    options=BestOptions,
     render=render,
     read=read,
 )

@@ -17,8 +17,14 @@ from promptlooper_export.plugin import (
     Path,
     UnrepresentableError,
 )
+from promptlooper_formats.best_document import (
+    BestOptions,
+    config_in,
+    members,
+    refuse_unencodable,
+)
 from promptlooper_formats.header import header, warning
-from promptlooper_formats.notices import big_integers, refuse_surrogates, scalars
+from promptlooper_formats.notices import big_integers, scalars
 
 # What TOML asks of its readers at least: https://toml.io/en/v1.0.0#integer
 _INTEGERS = range(-(2**63), 2**63)
@@ -27,21 +33,19 @@ _DEEPEST = 100
 """Levels of nesting; beyond, readers written with recursion give up."""
 
 
-def render(best: Best) -> Iterator[bytes | Notice]:
-    """Yield the header and the config as one document.
+def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
+    """Yield the header and the document, or only the config, as one TOML document.
 
     Refused are integers beyond 64 bits, null in a list, text with a lone surrogate, and
     a config that is nested more than 100 levels deep.
     """
-    refuse_surrogates(best.config, "TOML")
+    refuse_unencodable(best, only, "TOML")
     _refuse(best.config)
-    lines = list(header(best))
-    for notice in (*_left_out(best.config, ROOT), *big_integers(best.config)):
-        yield notice
-        lines.append(warning(notice))
-    text = tomli_w.dumps(_without_null(best.config))
+    notices = (*_left_out(best.config, ROOT), *big_integers(best.config))
+    yield from notices
+    lines = (*header(best), *map(warning, notices))
     yield "".join(f"{line}\n" for line in lines).encode()
-    yield text.encode()
+    yield tomli_w.dumps(_without_null(members(best, only, notices))).encode()
 
 
 def _refuse(config: Mapping[str, JSON]) -> None:
@@ -94,9 +98,12 @@ def _clean(value: JSON) -> JSON:
     return list(map(_clean, value)) if isinstance(value, list) else value
 
 
-def read(data: bytes) -> Mapping[str, JSON]:
-    """Return the config; raises ValueError for what is no TOML."""
-    return tomllib.loads(data.decode())
+def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
+    """Return the config of a whole document, or of a file that is the config alone.
+
+    Raises ValueError for what is no TOML.
+    """
+    return config_in(tomllib.loads(data.decode()))
 
 
 TOML = Format(
@@ -105,6 +112,7 @@ TOML = Format(
     document=Best,
     media_types=("application/toml",),
     extension="toml",
+    options=BestOptions,
     render=render,
     read=read,
 )

@@ -7,8 +7,14 @@ import yaml
 from yaml.representer import SafeRepresenter
 
 from promptlooper_export.plugin import JSON, Best, Format, Notice, UnrepresentableError
+from promptlooper_formats.best_document import (
+    BestOptions,
+    config_in,
+    members,
+    refuse_unencodable,
+)
 from promptlooper_formats.header import header, warning
-from promptlooper_formats.notices import big_integers, refuse_surrogates, scalars
+from promptlooper_formats.notices import big_integers, scalars
 from promptlooper_formats.yaml_reading import read_yaml
 
 try:
@@ -63,23 +69,24 @@ def _style(text: str) -> str | None:
 Dumper.add_representer(str, _represent_text)
 
 
-def render(best: Best) -> Iterator[bytes | Notice]:
-    """Yield the header and the config as one mapping.
+def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
+    """Yield the header and the document, or only the config, as one mapping.
 
     Refused is text with a lone surrogate, and what PyYAML cannot follow so deep.
     """
-    refuse_surrogates(best.config, "YAML")
-    lines = list(header(best))
-    for notice in (*big_integers(best.config), *_deep(best.config)):
-        yield notice
-        lines.append(warning(notice))
+    refuse_unencodable(best, only, "YAML")
+    notices = (*big_integers(best.config), *_deep(best.config, only))
+    yield from notices
+    lines = (*header(best), *map(warning, notices))
     yield "".join(f"{line}\n" for line in lines).encode()
-    yield dumped(best.config)
+    yield dumped(members(best, only, notices))
 
 
-def _deep(config: Mapping[str, JSON]) -> Iterator[Notice]:
+def _deep(config: Mapping[str, JSON], only: str | None) -> Iterator[Notice]:
+    # The document around it is a level of its own.
+    deepest = _DEEPEST if only == "config" else _DEEPEST - 1
     for path, _ in scalars(config):
-        if len(path) >= _DEEPEST:
+        if len(path) >= deepest:
             yield Notice(
                 code="nested-deeply",
                 message=f"js-yaml refuses more than {_DEEPEST} levels of nesting.",
@@ -105,6 +112,14 @@ def dumped(value: Mapping[str, JSON]) -> bytes:
     return text
 
 
+def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
+    """Return the config of a whole document, or of a file that is the config alone.
+
+    Raises ValueError, saying where, for what is no YAML, no mapping or no JSON value.
+    """
+    return config_in(read_yaml(data))
+
+
 YAML = Format(
     name="yaml",
     title="YAML",
@@ -117,6 +132,7 @@ YAML = Format(
         "text/vnd.yaml",
     ),
     extension="yaml",
+    options=BestOptions,
     render=render,
-    read=read_yaml,
+    read=read,
 )

@@ -190,6 +190,18 @@ class RangeNotSatisfiableError(ExportError):
     status = 416
 
 
+class RequestTooLargeError(ExportError):
+    """The body of a request has more bytes than the service reads.
+
+    Only `POST /session` reads one: a form with a token. Send the token as
+    `Authorization: Bearer`, without a body.
+    """
+
+    slug = "request-too-large"
+    title = "Request too large"
+    status = 413
+
+
 class InvalidParameterError(ExportError):
     """A query parameter or path segment is unknown, repeated or out of its range.
 

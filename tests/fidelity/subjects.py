@@ -70,17 +70,19 @@ _YAML = (
     _reader("npm yaml", _BIG, doubles=True),
     _reader("Ruby psych"),
 )
+_TOML = (
+    _reader("tomllib", _NULL),
+    _reader("smol-toml", _NULL, doubles=True),
+)
+_JSON = (
+    _reader("Python json"),
+    _reader("JSON.parse", _BIG, doubles=True),
+    _reader("Ruby json", fatal="lone-surrogate"),
+)
 
 SUBJECTS = (
-    Subject(
-        format="json",
-        take=lambda found: found["config"],
-        readers=(
-            _reader("Python json"),
-            _reader("JSON.parse", _BIG, doubles=True),
-            _reader("Ruby json", fatal="lone-surrogate"),
-        ),
-    ),
+    Subject(format="json", take=lambda found: found["config"], readers=_JSON),
+    Subject(format="json", options={"only": "config"}, readers=_JSON),
     Subject(
         format="env",
         variables=True,
@@ -127,14 +129,10 @@ SUBJECTS = (
         variables=True,
         readers=(_reader("Docker Compose"),),
     ),
-    Subject(format="yaml", readers=_YAML),
-    Subject(
-        format="toml",
-        readers=(
-            _reader("tomllib", _NULL),
-            _reader("smol-toml", _NULL, doubles=True),
-        ),
-    ),
+    Subject(format="yaml", take=lambda found: found["config"], readers=_YAML),
+    Subject(format="yaml", options={"only": "config"}, readers=_YAML),
+    Subject(format="toml", take=lambda found: found["config"], readers=_TOML),
+    Subject(format="toml", options={"only": "config"}, readers=_TOML),
     Subject(
         format="configmap",
         variables=True,

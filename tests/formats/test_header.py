@@ -8,7 +8,7 @@ import yaml
 
 from formats.dotenv_readers import OWN, READERS, read
 from formats.rendering import best, render
-from promptlooper_export.plugin import Format
+from promptlooper_export.plugin import Format, UnrepresentableError
 from promptlooper_formats.env import ENV
 from promptlooper_formats.yaml import YAML
 
@@ -56,7 +56,8 @@ def test_the_moment_is_written_in_utc(format_: Format[Any]) -> None:
 @both
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_stays_in_its_comment(format_: Format[Any], name: str) -> None:
-    text = render(format_, best({}, experiment_name=name)).text
+    options = {"only": "config"} if format_ is YAML else {}
+    text = render(format_, best({}, experiment_name=name), **options).text
 
     assert len(text.splitlines()) == 4 + (format_ is YAML)
     assert all(line.startswith("# ") for line in text.splitlines()[:4])
@@ -73,9 +74,24 @@ def test_a_hostile_name_sets_and_runs_nothing(name: str, reader: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_leaves_yaml_as_it_is(name: str) -> None:
-    body = render(YAML, best({"k": 1}, experiment_name=name)).body
+    body = render(YAML, best({"k": 1}, experiment_name=name), only="config").body
 
     assert yaml.safe_load(body) == {"k": 1}
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "\ud800"])
+def test_a_hostile_name_is_read_back_from_the_whole_document(name: str) -> None:
+    body = render(YAML, best({"k": 1}, experiment_name=name)).body
+
+    found = yaml.safe_load(body)
+    assert (found["experiment_name"], found["config"]) == (name, {"k": 1})
+
+
+def test_a_name_that_utf_8_cannot_hold_is_refused_by_path() -> None:
+    with pytest.raises(UnrepresentableError) as refusal:
+        render(YAML, best({"k": 1}, experiment_name="a\ud800"))
+
+    assert refusal.value.members["paths"] == ["experiment_name"]
 
 
 @both

@@ -31,6 +31,13 @@ def test_a_nasty_config_reads_back_identically(name: str) -> None:
     assert same(read(rendered(best(config)).text)["config"], config)
 
 
+def test_the_config_alone_is_given_where_only_that_is_asked_for() -> None:
+    found = render(JSON_FORMAT, best({"seed": 2**60}), only="config")
+
+    assert read(found.text) == {"seed": 2**60}
+    assert [one.code for one in found.notices] == ["big-integer"]
+
+
 @given(configs)
 def test_any_config_reads_back_identically(config: Config) -> None:
     assert same(read(rendered(best(config)).text)["config"], config)

@@ -19,7 +19,9 @@ from promptlooper_export.registry import discover
 FORMATS = discover().formats
 WHOLE: list[tuple[str, dict[str, Any]]] = [
     ("json", {}),
+    ("json", {"only": "config"}),
     ("yaml", {}),
+    ("yaml", {"only": "config"}),
     ("tfvars", {"variable": "config"}),
     ("configmap", {"key": "config.json"}),
 ]
@@ -81,7 +83,9 @@ def test_variables_are_read_back_as_they_were(
             assert json.dumps(json.loads(str(found[key]))) == json.dumps(value)
 
 
-@pytest.mark.parametrize(("name", "options"), [WHOLE[0], WHOLE[2]], ids=str)
+@pytest.mark.parametrize(
+    ("name", "options"), [("json", {}), ("tfvars", {"variable": "config"})], ids=str
+)
 @given(config=configs, share=st.floats(0, 1, exclude_max=True))
 def test_no_beginning_of_a_file_is_read(
     name: str, options: dict[str, Any], config: Config, share: float

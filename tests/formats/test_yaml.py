@@ -24,6 +24,11 @@ SURROGATES = {
     "lone surrogate in a key": ('"a\ud800"',),
 }
 
+MEMBERS = [
+    "experiment_name", "experiment_id", "exported_at", "weighted_score", "scores",
+    "run_id", "config_hash", "config", "warnings",
+]  # fmt: skip
+
 WRITABLE = [name for name in NASTY if name not in SURROGATES]
 
 # Texts that some reader of YAML 1.1 or 1.2 takes for something else without quotes.
@@ -38,7 +43,45 @@ TRAPS = (
 
 
 def rendered(config: Config) -> Rendered:
-    return render(YAML, best(config))
+    return render(YAML, best(config), only="config")
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", WRITABLE)
+def test_a_whole_document_holds_the_config_and_what_it_is_of(
+    name: str, reader: str
+) -> None:
+    config = NASTY[name]
+    document = best(config, experiment_name="no", scores={"y": -0.5, "b": 1e-7})
+
+    found = yaml.load(render(YAML, document).body, Loader=READERS[reader])  # noqa: S506  safe ones
+
+    assert list(found) == MEMBERS
+    assert same(found["config"], config)
+    assert found["experiment_name"] == "no"
+    assert found["scores"] == {"y": -0.5, "b": 1e-7}
+    assert found["run_id"] == str(document.run_id)
+    assert found["exported_at"] == "2026-01-02T03:04:05Z"
+
+
+def test_the_warnings_stand_in_the_document_and_beside_it() -> None:
+    about = Notice(code="tie", message="Two runs \ud800 are best.", path="a.\udfff")
+
+    found = render(YAML, best({"seed": 2**53 + 1}, warnings=(about,)))
+
+    assert [one.code for one in found.notices] == ["big-integer"]
+    assert yaml.safe_load(found.body)["warnings"] == [
+        {
+            "code": "tie",
+            "message": "Two runs \\ud800 are best.",
+            "path": "a.\\udfff",
+        },
+        {
+            "code": "big-integer",
+            "message": found.notices[0].message,
+            "path": "seed",
+        },
+    ]
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -161,7 +204,10 @@ from promptlooper_formats.yaml import YAML
 import yaml
 assert not yaml.__with_libyaml__
 configs = json.load(sys.stdin)
-texts = {name: render(YAML, best(config)).text for name, config in configs.items()}
+texts = {
+    name: render(YAML, best(config), only="config").text
+    for name, config in configs.items()
+}
 json.dump(texts, sys.stdout)
 """
 

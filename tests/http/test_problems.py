@@ -175,7 +175,7 @@ def test_a_refusal_of_the_command_line_is_a_defect_over_http(
     assert SECRET not in response.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("status", [400, 413, 414, 415, 418, 429, 431])
+@pytest.mark.parametrize("status", [400, 414, 415, 418, 429, 431])
 def test_what_the_framework_refuses_is_a_problem_too(
     service_without_database: Service, status: int
 ) -> None:

@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 from http.cookies import SimpleCookie
+from io import BytesIO
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -236,3 +238,24 @@ def test_a_token_in_the_address_is_not_repeated(service: Service) -> None:
 def test_the_page_has_strict_parameters(service: Service) -> None:
     refused = service.client.get("/session?back=/")
     assert problem(refused, 422, "invalid-parameter")["parameter"] == "back"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic eA=="}]
+)
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+@pytest.mark.parametrize("length", [(1 << 20) + 5, None])
+def test_no_body_is_read_beyond_a_bound(
+    service: Service, headers: dict[str, str], kind: str, length: int | None
+) -> None:
+    body = BytesIO(b"next=" + b"a" * (1 << 20))
+    given: dict[str, Any] = {"headers": BROWSER | HERE | headers, "content_type": kind}
+    if length is None:  # chunked
+        given["environ_overrides"] = {"wsgi.input_terminated": True}
+    else:
+        given["content_length"] = length
+
+    response = service.client.post("/session", input_stream=body, **given)
+
+    problem(response, 413, "request-too-large")
+    assert body.tell() <= 1 << 17

@@ -219,6 +219,11 @@ def forged() -> dict[str, str]:
         "claims empty": signed({}),
         "claims nested deeply": signed("[" * 5000),
         "exp of 5000 digits": signed(raw_claims("exp", "9" * 5000)),
+        **{
+            f"{name} of {digits} digits": signed(raw_claims(name, "9" * digits))
+            for name in ("exp", "iat", "nbf")
+            for digits in (17, 308, 309, 400, 4300, 4301)
+        },
         "exp 1e400": signed(raw_claims("exp", "1e400")),
         "too long by the tiniest bit": oversize(),
         "with a space": token.replace(".", " .", 1),

@@ -48,6 +48,11 @@ JSON_DOCUMENTS: Mapping[str, type[Schema]] = {
 }
 """The formats whose body is the document itself, as its schema says."""
 
+CONFIG_ALONE: Mapping[str, Any] = {
+    "type": "object",
+    "description": "With only=config, the config alone.",
+}
+
 EXPERIMENT: Mapping[str, Any] = {
     "in": "path",
     "name": "experiment",
@@ -210,7 +215,10 @@ def _content(row: AnyFormat, media_type: str) -> dict[str, Any]:
     if row.name in JSON_DOCUMENTS:
         schema = JSON_DOCUMENTS[row.name]
         if row.name in EXAMPLES:
-            return {"schema": schema, "example": schema().dump(EXAMPLES[row.name])}
+            return {
+                "schema": {"anyOf": [schema, CONFIG_ALONE]},
+                "example": schema().dump(EXAMPLES[row.name]),
+            }
         return {"schema": schema}
     if media_type.lower().endswith(("json", "yaml")):
         return {"schema": {}}

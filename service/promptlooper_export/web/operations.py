@@ -14,6 +14,7 @@ from promptlooper_export.errors import (
     InvalidParameterError,
     NotAcceptableError,
     NotFoundError,
+    RequestTooLargeError,
     UnauthorizedError,
 )
 from promptlooper_export.web import json_schema
@@ -169,7 +170,12 @@ WITHOUT_EXPORTS = (
                 headers=("Location",),
             ),
         },
-        refusals=(UnauthorizedError, InvalidParameterError, DatabaseUnavailableError),
+        refusals=(
+            UnauthorizedError,
+            InvalidParameterError,
+            RequestTooLargeError,
+            DatabaseUnavailableError,
+        ),
         needs_token=True,
     ),
     Operation(

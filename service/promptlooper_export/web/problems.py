@@ -9,7 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
@@ -20,6 +25,7 @@ from promptlooper_export.errors import (
     NotAcceptableError,
     NotFoundError,
     RangeNotSatisfiableError,
+    RequestTooLargeError,
     SpoolFullError,
     TooManyExportsError,
     UnauthorizedError,
@@ -86,6 +92,12 @@ def _refuse_http(error: HTTPException) -> Response:
         response = refuse(MethodNotAllowedError(detail, allowed=allowed))
         response.headers["Allow"] = ", ".join(allowed)
         return response
+    if isinstance(error, RequestEntityTooLarge):
+        detail = (
+            f"The body is larger than {request.max_content_length} bytes. Send the "
+            "token as Authorization: Bearer TOKEN, without a body."
+        )
+        return refuse(RequestTooLargeError(detail))
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     # RFC 9457, section 4.2.1: about:blank says no more than the status does.
     return _problem(

@@ -22,7 +22,7 @@ from promptlooper_export.web import pages, problems, tokens
 from promptlooper_export.web.parameters import load
 
 MAXIMUM_FORM_BYTES = 16_384
-"""A token, the address to go to next, and their encoding."""
+"""A token, the address to go to next, and their encoding: the largest body we read."""
 
 MAXIMUM_COOKIE_BYTES = 3800
 """Browsers pass over cookies that have more than 4096 with their attributes."""
@@ -47,6 +47,7 @@ class SessionParameters(Schema):
 
 def install(app: Flask) -> None:
     """Let people sign in where programs are told that they lack a token."""
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_FORM_BYTES
     app.register_error_handler(UnauthorizedError, _refuse)
 
 
@@ -74,9 +75,10 @@ def _show() -> Response:
 
 def _begin() -> Response:
     """Take the token from Authorization, or from the form of the page."""
+    # First of all, so that too large a body is refused whatever else is wrong.
+    request.get_data(parse_form_data=True)
     if request.headers.get("Authorization"):
         return _signed_in(Response(status=HTTPStatus.NO_CONTENT))
-    request.max_content_length = MAXIMUM_FORM_BYTES
     if not _is_from_here():
         tokens.refuse("the form was sent by another site")
     if request.form.get("action") == _SIGN_OUT:

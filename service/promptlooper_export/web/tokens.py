@@ -6,7 +6,6 @@ checked where it asks for the key, before that.
 """
 
 import logging
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -169,7 +168,7 @@ def _is_moment(value: object) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        # Compared first: an integer beyond a double's range cannot be asked if finite.
         and abs(value) < _EXACT
     )
 
