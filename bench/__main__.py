@@ -21,7 +21,7 @@ import data
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.registry import AnyFormat, discover
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write
 from promptlooper_export.viewer import OPERATOR
 
@@ -73,7 +73,7 @@ def alternate(first: Timed, second: Timed, rounds: int) -> tuple[float, float]:
 def measure(url: str) -> None:
     """Fill the database and print a line for each comparison."""
     formats = discover().formats
-    migrate(url)
+    migrate(url, create=True)
     few, many = data.experiment(FEW), data.experiment(MANY)
     write(url, iter([few, many]))
     with closing(open_store(url)) as store:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from peewee import prefetch
 
-from promptlooper_export.store.database import open_for_reading
+from promptlooper_export.store.connection import open_for_reading
 from promptlooper_export.store.models import TABLES, Run, Score
 
 

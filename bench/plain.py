@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import IO, Any
 from uuid import UUID
 
-from promptlooper_export.store.database import Session, open_for_reading, reading
+from promptlooper_export.store.connection import Session, open_for_reading, reading
 
 RUNS = """
 SELECT id, name, status, CAST(config AS TEXT), config_hash, tokens_in, tokens_out,

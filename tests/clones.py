@@ -11,8 +11,10 @@ import psycopg
 
 from postgres import Cluster
 
-# The ledger of migrations is part of the schema: it is compared, not emptied.
-LEDGER = "export_migrations"
+# The record of migrations is part of the schema: it is compared, not emptied.
+RECORD = "promptlooper_export.migrations"
+
+NAMESPACES = "SELECT oid FROM pg_namespace WHERE nspname ~ '^(public|promptlooper_.*)$'"
 
 # Deleting few rows is quicker than TRUNCATE, which makes new files; without triggers.
 EMPTY = f"""
@@ -21,16 +23,16 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOR name IN SELECT relname FROM pg_class
-        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-        AND relname <> '{LEDGER}'
+    FOR name IN SELECT oid::regclass FROM pg_class
+        WHERE relkind = 'r' AND relnamespace IN ({NAMESPACES})
+        AND oid <> '{RECORD}'::regclass
     LOOP
-        EXECUTE format('DELETE FROM %I', name);
+        EXECUTE format('DELETE FROM %s', name);
     END LOOP;
-    FOR name IN SELECT relname FROM pg_class
-        WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+    FOR name IN SELECT oid::regclass FROM pg_class
+        WHERE relkind = 'S' AND relnamespace IN ({NAMESPACES})
     LOOP
-        EXECUTE format('ALTER SEQUENCE %I RESTART', name);
+        EXECUTE format('ALTER SEQUENCE %s RESTART', name);
     END LOOP;
 END
 $$
@@ -40,28 +42,28 @@ SCHEMA = f"""
 SELECT md5(concat(
     (SELECT string_agg(relation::text, ' ' ORDER BY relation.oid) FROM (
         SELECT oid, relname, relkind, relnatts, reloptions FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace
+        WHERE relnamespace IN ({NAMESPACES})
     ) AS relation),
     (SELECT string_agg(col::text, ' ' ORDER BY attrelid, attnum) FROM (
         SELECT attrelid, attnum, attname, atttypid, attnotnull, atthasdef
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'public'::regnamespace
+        WHERE relnamespace IN ({NAMESPACES})
     ) AS col),
     (SELECT string_agg(trigger::text, ' ' ORDER BY trigger.oid) FROM (
         SELECT oid, tgrelid, tgname, tgfoid, tgenabled, tgtype FROM pg_trigger
     ) AS trigger),
     (SELECT string_agg(function::text, ' ' ORDER BY function.oid) FROM (
         SELECT oid, proname, prosrc, proconfig FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace
+        WHERE pronamespace IN ({NAMESPACES})
     ) AS function),
     (SELECT string_agg(restriction::text, ' ' ORDER BY restriction.oid) FROM (
         SELECT oid, conname, conrelid FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace
+        WHERE connamespace IN ({NAMESPACES})
     ) AS restriction),
     (SELECT string_agg(setting::text, ' ') FROM (
         SELECT setconfig FROM pg_db_role_setting
     ) AS setting),
-    (SELECT string_agg({LEDGER}::text, ' ') FROM {LEDGER})
+    (SELECT string_agg(record::text, ' ') FROM {RECORD} AS record)
 ))
 """
 
@@ -103,7 +105,7 @@ class Clones:
 
 
 def _schema(connection: psycopg.Connection) -> str:
-    """Return a digest of what a migration makes; of a broken ledger, nothing."""
+    """Return a digest of what a migration makes; of a broken record, nothing."""
     try:
         row = connection.execute(SCHEMA.encode()).fetchone()
     except psycopg.Error:

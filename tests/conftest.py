@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
 def migrated_postgresql(cluster: Cluster) -> Iterator[str]:
     """Return the name of a migrated database, to be cloned."""
     with cluster.database() as name:
-        migrate(cluster.url(name))
+        migrate(cluster.url(name), create=True)
         yield name
 
 
@@ -50,7 +50,7 @@ def clones(cluster: Cluster, migrated_postgresql: str) -> Iterator[Clones]:
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("template") / "migrated.db"
-    migrate(f"sqlite:///{path}")
+    migrate(f"sqlite:///{path}", create=True)
     return path
 
 

@@ -23,6 +23,22 @@ class Database:
     kind: Kind
     url: str
 
+    @property
+    def grants(self) -> str:
+        """The table of grants, inside a database that has them."""
+        is_sqlite = self.kind == "sqlite"
+        return "export_grants" if is_sqlite else "promptlooper_export.grants"
+
+    @property
+    def revoked_tokens(self) -> str:
+        """The table of revoked tokens, inside a database that has them."""
+        is_sqlite = self.kind == "sqlite"
+        return (
+            "export_revoked_tokens"
+            if is_sqlite
+            else "promptlooper_export.revoked_tokens"
+        )
+
     def load(self, *experiments: ExperimentRecord) -> Written:
         """Write experiments with their runs, as an import does."""
         return write(self.url, iter(experiments))

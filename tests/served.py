@@ -47,7 +47,7 @@ def served(
     """
     if database is None:
         database = Database(kind="sqlite", url=f"sqlite:///{folder / 'served.db'}")
-        migrate(database.url)
+        migrate(database.url, create=True)
     loaded = experiment(run({"accuracy": 0.9}, config={"prompt": prompt}))
     database.load(loaded)
     spool = folder / "spool"

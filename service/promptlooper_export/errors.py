@@ -19,6 +19,7 @@ ExportError
 ├── TooManyExportsError        429  all export slots are taken
 ├── FormatFailedError          500  a format raised or broke its promise
 ├── InternalError              500  a defect of this service
+├── RequestTooLargeError       413  the body of the request
 ├── DatabaseUnavailableError   503  no answer from the database
 ├── SpoolFullError             503  no space left for the body
 ├── FormatTimeoutError         504  a format used up its time
@@ -33,11 +34,10 @@ from typing import Any, ClassVar
 
 
 class ExportError(Exception):
-    """A refusal.
+    """A refusal: `detail` says what is wrong and what to do next.
 
-    `detail` says what is wrong and what to do next; `members` are extension members of
-    the problem document (RFC 9457, section 3.2). A class that names a `status` can be
-    an answer over HTTP; its docstring is its page: what it means, then what to do.
+    `members` are extensions of the problem document (RFC 9457, section 3.2). A class
+    that names a `status` can be an answer over HTTP; its docstring is its page.
     """
 
     slug: ClassVar[str]
@@ -71,8 +71,7 @@ class UnauthorizedError(ExportError):
 class ForbiddenError(ExportError):
     """The token is valid, but its scope does not cover this document.
 
-    Ask for a token whose `scope` has the word in `scope`, or choose a format of another
-    document.
+    Ask for a token with the word in `scope`, or choose a format of another document.
     """
 
     slug = "forbidden"
@@ -193,8 +192,7 @@ class RangeNotSatisfiableError(ExportError):
 class RequestTooLargeError(ExportError):
     """The body of a request has more bytes than the service reads.
 
-    Only `POST /session` reads one: a form with a token. Send the token as
-    `Authorization: Bearer`, without a body.
+    Send the token as `Authorization: Bearer`, without a body.
     """
 
     slug = "request-too-large"
@@ -298,9 +296,9 @@ class FormatFailedError(ExportError):
 
 
 class InternalError(ExportError):
-    """A defect of this service; the log holds the cause under the request id.
+    """A defect of this service; report it with the id in `instance`.
 
-    Report it with the id in `instance`.
+    The log holds the cause under that id.
     """
 
     slug = "internal-error"
@@ -309,7 +307,7 @@ class InternalError(ExportError):
 
 
 class DatabaseUnavailableError(ExportError):
-    """The database did not answer; nothing is wrong with the request.
+    """The database did not answer.
 
     Try again after the seconds in `Retry-After`.
     """
@@ -319,11 +317,21 @@ class DatabaseUnavailableError(ExportError):
     status = 503
 
 
+class DatabaseNotUnderstoodError(DatabaseUnavailableError):
+    """The tables, columns or types are not those of a runner's database.
+
+    The log says what was looked for and found: correct PROMPTLOOPER_DATABASE_URL.
+    """
+
+    slug, title = "database-not-understood", "The database is not understood"
+    status, exit_code = 503, 78
+
+
 class SpoolFullError(ExportError):
     """No space is left where exports are kept until they are sent.
 
-    Try again after the seconds in `Retry-After`. Whoever runs the service makes space
-    in PROMPTLOOPER_SPOOL_DIR, or names a larger directory there.
+    Try again after the seconds in `Retry-After`; the operator makes space in
+    PROMPTLOOPER_SPOOL_DIR.
     """
 
     slug = "spool-full"
@@ -342,10 +350,8 @@ class FormatTimeoutError(ExportError):
     status = 504
 
     def __init__(self, name: str) -> None:
-        detail = (
-            f"The format {name!r} took longer than PROMPTLOOPER_RENDER_TIMEOUT allows. "
-            "Choose another one, or raise the setting."
-        )
+        reason = f"The format {name!r} took longer than PROMPTLOOPER_RENDER_TIMEOUT"
+        detail = f"{reason} allows. Choose another one, or raise the setting."
         super().__init__(detail, format=name)
 
 

@@ -4,8 +4,9 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.spool import Body, spool
-from promptlooper_export.store.open import Snapshot, Store
+from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.viewer import Viewer
 
 
@@ -54,6 +55,13 @@ class Selection:
     limit: int | None = None
     after: UUID | None = None
 
+    def has_clock(self, document: type[Document]) -> bool:
+        """Return whether two exports of the same data differ by their moment."""
+        return document is not Runs and not self.reproducible
+
+
+_TIMELESS = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def export(  # noqa: PLR0913  each has its own origin
     store: Store,
@@ -64,26 +72,32 @@ def export(  # noqa: PLR0913  each has its own origin
     *,
     selection: Selection,
     limits: Limits,
+    note: str | None = None,
 ) -> Body:
     """Render one experiment in one format, from one snapshot of the database.
 
-    The connection is given back before this returns. Raises what the store refuses
-    (ExperimentNotFoundError, NothingToExportError, InvalidConfigError,
-    DatabaseUnavailableError), what the format refuses (UnrepresentableError),
-    FormatFailedError, FormatTimeoutError, ExportTooLargeError and SpoolFullError.
+    The connection is given back before this returns. Under `note`, if that is given,
+    the digest of the content is kept as long as the database does not change. Raises
+    what the store refuses (ExperimentNotFoundError, NothingToExportError,
+    InvalidConfigError, DatabaseUnavailableError), what the format refuses
+    (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
+    and SpoolFullError.
     """
     deadline = time.monotonic() + limits.seconds
     with store.snapshot(viewer) as snapshot:
         document = _DOCUMENTS[format.document](snapshot, experiment, selection)
-        return export_document(
+        body = export_document(
             document,
             format,
             options,
-            revision=snapshot.revision(experiment),
             redacted=selection.redact,
+            has_clock=selection.has_clock(format.document),
             limits=limits,
             deadline=deadline,
         )
+        if note is not None:
+            snapshot.note(experiment, note, body.content)
+        return body
 
 
 def export_document(  # noqa: PLR0913  each has its own origin
@@ -93,10 +107,12 @@ def export_document(  # noqa: PLR0913  each has its own origin
     *,
     redacted: bool,
     limits: Limits,
-    revision: int = 0,
+    has_clock: bool = True,
     deadline: float = math.inf,
 ) -> Body:
-    """Render a document, without its secrets where it is to be `redacted`.
+    """Render a document, without its secrets if it is to be `redacted`.
+
+    If it `has_clock`, the moment of the export is no part of its content.
 
     `deadline` is a moment of time.monotonic(). Raises what the format refuses
     (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
@@ -108,13 +124,24 @@ def export_document(  # noqa: PLR0913  each has its own origin
         return spool(
             pieces,
             title=_title(document),
-            revision=revision,
+            content=_digest(document) if has_clock else None,
             row_count=document.count if isinstance(document, Runs) else None,
             last_run=document.last if isinstance(document, Runs) else None,
             limit=limits.spool_bytes,
             directory=limits.spool_directory,
             name=format.name,
         )
+
+
+def _digest(document: Document) -> bytes | None:
+    """Return a digest of all that a document says, but for its moment.
+
+    None for runs, which are read only once: their bytes tell.
+    """
+    if isinstance(document, Runs):
+        return None
+    timeless = replace(document, exported_at=_TIMELESS)
+    return sha256(repr(timeless).encode("utf-8", "surrogatepass")).digest()
 
 
 def _moment(

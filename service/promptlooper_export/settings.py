@@ -82,6 +82,14 @@ SETTINGS = (
         secret=True,
     ),
     Setting(
+        name="STATE_URL",
+        default=None,
+        parse=str,
+        help="Where grants and revocations are kept, in the form of DATABASE_URL; by "
+        "default in the database itself, or beside a runner's SQLite file.",
+        secret=True,
+    ),
+    Setting(
         name="JWT_SECRET_KEY",
         default=None,
         parse=str,
@@ -204,6 +212,7 @@ class Settings:
     """The effective settings; the fields are the rows of SETTINGS in lower case."""
 
     database_url: str
+    state_url: str | None
     jwt_secret_key: str | None
     jwt_algorithm: str
     jwt_public_key_file: str | None

@@ -25,13 +25,13 @@ class Body:
     """A finished body: `file` stands at its start and is the caller's to close.
 
     `title` is what a file made from it may be called after; it may hold any character.
-    `revision` is that of the experiment as rendered, `row_count` the number of runs in
-    a document of runs, None in others. `last_run` is the last one on a page that is not
-    the last page.
+    `content` is a digest of what was rendered: equal for equal content. `row_count` is
+    the number of runs in a document of runs, None in others. `last_run` is the last one
+    on a page that is not the last page.
     """
 
     title: str
-    revision: int
+    content: bytes
     row_count: int | None
     last_run: UUID | None
     file: IO[bytes]
@@ -51,7 +51,7 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
     pieces: Iterable[bytes | Notice],
     *,
     title: str,
-    revision: int,
+    content: bytes | None,
     row_count: int | None,
     last_run: UUID | None,
     limit: int,
@@ -60,7 +60,8 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
 ) -> Body:
     """Collect the pieces that the format `name` yields.
 
-    `limit` is in bytes. Raises ExportTooLargeError past it, and SpoolFullError where no
+    `content` is a digest of the content, by default that of the bytes; `limit` is in
+    bytes. Raises ExportTooLargeError past it, and SpoolFullError where no
     space is left in `directory`; nothing of the spool is left then.
     """
     notices: list[Notice] = []
@@ -69,7 +70,7 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
     )
     return Body(
         title=title,
-        revision=revision,
+        content=content or sha256,
         row_count=row_count,
         last_run=last_run,
         file=file,

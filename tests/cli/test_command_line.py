@@ -125,7 +125,7 @@ def test_the_completion_script_is_produced(bare: Console, shell: str) -> None:
 def test_bash_completes_the_names_of_commands(bare: Console) -> None:
     script = (
         'eval "$(_PROMPTLOOPER_EXPORT_COMPLETE=bash_source promptlooper-export)"\n'
-        "COMP_WORDS=(promptlooper-export fo) COMP_CWORD=1\n"
+        "COMP_WORDS=(promptlooper-export in) COMP_CWORD=1\n"
         "_promptlooper_export_completion promptlooper-export\n"
         'echo "${COMPREPLY[@]}"\n'
     )
@@ -136,4 +136,4 @@ def test_bash_completes_the_names_of_commands(bare: Console) -> None:
         env=bare.environ,
         check=True,
     )
-    assert done.stdout.decode().split() == ["formats", "fold"]
+    assert done.stdout.decode().split() == ["index"]

@@ -4,18 +4,6 @@ from cli.console import Console, on_sqlite
 from cli.strangers import beside_strangers
 from databases import Database
 
-LOG = {
-    "sqlite": "WITH RECURSIVE n (i) AS"
-    " (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10001)"
-    " INSERT INTO export_ranking_log (run_id) SELECT i FROM n",
-    "postgresql": "INSERT INTO export_ranking_log (run_id)"
-    " SELECT gen_random_uuid() FROM generate_series(1, 10001)",
-}
-DROP = {
-    "sqlite": "DROP TRIGGER export_{}",
-    "postgresql": "DROP TRIGGER export_{} ON scores",
-}
-
 
 def failures(shown: bytes) -> list[str]:
     lines = shown.decode().splitlines()
@@ -75,55 +63,88 @@ def test_a_database_that_does_not_answer_is_named(console: Console, url: str) ->
     assert "PROMPTLOOPER_DATABASE_URL" in line
 
 
-def test_a_database_that_was_never_migrated_says_what_to_run(
+def on_runners(bare: Console, database: Database) -> Console:
+    environ = bare.environment(DATABASE_URL=database.url, JWT_SECRET_KEY="5f" * 32)
+    return Console(directory=bare.directory, environ=environ)
+
+
+def test_a_runners_database_needs_nothing(
     bare: Console, runner_database: Database
 ) -> None:
-    done = bare.run(
-        "doctor", DATABASE_URL=runner_database.url, JWT_SECRET_KEY="5f" * 32
-    )
+    done = on_runners(bare, runner_database).run("doctor")
+    assert (failures(done.stdout), done.returncode) == ([], 0)
+    shown = done.stdout.decode()
+    assert "ok    tables: the runner's\n" in shown
+    assert "ok    index: complete\n" in shown
+    assert "ok    state: none, so every valid token sees what is open; " in shown
+
+
+def test_tables_that_are_missing_are_named(
+    bare: Console, runner_database: Database
+) -> None:
+    runner_database.execute("ALTER TABLE scores RENAME TO score")
+    done = on_runners(bare, runner_database).run("doctor")
     assert done.returncode == 1
     [line] = failures(done.stdout)
-    assert line.startswith("schema: version 0 of ")
-    assert line.endswith("; run: promptlooper-export migrate")
+    assert line.startswith("tables: Looked for the table scores")
+    assert "score," in line or "public.score" in line
 
 
 @on_sqlite
-def test_another_journal_mode_says_what_to_run(
+def test_a_journal_mode_in_which_exports_copy_the_file_is_named(
     console: Console, database: Database
 ) -> None:
+    assert "ok    journal mode: wal\n" in console.run("doctor").stdout.decode()
     database.execute("PRAGMA journal_mode = DELETE")
     done = console.run("doctor")
-    assert done.returncode == 1
-    assert failures(done.stdout) == [
-        "journal mode: delete; run: promptlooper-export migrate"
-    ]
-    console.run("migrate")
-    assert console.run("doctor").returncode == 0
+    assert (failures(done.stdout), done.returncode) == ([], 0)
+    assert (
+        b"ok    journal mode: delete; recommended: PRAGMA journal_mode" in done.stdout
+    )
 
 
-def test_a_trigger_that_is_gone_is_named_with_its_cure(
-    console: Console, database: Database
+def test_an_index_that_would_help_is_named(
+    bare: Console, runner_database: Database
 ) -> None:
-    database.execute(DROP[database.kind].format("scores_insert"))
-    done = console.run("doctor")
-    assert done.returncode == 1
+    runner_database.execute("DROP INDEX stage_results_run_id")
+    done = on_runners(bare, runner_database).run("doctor")
+    assert (failures(done.stdout), done.returncode) == ([], 0)
+    shown = done.stdout.decode().replace('"', "").replace(" CONCURRENTLY", "")
+    assert (
+        "ok    index: could be quicker: CREATE INDEX export_stage_results_run ON "
+        "stage_results (run_id); promptlooper-export index makes it\n"
+    ) in shown
+
+
+@pytest.mark.parametrize("runner_database", ["postgresql"], indirect=True)
+def test_rows_that_the_role_may_not_see_are_spoken_of(
+    bare: Console, runner_database: Database
+) -> None:
+    runner_database.execute("ALTER TABLE runs ENABLE ROW LEVEL SECURITY")
+    console = on_runners(bare, runner_database)
+    assert b"row-level" not in console.run("doctor").stdout  # not for a superuser
+    runner_database.execute("DROP ROLE IF EXISTS doctor_reader")
+    runner_database.execute("CREATE ROLE doctor_reader LOGIN")
+    runner_database.execute("GRANT pg_read_all_data TO doctor_reader")
+    url = runner_database.url.replace("postgres@", "doctor_reader@")
+    done = console.run("doctor", DATABASE_URL=url)
+    assert (failures(done.stdout), done.returncode) == ([], 0)
+    assert b"ok    row-level security: active; only the rows that" in done.stdout
+
+
+def test_a_state_that_cannot_be_used_is_a_refused_configuration(
+    bare: Console, runner_database: Database
+) -> None:
+    console = on_runners(bare, runner_database)
+    done = console.run("doctor", STATE_URL="sqlite:///nowhere.db")
+    assert done.returncode == 78
     [line] = failures(done.stdout)
-    assert line.startswith("triggers: missing, export_scores_insert; run: ")
-    console.run("migrate", "--to", "0")
-    console.run("migrate")
-    assert console.run("doctor").returncode == 0
-
-
-def test_a_long_log_says_what_to_run(console: Console, database: Database) -> None:
-    if database.kind == "sqlite":
-        database.execute(DROP["sqlite"].format("ranking_fold"))
-    database.execute(LOG[database.kind])
-    done = console.run("doctor")
-    assert done.returncode == 1
-    [line] = [
-        line for line in failures(done.stdout) if line.startswith("ranking log: ")
-    ]
-    assert line == "ranking log: 10001 changes to fold; run: promptlooper-export fold"
+    assert line.startswith("state: PROMPTLOOPER_STATE_URL cannot be used: ")
+    assert line.endswith("; repair it, or run: promptlooper-export migrate")
+    console.run("migrate", STATE_URL="sqlite:///nowhere.db")
+    done = console.run("doctor", STATE_URL="sqlite:///nowhere.db")
+    assert (failures(done.stdout), done.returncode) == ([], 0)
+    assert b"ok    state: in PROMPTLOOPER_STATE_URL\n" in done.stdout
 
 
 @on_sqlite
@@ -132,4 +153,4 @@ def test_a_broken_plugin_is_named_with_its_package(console: Console) -> None:
     assert done.returncode == 1
     [line] = failures(done.stdout)
     assert line.startswith("format broken: left out: import failed: ")
-    assert line.endswith("; mend or remove the package strangers")
+    assert line.endswith("; fix or remove the package strangers")

@@ -73,7 +73,7 @@ def test_an_experiment_that_is_not_there_cannot_be_granted(
     assert "list" in said(console, "grant", "other", "user:ada", code=1)
     assert "list" in said(console, "revoke", "other", "user:ada", code=1)
     assert said(console, "revoke", "summaries", code=2)
-    assert database.execute("SELECT * FROM export_grants") == []
+    assert database.execute(f"SELECT * FROM {database.grants}") == []
 
 
 def test_a_token_is_revoked_by_its_id_or_as_a_whole(
@@ -83,7 +83,7 @@ def test_a_token_is_revoked_by_its_id_or_as_a_whole(
     done = console.run("token", "--revoke", "-", stdin=token)
     assert (done.returncode, done.stdout) == (0, b"")
     said(console, "token", "--revoke", "some-id")
-    rows = database.execute("SELECT jti, expires_at FROM export_revoked_tokens")
+    rows = database.execute(f"SELECT jti, expires_at FROM {database.revoked_tokens}")
     ends = dict(rows)
     assert ends.pop("some-id") is None
     ((jti, end),) = ends.items()
@@ -111,4 +111,32 @@ def test_what_revokes_nothing_is_a_usage_error(
     done = console.run("token", *arguments, stdin=given)
     assert (done.returncode, done.stdout) == (2, b""), done.stderr
     assert b"Traceback" not in done.stderr
-    assert database.execute("SELECT * FROM export_revoked_tokens") == []
+    assert database.execute(f"SELECT * FROM {database.revoked_tokens}") == []
+
+
+def test_without_a_place_for_them_nothing_can_be_granted_or_revoked(
+    bare: Console, runner_database: Database
+) -> None:
+    runner_database.execute(
+        "INSERT INTO experiments (id, name, status, created_at, updated_at)"
+        " VALUES (?, 'theirs', 'completed', ?, ?)",
+        ROW.id,
+        ROW.created_at,
+        ROW.updated_at,
+    )
+    url = runner_database.url
+    for arguments in (
+        ("grant", "theirs", "user:ada"),
+        ("revoke", "theirs", "user:ada"),
+        ("token", "--revoke", "some-id"),
+    ):
+        line = said(bare, *arguments, code=1, DATABASE_URL=url)
+        assert line == (
+            "promptlooper-export: There is no place for grants and revocations yet; "
+            "run: promptlooper-export migrate\n"
+        )
+    assert "every valid token" in said(bare, "grant", "theirs", DATABASE_URL=url)
+    said(bare, "migrate", DATABASE_URL=url)
+    granted = said(bare, "grant", "theirs", "user:ada", DATABASE_URL=url)
+    assert "granted to user:ada" in granted
+    said(bare, "token", "--revoke", "some-id", DATABASE_URL=url)

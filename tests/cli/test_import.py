@@ -89,25 +89,56 @@ def test_an_unknown_kind_is_a_usage_error(console: Console, source: Path) -> Non
     assert b"known are: interchange" in done.stderr
 
 
-def test_a_row_that_does_not_fit_is_named_and_nothing_is_imported(
+def test_nothing_is_imported_into_a_runners_database(
     bare: Console, runner_database: Database
 ) -> None:
-    bare.run("migrate", DATABASE_URL=runner_database.url)
-    # The runner's own tables want a value for every score.
-    unjudged = {**RUN, "scores": {"accuracy": None}}
+    for command in ("list", "migrate"):  # with state or without
+        bare.run(command, DATABASE_URL=runner_database.url)
+        done = bare.run(
+            "import",
+            "-",
+            stdin=lines(EXPERIMENT, RUN),
+            DATABASE_URL=runner_database.url,
+        )
+        assert done.returncode == 1
+        assert b"belongs to the runner" in done.stderr
+        assert b"PROMPTLOOPER_DATABASE_URL=sqlite:///NAME.db" in done.stderr
+        assert done.stderr.count(b"\n") == 1
+    assert runner_database.execute("SELECT * FROM experiments") == []
+
+
+def test_an_empty_database_gets_the_tables_to_import_into(
+    bare: Console, empty_database: Database
+) -> None:
     done = bare.run(
-        "import",
-        "-",
-        stdin=lines(EXPERIMENT, RUN, unjudged),
-        DATABASE_URL=runner_database.url,
+        "import", "-", stdin=lines(EXPERIMENT, RUN), DATABASE_URL=empty_database.url
     )
+    assert done.stderr == b"imported 1 experiment, 1 run (0 unchanged)\n"
+
+
+def test_a_missing_file_becomes_a_database_to_import_into(bare: Console) -> None:
+    done = bare.run("import", "-", stdin=lines(EXPERIMENT, RUN))
+    assert done.stderr == b"imported 1 experiment, 1 run (0 unchanged)\n"
+    assert (bare.directory / "promptlooper.db").exists()
+
+
+def test_a_row_that_does_not_fit_is_named_and_nothing_is_imported(
+    console: Console, database: Database
+) -> None:
+    never = {
+        "sqlite": "CREATE TRIGGER never BEFORE INSERT ON scores"
+        " BEGIN SELECT raise(ABORT, 'never'); END",
+        "postgresql": "ALTER TABLE scores ADD CONSTRAINT never CHECK (value IS NULL)",
+    }
+    database.execute(never[database.kind])
+    done = console.run("import", "-", stdin=lines(EXPERIMENT, RUN))
     assert done.returncode == 1
     assert re.match(
-        rb"promptlooper-export: run [0-9a-f-]{36}: the database refuses it: .*\n",
+        rb"promptlooper-export: run [0-9a-f-]{36}: the database refuses it: .*never",
         done.stderr,
     )
     assert done.stderr.count(b"\n") == 1
-    assert runner_database.execute("SELECT * FROM experiments") == []
+    assert database.execute("SELECT * FROM experiments") == []
 
 
 def test_no_source_is_a_usage_error(bare: Console) -> None:

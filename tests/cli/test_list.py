@@ -37,8 +37,8 @@ def test_an_empty_database_lists_nothing_and_says_what_to_do(console: Console) -
     assert b"promptlooper-export import" in done.stderr
 
 
-def test_a_database_that_was_never_migrated_says_what_to_run(bare: Console) -> None:
+def test_an_empty_file_says_what_to_run(bare: Console) -> None:
     (bare.directory / "promptlooper.db").touch()
     done = bare.run("list")
     assert done.returncode != 0
-    assert b"promptlooper-export migrate" in done.stderr
+    assert b"`migrate --create` makes the tables" in done.stderr

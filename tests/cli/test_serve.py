@@ -69,13 +69,32 @@ def test_without_a_secret_nothing_is_served(console: Console) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_database_that_was_never_migrated_is_not_served(
+def test_a_runners_database_is_served_as_it_is(
     bare: Console, runner_database: Database
 ) -> None:
-    done = bare.run("serve", DATABASE_URL=runner_database.url, JWT_SECRET_KEY="5f" * 32)
-    assert done.returncode == 1
-    assert done.stderr.endswith(b"; run: promptlooper-export migrate\n")
+    settings = {"DATABASE_URL": runner_database.url, "JWT_SECRET_KEY": "5f" * 32}
+    with served(bare, **settings) as (running, url):
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=30) as answer:  # noqa: S310
+            assert answer.status == 200
+        running.terminate()
+        running.communicate(timeout=60)
+
+
+def test_a_database_without_the_tables_is_not_served(
+    bare: Console, empty_database: Database
+) -> None:
+    done = bare.run("serve", DATABASE_URL=empty_database.url, JWT_SECRET_KEY="5f" * 32)
+    assert done.returncode == 78
+    assert b"Looked for the tables experiments, runs, scores" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_a_state_that_is_named_and_missing_is_not_served(console: Console) -> None:
+    done = console.run("serve", STATE_URL="sqlite:///nowhere.db")
+    assert done.returncode == 78
+    assert b"PROMPTLOOPER_STATE_URL cannot be used: " in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert not (console.directory / "nowhere.db").exists()
 
 
 @on_sqlite

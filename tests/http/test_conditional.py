@@ -114,7 +114,7 @@ def test_reproducible_is_0_or_1(service: Service, id_: UUID, value: str) -> None
 def test_the_same_data_give_the_same_bytes_in_any_database(
     database: Database, empty_database: Database, name: str
 ) -> None:
-    migrate(empty_database.url)
+    migrate(empty_database.url, create=True)
     bodies = set()
     for place in (database, empty_database):
         restart()
@@ -246,11 +246,14 @@ def test_a_failed_precondition_is_a_problem_with_the_tag(
     assert response.headers["ETag"] == document["etag"] == tag_of(service, strong(id_))
 
 
-CHANGES = (
-    "UPDATE experiments SET name = 'another' WHERE id = ?",
-    "UPDATE runs SET tokens_in = 7 WHERE experiment_id = ?",
-    "DELETE FROM runs WHERE status = 'failed' AND experiment_id = ?",
-)
+BEST = {"json", "env", "yaml"}
+RUNS = {"csv", "ndjson"}
+CHANGES = {
+    "UPDATE experiments SET name = 'another' WHERE id = ?": RUNS,
+    "UPDATE runs SET tokens_in = 7 WHERE experiment_id = ?": BEST,
+    "DELETE FROM runs WHERE status = 'failed' AND experiment_id = ?": BEST,
+}
+"""Changes, each with the formats whose document does not hold it."""
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -259,14 +262,17 @@ def test_the_tag_changes_with_the_data_and_with_nothing_else(
 ) -> None:
     other = experiment(run({"accuracy": 0.9}), run(status="failed"))
     database.load(other)
-    for change in CHANGES:
+    for change, blind in CHANGES.items():
         before = tag_of(service, weak(id_, name)), tag_of(service, strong(id_, name))
         database.execute(change, other.id)
         after = tag_of(service, weak(id_, name)), tag_of(service, strong(id_, name))
         assert after == before
         database.execute(change, id_)
         after = tag_of(service, weak(id_, name)), tag_of(service, strong(id_, name))
-        assert not set(after) & set(before)
+        if name in blind:
+            assert after == before
+        else:
+            assert not set(after) & set(before)
 
 
 def test_every_representation_has_a_tag_of_its_own(

@@ -103,16 +103,16 @@ def test_a_missing_database_is_a_problem_to_come_back_from(
         assert int(response.headers["Retry-After"]) > 0
 
 
-def test_a_database_that_is_not_migrated_is_a_problem(
+def test_a_database_without_a_runners_tables_is_a_problem(
     empty_database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     if empty_database.kind == "sqlite":
         empty_database.execute("PRAGMA journal_mode = WAL")
     service = Service(settings_for(empty_database.url))
     for path in (PATH, "/health/ready"):
-        document = problem(service.ask(path), 503, "database-unavailable")
-        assert "version" not in document["detail"]
-    assert "run: promptlooper-export migrate" in caplog.text
+        document = problem(service.ask(path), 503, "database-not-understood")
+        assert "experiments" not in document["detail"]
+    assert "Looked for the tables experiments, runs, scores" in caplog.text
 
 
 FAILING = """

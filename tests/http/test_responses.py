@@ -66,7 +66,7 @@ def test_a_document_of_runs_says_how_many_there_are(count: int | None) -> None:
     body = spool(
         [b"runs"],
         title="x",
-        revision=1,
+        content=None,
         row_count=count,
         last_run=None,
         limit=100,

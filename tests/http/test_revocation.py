@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from builders import experiment, run
 from databases import Database
 from promptlooper_export.errors import DatabaseUnavailableError
-from promptlooper_export.store.revocations import revoke_token
+from promptlooper_export.store.state import revoke_token
 from promptlooper_export.tokens import identify, issue
 from promptlooper_export.web import revocation
 from promptlooper_export.web.revocation import Revocations
@@ -46,7 +46,7 @@ def field(service: Service) -> dict[str, str]:
 def revoke(service: Service, sent: dict[str, str]) -> None:
     token = sent["Authorization"].removeprefix("Bearer ")
     jti, expires_at = identify(token.encode())
-    revoke_token(service.settings.database_url, jti, expires_at=expires_at)
+    revoke_token(service.settings.database_url, None, jti, expires_at=expires_at)
 
 
 def ask(service: Service, asked: str, sent: dict[str, str]) -> TestResponse:
@@ -76,7 +76,7 @@ def test_a_revoked_token_opens_nothing_and_learns_nothing(
     forged = ask(service, asked, {"Authorization": "Bearer a.b.c"})
     assert without_instance(refused.data) == without_instance(forged.data)
     assert ask(service, asked, other).status_code == before.status_code
-    assert filled.execute("SELECT count(*) FROM export_revoked_tokens") == [(1,)]
+    assert filled.execute(f"SELECT count(*) FROM {filled.revoked_tokens}") == [(1,)]
 
 
 def test_every_process_knows_within_a_second(
@@ -104,7 +104,7 @@ def test_without_an_answer_of_the_database_nothing_opens(
     service: Service, filled: Database
 ) -> None:
     sent = field(service)
-    filled.execute("DROP TABLE export_revoked_tokens")
+    filled.execute(f"DROP TABLE {filled.revoked_tokens}")
     for asked in ("an export", "its head", "the list", "a missing one", "with a tag"):
         answer = ask(service, asked, sent)
         assert answer.status_code == 503
@@ -148,11 +148,11 @@ def test_a_token_without_an_id_can_be_allowed_and_is_not_revoked(
 
 
 def test_revoked_tokens_are_forgotten_long_after_their_end(database: Database) -> None:
-    revoke_token(database.url, "ended", expires_at=1_000_000_000)
-    revoke_token(database.url, "ended just now", expires_at=int(time.time()) - 60)
-    revoke_token(database.url, "endless", expires_at=None)
-    revoke_token(database.url, "endless", expires_at=None)
-    assert sorted(database.execute("SELECT jti FROM export_revoked_tokens")) == [
+    revoke_token(database.url, None, "ended", expires_at=1_000_000_000)
+    revoke_token(database.url, None, "ended just now", expires_at=int(time.time()) - 60)
+    revoke_token(database.url, None, "endless", expires_at=None)
+    revoke_token(database.url, None, "endless", expires_at=None)
+    assert sorted(database.execute(f"SELECT jti FROM {database.revoked_tokens}")) == [
         ("ended just now",),
         ("endless",),
     ]

@@ -31,7 +31,7 @@ from promptlooper_export.plugin import Format
 from promptlooper_export.registry import discover
 from promptlooper_export.sandbox.foreign import ForeignFormat
 from promptlooper_export.sandbox.server import Sandbox
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import SECRET, Service, bearer, problem, settings_for
 

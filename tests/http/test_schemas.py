@@ -12,7 +12,7 @@ from builders import experiment, run
 from databases import Database
 from promptlooper_export.interchange import ExperimentRecord
 from promptlooper_export.schemas import ReportSchema
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import Service, problem, settings_for
 

@@ -30,7 +30,7 @@ def test_a_database_that_comes_later_is_found(
 ) -> None:
     service = service_without_database
     problem(service.client.get("/health/ready"), 503, "database-unavailable")
-    migrate(service.settings.database_url)
+    migrate(service.settings.database_url, create=True)
     assert service.client.get("/health/ready").status_code == 200
 
 

@@ -15,8 +15,8 @@ from werkzeug.routing import Rule
 
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.store import grants
-from promptlooper_export.store.revocations import revoke_token
+from promptlooper_export.store import state
+from promptlooper_export.store.state import revoke_token
 from promptlooper_export.tokens import identify, issue
 from webservice import Claims, Service, bearer, settings_for, without_instance
 
@@ -118,7 +118,7 @@ def filled(database: Database) -> Database:
     for id_ in (ID, UNGRANTED):
         database.load(experiment(run({"accuracy": 0.5}, config={"a": 1}), id=id_))
     for grantee in (f"user:{OWNER}", f"group:{GROUP}"):
-        grants.grant(database.url, ID, grantee)
+        state.grant(database.url, None, ID, grantee)
     return database
 
 
@@ -149,7 +149,7 @@ def header(service: Service, who: str) -> dict[str, str]:
     token = issue(service.settings, subject=OWNER, expires=timedelta(hours=hours))
     if who == "revoked":
         jti, _ = identify(token.encode())
-        revoke_token(service.settings.database_url, jti, expires_at=None)
+        revoke_token(service.settings.database_url, None, jti, expires_at=None)
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -268,7 +268,7 @@ def test_what_is_hidden_and_what_is_missing_cost_the_same_statements(
         # peewee logs statements with their values
         costs.append([cast("tuple[str, object]", row)[0] for row in sent])
     assert costs[0] == costs[1]
-    assert len([sql for sql in costs[0] if "FROM experiments" in sql]) == 1
+    assert len([sql for sql in costs[0] if "AS experiment\n" in sql]) == 1
 
 
 @pytest.mark.parametrize(("is_open", "status"), [("1", 200), ("0", 404)])

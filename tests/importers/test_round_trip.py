@@ -17,7 +17,7 @@ from promptlooper_export.importers.interchange import read
 from promptlooper_export.interchange import ExperimentRecord
 from promptlooper_export.registry import discover
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write
 from promptlooper_export.viewer import OPERATOR
 
@@ -59,7 +59,7 @@ def again(
     """Give another database of the same kind: SQLite holds no NaN, PostgreSQL does."""
     if database.kind == "sqlite":
         url = f"sqlite:///{tmp_path / 'again.db'}"
-        migrate(url)
+        migrate(url, create=True)
         yield replace(database, url=url)
     else:
         with request.getfixturevalue("clones").one() as url:

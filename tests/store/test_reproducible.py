@@ -9,9 +9,8 @@ from builders import EPOCH, experiment, run
 from databases import Database
 from promptlooper_export.documents import Report
 from promptlooper_export.interchange import ExperimentRecord
-from promptlooper_export.store.fold import fold
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 
 HERE = UUID(int=1)
@@ -52,15 +51,7 @@ def differences(one: Report, other: Report) -> list[str]:
 def test_the_order_of_the_rows_and_the_database_do_not_matter(
     database: Database, empty_database: Database
 ) -> None:
-    migrate(empty_database.url)
+    migrate(empty_database.url, create=True)
     database.load(record(random.Random(1)))  # noqa: S311
     empty_database.load(record(random.Random(2)))  # noqa: S311
     assert differences(report(database), report(empty_database)) == []
-
-
-def test_folding_the_ranking_changes_no_bit(database: Database) -> None:
-    database.load(record(random.Random(1)))  # noqa: S311
-    database.execute("UPDATE scores SET value = value / 3 WHERE id = 1")
-    before = report(database)
-    fold(database.url)
-    assert differences(before, report(database)) == []

@@ -18,7 +18,7 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.interchange import ExperimentRecord
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR, Viewer
 
 
@@ -203,8 +203,16 @@ def test_scores_at_the_edge_of_a_double_break_no_writer(database: Database) -> N
     edge, tiny = run({"a": 1.5e308}), run({"a": 1e-300})
     record = experiment(beyond, edge, tiny, weights={"a": 0.5})
     shown = report(database, record)
-    assert [item.run_id for item in shown.top] == [edge.id, tiny.id]
-    assert shown.top[0].weighted_score == 1.5e308
+    assert [item.run_id for item in shown.top] == [beyond.id, edge.id, tiny.id]
+    assert [item.weighted_score for item in shown.top] == [1.7e308, 1.5e308, 1e-300]
+
+
+def test_a_run_whose_score_leaves_a_double_does_not_count(database: Database) -> None:
+    beyond = run({"a": 1.7e308, "b": 1.7e308})
+    counts = run({"a": 0.5, "b": 0.5})
+    shown = report(database, experiment(beyond, counts))
+    assert [item.run_id for item in shown.top] == [counts.id]
+    assert shown.counts.scored == 1
 
 
 def test_new_weights_choose_another_winner_at_once(database: Database) -> None:
@@ -301,7 +309,7 @@ def test_weighted_scores_are_exact_sums_rounded_once(database: Database) -> None
 
 def test_moments_in_every_spelling_order_ties_alike(tmp_path: Path) -> None:
     database = Database(kind="sqlite", url=f"sqlite:///{tmp_path / 'x.db'}")
-    migrate(database.url)
+    migrate(database.url, create=True)
     spellings = [
         "2026-01-01T00:00:00.000004Z",
         "2026-01-01 02:00:00.000003+02:00",

@@ -5,18 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promptlooper_export.cli.config import shown
-from promptlooper_export.cli.terminal import counted
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
 from promptlooper_export.keys import key_finder
 from promptlooper_export.registry import discover
 from promptlooper_export.settings import SETTINGS, SYMMETRIC, Settings
-from promptlooper_export.store.diagnosis import Diagnosis, diagnose
-from promptlooper_export.store.migrate import LATEST
+from promptlooper_export.store.diagnosis import diagnose, reach
+from promptlooper_export.store.indexes import Indexes
+from promptlooper_export.store.state import locate
 
-LONG_LOG = 10_000
-"""Entries of the ranking's log from which on reads get noticeably slower."""
-
-MIGRATE = "run: promptlooper-export migrate"
+DATABASE = "PROMPTLOOPER_DATABASE_URL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,49 +51,86 @@ def _verifies_with(settings: Settings) -> str:
 
 
 def database_checks(url: str) -> Iterator[Check]:
-    """Look at the database; only the first check where it does not answer."""
+    """Look at the database; no further than the first check that fails."""
     try:
-        found = diagnose(url)
+        reach(url)
     except DatabaseUnavailableError as error:
         yield Check(
             subject="database",
             state=error.detail.rstrip("."),
-            remedy="see to PROMPTLOOPER_DATABASE_URL; `promptlooper-export migrate` "
-            "creates a missing SQLite file",
+            remedy=f"correct {DATABASE} or start the database",
         )
         return
     yield Check(subject="database", state="reachable")
-    yield _version_check(found)
-    if found.journal_mode is not None:
+    try:
+        found = diagnose(url)
+    except DatabaseUnavailableError as error:
         yield Check(
-            subject="journal mode",
-            state=found.journal_mode,
-            remedy=None if found.journal_mode == "wal" else MIGRATE,
+            subject="tables",
+            state=error.detail.rstrip("."),
+            remedy=f"correct {DATABASE} or the tables",
         )
+        return
     yield Check(
-        subject="triggers",
-        state=", ".join(("missing", *found.missing_triggers))
-        if found.missing_triggers
-        else "complete",
-        remedy=f"{MIGRATE} --to 0, then again without --to"
-        if found.missing_triggers
-        else None,
+        subject="tables",
+        state="made by promptlooper-export migrate" if found.is_own else "the runner's",
     )
-    yield Check(
-        subject="ranking log",
-        state=f"{counted(found.unfolded, 'change')} to fold",
-        remedy="run: promptlooper-export fold" if found.unfolded > LONG_LOG else None,
+    if found.is_filtered:
+        yield Check(
+            subject="row-level security",
+            state="active; only the rows that this role may see are exported",
+        )
+    if found.journal_mode is not None:
+        yield Check(subject="journal mode", state=_journal_mode(found.journal_mode))
+    yield from _index_checks(found.indexes)
+
+
+def _journal_mode(mode: str) -> str:
+    if mode == "wal":
+        return mode
+    return (
+        f"{mode}; recommended: PRAGMA journal_mode=WAL, set by the runner, so that "
+        "long exports need not copy the file first"
     )
 
 
-def _version_check(found: Diagnosis) -> Check:
-    state = f"version {found.version} of {LATEST}"
-    remedy = None
-    if found.version < LATEST:
-        remedy = MIGRATE
-    elif found.version > LATEST:
-        remedy = "install the newer release that migrated it"
-    return Check(subject="schema", state=state, remedy=remedy)
+def _index_checks(indexes: Indexes) -> Iterator[Check]:
+    for statement in indexes.statements:
+        yield Check(
+            subject="index",
+            state=f"could be quicker: {statement}; promptlooper-export index makes it",
+        )
+    for table in indexes.impossible:
+        yield Check(
+            subject="index",
+            state=f"could be quicker: an index on the tables that {table} reads",
+        )
+    if not indexes.statements and not indexes.impossible:
+        yield Check(subject="index", state="complete")
+
+
+def state_check(settings: Settings) -> Check:
+    """Say where grants and revocations are kept; a failure refuses the configuration.
+
+    That the database does not answer is for `database_checks` to say.
+    """
+    try:
+        place = locate(settings.database_url, settings.state_url)
+    except SettingsError as error:
+        return Check(
+            subject="state",
+            state=error.detail,
+            remedy="repair it, or run: promptlooper-export migrate",
+        )
+    except DatabaseUnavailableError:
+        return Check(subject="state", state="unknown until the database can be read")
+    if place is None:
+        return Check(
+            subject="state",
+            state="none, so every valid token sees what is open; promptlooper-export "
+            "migrate makes a place for grants and revocations",
+        )
+    return Check(subject="state", state=f"in {place}")
 
 
 def plugin_checks() -> Iterator[Check]:
@@ -107,5 +141,5 @@ def plugin_checks() -> Iterator[Check]:
         yield Check(
             subject=f"format {row.name}",
             state=f"left out: {row.reason}",
-            remedy=f"mend or remove the package {row.distribution}",
+            remedy=f"fix or remove the package {row.distribution}",
         )

@@ -28,7 +28,7 @@ from promptlooper_export.importers.importer import choose
 from promptlooper_export.options import load_format_options
 from promptlooper_export.registry import AnyFormat, Registry, discover
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write
 from promptlooper_export.viewer import OPERATOR
 
@@ -105,7 +105,7 @@ def _imported(source: str) -> Iterator[Store]:
     """Import a file into a database that goes away."""
     with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
         url = f"sqlite:///{folder}/converted.db"
-        migrate(url)
+        migrate(url, create=True)
         write(url, choose(source, kind=None).read(source))
         with closing(open_store(url)) as store:
             yield store

@@ -41,7 +41,7 @@ def demo() -> None:
         address = f"{HOST}:{listener.getsockname()[1]}"
         loaded = demo_settings(directory, address)
         experiment = demo_experiment()
-        migrate(loaded.database_url)
+        migrate(loaded.database_url, create=True)
         write(loaded.database_url, iter([experiment]))
         token = issue(loaded, subject="demo", expires=LIFETIME)
 

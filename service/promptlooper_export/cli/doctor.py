@@ -1,7 +1,6 @@
 """`promptlooper-export doctor`."""
 
 from collections.abc import Iterable
-from itertools import chain
 
 import click
 
@@ -11,6 +10,7 @@ from promptlooper_export.cli.checks import (
     database_checks,
     plugin_checks,
     setting_checks,
+    state_check,
 )
 from promptlooper_export.cli.terminal import printable
 from promptlooper_export.errors import SettingsError
@@ -21,12 +21,14 @@ from promptlooper_export.errors import SettingsError
 def doctor(ctx: click.Context) -> None:
     """Check configuration, database and plugins.
 
-    Each line begins with ok or FAIL; a FAIL says what to do. Ends with 0 where all is
-    well, 78 where the service would refuse its configuration, else 1.
+    Each line begins with ok or FAIL; a FAIL says what to do. Ends with 0 if all is
+    well, 78 if the service would refuse its configuration, else 1.
     """
     loaded = settings.load()
     refused = _show(setting_checks(loaded))
-    failed = _show(chain(database_checks(loaded.database_url), plugin_checks()))
+    failed = _show(database_checks(loaded.database_url))
+    refused = _show([state_check(loaded)]) or refused
+    failed = _show(plugin_checks()) or failed
     ctx.exit(SettingsError.exit_code if refused else int(failed))
 
 

@@ -11,8 +11,8 @@ from promptlooper_export import settings
 from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.cli.token import require_name
 from promptlooper_export.settings import Settings
-from promptlooper_export.store import grants
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store import state
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -45,10 +45,10 @@ def grant(*, reference: str, grantee: str | None) -> None:
     loaded = settings.load()
     experiment = _find(loaded, reference)
     if grantee is not None:
-        found = grants.grant(loaded.database_url, experiment, grantee)
+        found = state.grant(loaded.database_url, loaded.state_url, experiment, grantee)
         _say_who_sees(loaded, experiment, found)
         return
-    found = grants.grantees(loaded.database_url, experiment)
+    found = state.grantees(loaded.database_url, loaded.state_url, experiment)
     for name in found:
         click.echo(printable(name))
     if not found:
@@ -66,7 +66,7 @@ def revoke(*, reference: str, grantee: str) -> None:
     """
     loaded = settings.load()
     experiment = _find(loaded, reference)
-    left = grants.revoke(loaded.database_url, experiment, grantee)
+    left = state.revoke(loaded.database_url, loaded.state_url, experiment, grantee)
     _say_who_sees(loaded, experiment, left)
 
 

@@ -7,6 +7,7 @@ import click
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.importers.importer import choose, installed
+from promptlooper_export.store.migrate import prepare_own
 from promptlooper_export.store.writer import write
 
 
@@ -23,12 +24,15 @@ def import_(sources: tuple[str, ...], kind: str | None) -> None:
     """Write experiments from files into the database.
 
     A SOURCE is a file, or - for standard input. All sources are written or none.
-    Importing the same source again changes nothing.
+    Importing the same source again changes nothing. A missing or empty database gets
+    the tables it needs; nothing is written to a runner's database.
     """
-    url = settings.load().database_url
+    loaded = settings.load()
     chosen = [(choose(source, kind=kind), source) for source in sources]
+    prepare_own(loaded.database_url, loaded.state_url)
     written = write(
-        url, chain.from_iterable(importer.read(source) for importer, source in chosen)
+        loaded.database_url,
+        chain.from_iterable(importer.read(source) for importer, source in chosen),
     )
     experiments = counted(written.experiments, "experiment")
     runs = counted(written.runs, "run")

@@ -6,7 +6,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import note, table
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 
 

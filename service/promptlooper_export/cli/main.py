@@ -23,7 +23,7 @@ TERMINATED = 128 + signal.SIGTERM
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo:demo", "Try everything on a throw-away database."),
     "serve": ("serve:serve", "Serve the exports over HTTP."),
-    "migrate": ("migrate:migrate", "Bring the database to the current schema."),
+    "migrate": ("migrate:migrate", "Make what the service needs of its own."),
     "import": ("import_:import_", "Write experiments from files into the database."),
     "list": ("list:list_", "List the experiments, newest first."),
     "export": ("export:export", "Write one experiment in one format."),
@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "revoke": ("grants:revoke", "Take a grant back."),
     "formats": ("formats:formats", "List the formats."),
     "doctor": ("doctor:doctor", "Check configuration, database and plugins."),
-    "fold": ("fold:fold", "Fold changes into the stored ranking."),
+    "index": ("index:index", "Make the indexes that make exports quicker."),
     "config": ("config:config", "Show the effective settings, secrets masked."),
 }
 

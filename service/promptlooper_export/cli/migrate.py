@@ -1,38 +1,84 @@
 """`promptlooper-export migrate`."""
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import counted, note
-from promptlooper_export.store.migrate import LATEST
+from promptlooper_export.settings import Settings
+from promptlooper_export.store.migrate import Outcome, Standing, take_away
 from promptlooper_export.store.migrate import migrate as bring
+from promptlooper_export.store.state import beside
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
 @click.option(
-    "--to",
-    "target",
-    type=click.IntRange(0, LATEST),
-    metavar="VERSION",
-    help="Go up or down to this schema version; 0 takes everything away that migrate "
-    f"added.  [default: {LATEST}]",
+    "--create", is_flag=True, help="Make the runner's tables in an empty database."
 )
-def migrate(*, dry_run: bool, target: int | None) -> None:
-    """Bring the database to the current schema.
+@click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
+@click.option("--down", is_flag=True, help="Take away what migrate made.")
+@click.pass_context
+def migrate(ctx: click.Context, *, create: bool, dry_run: bool, down: bool) -> None:
+    """Make what the service needs of its own.
 
-    Adopts the database of PromptLooper's runner: adds what is missing, drops and
-    rewrites no row. Runs in one transaction, one migration at a time.
+    For a runner's database, that is a place for grants and revocations, apart from its
+    tables; exports work without it. What an earlier version added to a runner's
+    database is taken away, grants kept.
     """
-    url = settings.load().database_url
-    statements = bring(url, target=target, dry_run=dry_run)
-    version = LATEST if target is None else target
-    if not statements:
-        note(f"up to date: schema version {version}")
-    elif dry_run:
-        for statement in statements:
-            click.echo(f"{statement.rstrip().rstrip(';')};")
-        note(f"{counted(len(statements), 'statement')} would run")
+    loaded = settings.load()
+    if down:
+        if create:
+            msg = "'--create' does not go with '--down'."
+            raise click.UsageError(msg, ctx)
+        statements = take_away(
+            loaded.database_url, state_url=loaded.state_url, dry_run=dry_run
+        )
+        said = ["took away what migrate made"]
     else:
-        count = counted(len(statements), "statement")
-        note(f"migrated to schema version {version} ({count})")
+        outcome = bring(
+            loaded.database_url,
+            state_url=loaded.state_url,
+            create=create,
+            dry_run=dry_run,
+        )
+        statements, said = outcome.statements, list(_said(outcome, loaded))
+    if not statements:
+        note("nothing to do")
+    elif dry_run:
+        _show(statements)
+    else:
+        for line in said:
+            note(line)
+
+
+def _show(statements: Sequence[str]) -> None:
+    for statement in statements:
+        click.echo(statement)
+    note(f"{counted(len(statements), 'statement')} would run")
+
+
+def _said(outcome: Outcome, loaded: Settings) -> Iterator[str]:
+    """Say what was done."""
+    where = "the database itself"
+    if outcome.apart:
+        file = None if loaded.state_url else beside(loaded.database_url)
+        where = str(file) if file else "PROMPTLOOPER_STATE_URL"
+    place = f"grants and revocations are kept in {where}"
+    match outcome.standing:
+        case Standing.EMPTY:
+            yield f"made the runner's tables; {place}"
+        case Standing.OWN:
+            yield f"brought up to date; {place}"
+        case Standing.RUNNERS:
+            yield (
+                f"{place}; nothing was added to the runner's tables, and nothing else "
+                "is needed"
+            )
+        case Standing.EARLIER:
+            yield f"took away what an earlier version added; {place}"
+    if outcome.columns:
+        yield (
+            "columns that an earlier version added stay, since they may hold values: "
+            f"{', '.join(outcome.columns)}"
+        )

@@ -4,11 +4,12 @@ import click
 from gunicorn.util import parse_address
 
 from promptlooper_export import settings
-from promptlooper_export.cli.checks import database_checks
 from promptlooper_export.cli.server import Server
-from promptlooper_export.errors import MigrationError, SettingsError
+from promptlooper_export.errors import SettingsError
 from promptlooper_export.keys import key_finder
 from promptlooper_export.logs import configure
+from promptlooper_export.store.diagnosis import diagnose
+from promptlooper_export.store.state import locate
 
 
 @click.command()
@@ -24,9 +25,7 @@ def serve() -> None:
     except RuntimeError as error:
         msg = f"PROMPTLOOPER_BIND must be like 127.0.0.1:8000: {error}"
         raise SettingsError(msg) from error
-    for check in database_checks(loaded.database_url):
-        if check.remedy:
-            msg = f"{check.subject}: {check.state}; {check.remedy}"
-            raise MigrationError(msg)
+    diagnose(loaded.database_url)
+    locate(loaded.database_url, loaded.state_url)
     configure(loaded.log_format)
     Server(loaded).run()

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import note, printable
-from promptlooper_export.store.revocations import revoke_token
+from promptlooper_export.store.state import revoke_token
 from promptlooper_export.tokens import identify, is_name, issue
 
 STDIN = "-"
@@ -123,5 +123,6 @@ def _revoke(jti: str) -> None:
     expires_at = None
     if jti == STDIN:
         jti, expires_at = identify(sys.stdin.buffer.read().strip())
-    revoke_token(settings.load().database_url, jti, expires_at=expires_at)
+    loaded = settings.load()
+    revoke_token(loaded.database_url, loaded.state_url, jti, expires_at=expires_at)
     note(f"the token {printable(jti)} is revoked")

@@ -35,7 +35,7 @@ from promptlooper_export.export import Selection, export
 from promptlooper_export.options import load_format_options
 from promptlooper_export.registry import AnyFormat, discover
 from promptlooper_export.spool import Body
-from promptlooper_export.store.open import Store, open_store
+from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.viewer import OPERATOR
 
 _NEAR_AN_END = 1 << 16

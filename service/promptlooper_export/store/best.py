@@ -1,50 +1,62 @@
 """The best document: the winner, its scores and its whole config."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from promptlooper_export.documents import JSON, Best, Notice
 from promptlooper_export.errors import InvalidConfigError, NothingToExportError
-from promptlooper_export.store import rules
-from promptlooper_export.store.access import ExperimentRow
-from promptlooper_export.store.cells import Cells
-from promptlooper_export.store.database import Session
-from promptlooper_export.store.ranking import Place, Ranking
-from promptlooper_export.store.ranking import scores as run_scores
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.connection import Session
+from promptlooper_export.store.experiments import ExperimentRow
+from promptlooper_export.store.ranking import Ranking, judgements
+from promptlooper_export.store.rows import Cells
+from promptlooper_export.store.scoring import doubts, finite_means
 from promptlooper_export.store.values import InvalidJsonError, strict_json
 
-_RUN = "SELECT CAST(config AS TEXT), config_hash FROM runs WHERE id = ?"
+_RUN = "SELECT config, config_hash FROM {runs} AS run WHERE id = ?"
+
+_UNSAID = datetime(1970, 1, 1, tzinfo=UTC)
+
+_PER_VALUE = 200
+"""About how many bytes of memory a value of a config takes."""
 
 
-def document(session: Session, row: ExperimentRow, exported_at: datetime) -> Best:
-    """Return the winner of an experiment.
+def read_best(
+    session: Session, catalog: Catalog, row: ExperimentRow, ranking: Ranking
+) -> Best:
+    """Return the winner of an experiment; the moment is to be filled in.
 
-    Raises NothingToExportError where no run counts, and InvalidConfigError where the
-    winner's stored config is no strict JSON object.
+    Raises NothingToExportError if no run counts, and InvalidConfigError if the winner's
+    stored config is not a strict JSON object.
     """
-    ranking = Ranking(session, row)
-    places = ranking.top(2)
-    if not places:
+    if not ranking.places:
         raise NothingToExportError
-    winner = places[0]
-    scores = run_scores(session, [winner.run_id])[winner.run_id]
-    found = session.one(_RUN, session.key(winner.run_id))
-    text, config_hash = found or ("", "")
+    winner = ranking.places[0]
+    judged = judgements(session, catalog, [winner.key])[winner.key]
+    scores = finite_means(judged)
+    sql = _RUN.format(runs=catalog.runs)
+    text, config_hash = session.one(sql, winner.key) or (None, None)
     config, notices = decode_config(text, winner.run_id)
     warnings = [*row.warnings, *notices]
     cells = Cells("run", warnings.append, row=winner.run_id)
     return Best(
         experiment_name=row.experiment.name,
         experiment_id=row.experiment.id,
-        exported_at=exported_at,
+        exported_at=_UNSAID,
         weighted_score=winner.weighted_score,
         scores=scores,
         run_id=winner.run_id,
         config_hash=cells.required_text("config_hash", config_hash),
         config=config,
-        warnings=(*warnings, *cautions(row, ranking, places, scores)),
+        warnings=(*warnings, *cautions(row, ranking, scores)),
     )
+
+
+def size(best: Best) -> int:
+    """Return about how many bytes of memory a document takes."""
+    text = repr(best.config)
+    return 4 * len(text) + _PER_VALUE * text.count(",")
 
 
 def decode_config(
@@ -58,31 +70,29 @@ def decode_config(
         msg = f"The config of run {run} {error}{where}; correct that row."
         raise InvalidConfigError(msg, run=str(run), paths=[error.path]) from error
     if not isinstance(config, dict):
-        msg = f"The config of run {run} is no JSON object; correct that row."
+        msg = f"The config of run {run} is not a JSON object; correct that row."
         raise InvalidConfigError(msg, run=str(run), paths=[""])
     return config, notices
 
 
 def cautions(
-    row: ExperimentRow,
-    ranking: Ranking,
-    places: list[Place],
-    scores: Mapping[str, float],
+    row: ExperimentRow, ranking: Ranking, scores: Mapping[str, float]
 ) -> Iterator[Notice]:
     """Say what the choice of the winner leaves open to doubt."""
-    yield from rules.doubts(row.experiment.scoring_config, scores)
-    if len(places) > 1 and places[0].weighted_score == places[1].weighted_score:
+    yield from doubts(row.experiment.scoring_config, scores, ranking.scorers)
+    first, second = (*ranking.places[:2], None, None)[:2]
+    if first and second and first.weighted_score == second.weighted_score:
         yield Notice(
             code="tie",
             message=(
-                f"Run {places[1].run_id} has the same weighted score; "
+                f"Run {second.run_id} has the same weighted score; "
                 "the older one wins, then the smaller id."
             ),
         )
-    for scorer in sorted(ranking.scorer_names() - set(scores)):
+    for scorer in sorted(ranking.scorers - set(scores)):
         yield Notice(
             code="winner-lacks-scorer",
             message=f"The winner has no score by {scorer!r}, which other runs have.",
             path=f"scores.{scorer}",
         )
-    yield from ranking.unusable_scores()
+    yield from ranking.notices

@@ -1,263 +1,349 @@
-"""Bring a database to the schema that this version needs, and back.
+"""Make what the service needs of its own, and take it away again.
 
-A migration is a pair of plain SQL files for each database. Before the first one, the
-runner's tables are created where they are missing, and get the columns that they lack.
-Everything happens in one transaction under one lock.
+An empty database gets the runner's tables and the state if that is asked for. Nothing
+is added to a runner's tables: the state is kept apart from them. What an earlier
+version added is cleaned up. Each database is changed in one transaction under a lock.
 """
 
-import hashlib
-import re
-import sqlite3
+import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
+from enum import Enum, auto
+from pathlib import Path
 
-from peewee import Database
-
-from promptlooper_export.errors import MigrationError
-from promptlooper_export.store.database import (
+from promptlooper_export.errors import MigrationError, SettingsError
+from promptlooper_export.store.catalog import read_catalog
+from promptlooper_export.store.connection import (
     Session,
-    driver_errors,
+    close,
+    open_for_reading,
     open_for_writing,
     writing,
 )
-from promptlooper_export.store.models import TABLES, Table
-
-_FILE = re.compile(
-    r"(?P<version>\d{4})_(?P<name>\w+)\.(?P<kind>\w+)\.(?P<way>up|down)\.sql"
+from promptlooper_export.store.earlier import (
+    NOTHING,
+    Remains,
+    clean,
+    is_earlier,
+    refuse_earlier,
+    remains,
+)
+from promptlooper_export.store.locations import sqlite_path
+from promptlooper_export.store.parts import (
+    RUNNER_TABLES,
+    STATE,
+    Script,
+    bring_down,
+    bring_up,
+    has_our_columns,
+    is_own,
+    recorded,
+)
+from promptlooper_export.store.state import (
+    VARIABLE,
+    beside,
+    keep,
+    looking,
+    named_in_errors,
 )
 
-_LEDGER = """
-CREATE TABLE IF NOT EXISTS export_migrations (
-    version INTEGER NOT NULL PRIMARY KEY,
-    name VARCHAR(100) NOT NULL,
-    sha256 CHAR(64) NOT NULL
-)
-"""
+_IS_EMPTY = {
+    "sqlite": """
+        SELECT count(*) = 0 FROM sqlite_master
+        WHERE type IN ('table', 'view') AND name NOT IN
+            ('export_grants', 'export_revoked_tokens', 'export_migrations')
+            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+    """,
+    "postgresql": """
+        SELECT count(*) = 0 FROM pg_class
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE relkind IN ('r', 'v', 'm', 'f', 'p')
+            AND nspname NOT IN
+                ('pg_catalog', 'information_schema', 'promptlooper_export')
+            AND nspname NOT LIKE 'pg\\_t%'
+            AND NOT EXISTS (
+                SELECT 1 FROM pg_depend
+                WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+                    AND deptype = 'e'
+            )
+    """,
+}
 
-_ADOPTED = """
-CREATE TABLE IF NOT EXISTS export_adopted (undo TEXT NOT NULL, place INTEGER NOT NULL)
-"""
+# One key for a database's tables and one for the state, which may be in one database.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('promptlooper_export.' || ?))"
+
+_IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
+
+
+class Standing(Enum):
+    """Whose a database is."""
+
+    EMPTY = auto()
+    OWN = auto()
+    RUNNERS = auto()
+    EARLIER = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Migration:
-    """One step of the schema."""
+class Outcome:
+    """What was done, or would be.
 
-    version: int
-    name: str
-    up: str
-    down: str
+    `standing` is whose the database was before. `apart` is whether the state is in
+    another database, `columns`, such as `runs.tags`, are those that an earlier version
+    added to the runner's tables.
+    """
 
-    @property
-    def sha256(self) -> str:
-        """The digest by which an edited file is noticed."""
-        return hashlib.sha256(self.up.encode()).hexdigest()
-
-
-def migrations(kind: str) -> tuple[Migration, ...]:
-    """Read the shipped migrations for one kind of database, oldest first."""
-    texts: dict[tuple[int, str], dict[str, str]] = {}
-    for file in resources.files("promptlooper_export.migrations").iterdir():
-        match = _FILE.fullmatch(file.name)
-        if match and match["kind"] == kind:
-            texts.setdefault((int(match["version"]), match["name"]), {})[
-                match["way"]
-            ] = file.read_text("utf-8")
-    return tuple(
-        Migration(version=version, name=name, up=ways["up"], down=ways["down"])
-        for (version, name), ways in sorted(texts.items())
-    )
-
-
-LATEST = max(step.version for step in migrations("sqlite"))
-"""The schema version that this version of the service needs."""
+    standing: Standing
+    statements: tuple[str, ...]
+    apart: bool
+    columns: tuple[str, ...]
 
 
 def migrate(
-    url: str, *, target: int | None = None, dry_run: bool = False
-) -> tuple[str, ...]:
-    """Bring the database to the schema version `target` (the latest by default).
+    url: str,
+    *,
+    state_url: str | None = None,
+    create: bool = False,
+    dry_run: bool = False,
+) -> Outcome:
+    """Make what is missing: see the module.
 
-    0 leaves the runner's tables as the runner made them. Returns the statements run, or
-    with `dry_run` those that would run; empty when there is nothing to do. Raises
-    MigrationError for an unknown target or a changed file, DatabaseUnavailableError
-    where the database does not answer.
+    Raises MigrationError for an empty database unless `create` is set and for a step
+    that this release does not know, DatabaseNotUnderstoodError for a database that is
+    no runner's, SettingsError for a STATE_URL that cannot hold the state, and
+    DatabaseUnavailableError.
     """
-    wanted = LATEST if target is None else target
-    if not 0 <= wanted <= LATEST:
-        msg = f"There is no schema version {wanted}; choose 0 to {LATEST}."
-        raise MigrationError(msg)
-    database = open_for_writing(url)
-    script = _Script(database)
-    with writing(database) as session:
-        _lock(session)
-        _apply(session, script, wanted)
-        if dry_run:
-            session.undo()
-    return tuple(script.statements)
-
-
-def schema_version(session: Session) -> int:
-    """Return the version that the database is at; 0 where it was never migrated."""
-    if not _has_table(session, "export_migrations"):
-        return 0
-    row = session.one("SELECT max(version) FROM export_migrations")
-    return (row and row[0]) or 0
-
-
-class _Script:
-    """Runs statements on the driver's own cursor, and remembers them."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.statements: list[str] = []
-
-    def run(self, sql: str) -> None:
-        # The driver's cursor, without values: with any, psycopg reads % in the text.
-        with driver_errors:
-            self._database.connection().cursor().execute(sql)
-        self.statements.append(sql.strip())
-
-    def run_file(self, sql: str, kind: str) -> None:
-        for statement in _split(sql) if kind == "sqlite" else [sql]:
-            self.run(statement)
-
-
-def _split(sql: str) -> Iterator[str]:
-    """Split a script for SQLite, which takes one statement at a time."""
-    statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _lock(session: Session) -> None:
-    if session.kind == "postgresql":
-        session.run("SELECT pg_advisory_xact_lock(hashtext('promptlooper_export'))")
-        # Functions keep the search path of now, so that no writer's can mislead them.
-        session.run(
-            "SELECT set_config("
-            "'search_path', quote_ident(current_schema()) || ', pg_temp', true)"
-        )
-
-
-def _apply(session: Session, script: _Script, wanted: int) -> None:
-    at = schema_version(session)
-    steps = migrations(session.kind)
-    if at > LATEST:
+    standing = _look(url)
+    if standing is Standing.EMPTY and not create:
         msg = (
-            f"The database is at schema version {at}, this release knows {LATEST}; "
-            "install the newer release that migrated it."
+            "The database is empty. If it is the runner's, let the runner make its "
+            "tables; to import experiments into it, run: "
+            "promptlooper-export migrate --create"
         )
         raise MigrationError(msg)
-    if at:
-        _check_ledger(session, steps)
-    if wanted > at:
-        if at == 0:
-            session.run(_LEDGER)
-            session.run(_ADOPTED)
-            _adopt(session, script)
-        for step in steps[at:wanted]:
-            script.run_file(step.up, session.kind)
-            session.run(
-                "INSERT INTO export_migrations VALUES (?, ?, ?)",
-                step.version,
-                step.name,
-                step.sha256,
-            )
-    for step in reversed(steps[wanted:at]):
-        script.run_file(step.down, session.kind)
-        session.run("DELETE FROM export_migrations WHERE version = ?", step.version)
-    if wanted == 0 and at:
-        for (undo,) in session.all(
-            "SELECT undo FROM export_adopted ORDER BY place DESC"
-        ):
-            script.run(undo)
-        script.run("DROP TABLE export_adopted")
-        script.run("DROP TABLE export_migrations")
+    _require_apart(url, state_url)
+    is_written = not dry_run and not _is_untouched(url, standing)
+    with _opened(url, for_writing=is_written) as session:
+        standing = _standing(session)
+        script = Script(session, dry_run=dry_run)
+        is_earlier_one = standing is Standing.EARLIER
+        kept = remains(session) if is_earlier_one else NOTHING
+        is_ours = standing in (Standing.EMPTY, Standing.OWN) or (
+            is_earlier_one and has_our_columns(session)
+        )
+        apart = _apart(url, state_url, is_ours=is_ours)
+        statements = _migrate_apart(apart, kept, dry_run=dry_run) if apart else ()
+        if is_earlier_one:
+            clean(script)
+        parts = ((RUNNER_TABLES,) if is_ours else ()) + (() if apart else (STATE,))
+        bring_up(script, *parts, has_tables=is_earlier_one)
+        if not apart and not dry_run:
+            keep(session, kept)
+    if standing is Standing.EMPTY and not dry_run and sqlite_path(url) is not None:
+        _switch_to_wal(url)
+    return Outcome(
+        standing=standing,
+        statements=(*statements, *script.statements),
+        apart=apart is not None,
+        columns=kept.columns,
+    )
 
 
-def _check_ledger(session: Session, steps: tuple[Migration, ...]) -> None:
-    for version, sha256 in session.all("SELECT version, sha256 FROM export_migrations"):
-        if steps[version - 1].sha256 != sha256:
-            msg = (
-                f"Migration {version} differs from the one this database was migrated "
-                "with; install the release that did it, migrate --to 0, and come back."
-            )
-            raise MigrationError(msg)
+def take_away(
+    url: str, *, state_url: str | None = None, dry_run: bool = False
+) -> tuple[str, ...]:
+    """Take away what `migrate` made, and return the statements.
 
-
-def _adopt(session: Session, script: _Script) -> None:
-    """Create what the runner's tables lack, and note how to take it away again.
-
-    Tables stay on the way back: by then they hold runs.
+    Raises MigrationError if our own tables hold experiments, else as `migrate`.
     """
-    undo: list[str] = []
-    for model in TABLES:
-        table = model._meta.table_name  # noqa: SLF001
-        if _has_table(session, table):
-            undo += _add_columns(session, script, model)
-        else:
-            script.run(_create_table(session, model))
-    for table, column in _INDEXED:
-        if not _is_indexed(session, table, column):
-            script.run(f"CREATE INDEX export_{table}_{column} ON {table} ({column})")
-            undo.append(f"DROP INDEX export_{table}_{column}")
-    for place, statement in enumerate(undo):
-        session.run("INSERT INTO export_adopted VALUES (?, ?)", statement, place)
+    standing = _look(url)
+    _require_apart(url, state_url)
+    path = sqlite_path(url)
+    is_there = path is None or path.exists()
+    is_written = is_there and not dry_run and not _is_untouched(url, standing)
+    with _opened(url, for_writing=is_written) as session:
+        refuse_earlier(session)
+        script = Script(session, dry_run=dry_run)
+        if is_own(session):
+            _require_no_experiments(session)
+        statements = _take_away_apart(url, state_url, dry_run=dry_run)
+        parts = set(recorded(session))
+        if not is_own(session):
+            parts.discard(RUNNER_TABLES)  # by now, they are somebody else's
+        bring_down(script, *sorted(parts))
+    return (*script.statements, *statements)
 
 
-_INDEXED = (
-    ("runs", "experiment_id"),
-    ("scores", "run_id"),
-    ("stage_results", "run_id"),
-)
+def prepare_own(url: str, state_url: str | None) -> None:
+    """Make our tables in a missing or empty database, to import into.
+
+    Raises MigrationError for a database that is not our own.
+    """
+    if _look(url) in (Standing.EMPTY, Standing.OWN):
+        migrate(url, state_url=state_url, create=True)
+        return
+    with looking(url) as session:
+        require_own(session)
 
 
-def _create_table(session: Session, model: type[Table]) -> str:
-    with session.database.bind_ctx([model]):
-        schema = model._schema  # type: ignore[attr-defined]  # noqa: SLF001
-        sql, _ = schema._create_table(safe=False).query()  # noqa: SLF001
-    return str(sql)
+def require_own(session: Session) -> None:
+    """Raise MigrationError unless `migrate` made the tables in this database."""
+    refuse_earlier(session)
+    if not is_own(session):
+        msg = (
+            "The database belongs to the runner, so nothing is written to it. To "
+            "import into a database of your own, set "
+            "PROMPTLOOPER_DATABASE_URL=sqlite:///NAME.db"
+        )
+        raise MigrationError(msg)
 
 
-def _add_columns(session: Session, script: _Script, model: type[Table]) -> list[str]:
-    """Add the columns that a table lacks; the statements that drop them again."""
-    meta = model._meta  # noqa: SLF001  peewee has no other way to a model's columns
-    there = {
-        column.name
-        for column in session.database.get_columns(meta.table_name, _schema(session))
-    }
-    undo = []
-    for name, field in meta.columns.items():
-        if name in there:
-            continue
-        if not field.null:
-            msg = (
-                f"The table {meta.table_name} has no column {name}, which every "
-                "PromptLooper runner writes; is this the right database?"
-            )
+def _look(url: str) -> Standing:
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return Standing.EMPTY
+    with looking(url) as session:
+        return _standing(session)
+
+
+def _standing(session: Session) -> Standing:
+    """Return whose it is; raise DatabaseNotUnderstoodError for another program's."""
+    if is_earlier(session):
+        return Standing.EARLIER
+    if _is_empty(session):
+        return Standing.EMPTY
+    if is_own(session):
+        return Standing.OWN
+    read_catalog(session)
+    return Standing.RUNNERS
+
+
+def _is_empty(session: Session) -> bool:
+    return bool(session.all(_IS_EMPTY[session.kind])[0][0])
+
+
+def _is_untouched(url: str, standing: Standing) -> bool:
+    """Return whether nothing of ours goes into the database."""
+    return sqlite_path(url) is not None and standing is Standing.RUNNERS
+
+
+@contextmanager
+def _opened(url: str, *, for_writing: bool) -> Iterator[Session]:
+    """Open the database, alone if for writing; a missing file is not made to look."""
+    path = sqlite_path(url)
+    if for_writing:
+        with writing(open_for_writing(url)) as session:
+            _wait_for_turn(session, RUNNER_TABLES)
+            yield session
+    elif path is not None and not path.exists():
+        with writing(open_for_writing("sqlite:///:memory:")) as session:
+            yield session
+    else:
+        with looking(url) as session:
+            yield session
+
+
+def _wait_for_turn(session: Session, part: str) -> None:
+    """Wait until no other process migrates; SQLite's transaction is a lock already."""
+    if session.kind == "postgresql":
+        if session.all(_IS_READ_ONLY)[0][0]:
+            msg = "The database is read-only, as a standby is; migrate its primary."
             raise MigrationError(msg)
-        context = session.database.get_sql_context()
-        definition, _ = context.sql(field.ddl(context)).query()
-        script.run(f"ALTER TABLE {meta.table_name} ADD COLUMN {definition}")
-        undo.append(f"ALTER TABLE {meta.table_name} DROP COLUMN {name}")
-    return undo
+        session.all(_LOCK, part)
 
 
-def _has_table(session: Session, table: str) -> bool:
-    return bool(session.database.table_exists(table, _schema(session)))
+def _switch_to_wal(url: str) -> None:
+    """Let the runner's kind of writers and our readers not wait for each other."""
+    database = open_for_writing(url)
+    with database.connection_context():
+        database.execute_sql("PRAGMA journal_mode = WAL")
 
 
-def _is_indexed(session: Session, table: str, column: str) -> bool:
-    indexes = session.database.get_indexes(table, _schema(session))
-    return any(index.columns[:1] == [column] for index in indexes)
+def _require_no_experiments(session: Session) -> None:
+    (held,) = session.all("SELECT count(*) FROM experiments")[0]
+    if held:
+        msg = (
+            f"The database holds experiments ({held}), so nothing was taken away; "
+            "delete them first, or drop the database yourself."
+        )
+        raise MigrationError(msg)
 
 
-def _schema(session: Session) -> str | None:
-    if session.kind == "sqlite":
-        return None
-    return str(session.all("SELECT current_schema()")[0][0])
+def _require_apart(url: str, state_url: str | None) -> None:
+    """Raise SettingsError for a STATE_URL that is invalid or names the database."""
+    if state_url is None:
+        return
+    with named_in_errors(state_url):
+        close(open_for_reading(state_url))
+        path, state = sqlite_path(url), sqlite_path(state_url)
+    if path and state and path.resolve() == state.resolve():
+        msg = f"{VARIABLE} names the database itself; unset it, or name another file"
+        raise SettingsError(msg)
+
+
+def _apart(url: str, state_url: str | None, *, is_ours: bool) -> str | None:
+    """Return where the state belongs, None if into the database itself."""
+    file = beside(url)
+    if state_url is not None or file is None:
+        return state_url
+    # A file beside goes on even if the database is our own: its grants must hold.
+    return None if is_ours and not file.exists() else f"sqlite:///{file}"
+
+
+def _migrate_apart(url: str, kept: Remains, *, dry_run: bool) -> tuple[str, ...]:
+    path = sqlite_path(url)
+    if path is None or path.exists() or dry_run:
+        return _bring_state(url, kept, dry_run=dry_run)
+    # Made elsewhere and then named: a service must not find half a state.
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}-"
+    ) as folder:
+        made = Path(folder) / "state"
+        statements = _bring_state(f"sqlite:///{made}", kept, dry_run=dry_run)
+        try:
+            os.link(made, path)
+        except FileExistsError:  # another process was quicker
+            _bring_state(url, kept, dry_run=dry_run)
+    return statements
+
+
+def _bring_state(url: str, kept: Remains, *, dry_run: bool) -> tuple[str, ...]:
+    with _opened_state(url, dry_run=dry_run) as session:
+        if session.kind == "sqlite" and not _is_empty(session):
+            msg = f"{VARIABLE} names a database with other tables; name a new file"
+            raise SettingsError(msg)
+        script = Script(session, dry_run=dry_run)
+        bring_up(script, STATE)
+        if not dry_run:
+            keep(session, kept)
+        return tuple(script.statements)
+
+
+@contextmanager
+def _opened_state(url: str, *, dry_run: bool) -> Iterator[Session]:
+    if dry_run:
+        with _opened(url, for_writing=False) as session:
+            yield session
+    else:
+        with writing(open_for_writing(url)) as session:
+            _wait_for_turn(session, STATE)
+            yield session
+
+
+def _take_away_apart(
+    url: str, state_url: str | None, *, dry_run: bool
+) -> tuple[str, ...]:
+    """Take away the state that is apart, and its file if that holds nothing else."""
+    apart = _apart(url, state_url, is_ours=True)
+    path = sqlite_path(apart) if apart else None
+    if apart is None or (path is not None and not path.exists()):
+        return ()
+    with _opened_state(apart, dry_run=dry_run) as session:
+        script = Script(session, dry_run=dry_run)
+        bring_down(script, *({STATE} & set(recorded(session))))
+        is_bare = bool(script.statements) and _is_empty(session)
+    if is_bare and path is not None and not dry_run:
+        path.unlink()
+    return tuple(script.statements)

@@ -25,7 +25,7 @@ class Moment(DateTimeField):
 
 
 class Table(Model):
-    """Base of the models; a database is bound to them only while it is migrated."""
+    """Base of the models; they name columns and types, and are bound to no database."""
 
 
 class Experiment(Table):
@@ -37,8 +37,8 @@ class Experiment(Table):
     status = TextField()
     parameter_space = JsonText(null=True)
     scoring_config = JsonText(null=True)
-    created_at = Moment()
-    updated_at = Moment()
+    created_at = Moment(null=True)
+    updated_at = Moment(null=True)
 
     class Meta:
         """The runner's name for it."""
@@ -61,10 +61,10 @@ class Run(Table):
     cost_usd = DoubleField(null=True)
     error = TextField(null=True)
     tags = JsonText(null=True)
-    created_at = Moment()
+    created_at = Moment(null=True)
     started_at = Moment(null=True)
     finished_at = Moment(null=True)
-    updated_at = Moment()
+    updated_at = Moment(null=True)
 
     class Meta:
         """The runner's name for it."""

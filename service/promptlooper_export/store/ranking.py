@@ -1,219 +1,160 @@
-"""The ranking of an experiment's runs, right at any state of its log.
+"""The ranking of an experiment's runs, computed from its rows.
 
-What counts and how it is weighted is computed in the database, by the migrations. This
-module only joins the stored ranking with the runs that are not folded into it yet.
+One statement adds up every run's scores in the database's own arithmetic, and says by
+how much each result may be off. The runs that could be among the best are then decided
+by the rule itself (`scoring`), whose sums are exact: the same winner to the last bit on
+either database, at the cost of one aggregate.
+
+The statement has a column for each scorer. What it cannot judge comes first in its
+answer, as if it were the best, and is decided by the rule as well: scores that are very
+large or very small, and scorers that it does not know.
 """
 
-import json
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import nsmallest
-from typing import TypeGuard
+from itertools import islice
 from uuid import UUID
 
 from promptlooper_export.documents import Notice
-from promptlooper_export.store.access import ExperimentRow
-from promptlooper_export.store.cells import label, row_id
-from promptlooper_export.store.database import Row, Session
-
-_STORED = """
-SELECT run_id, created, weighted_score, scorers, not_finite FROM export_ranking
-WHERE experiment_id = ?
-    AND NOT EXISTS (
-        SELECT 1 FROM export_ranking_log
-        WHERE export_ranking_log.run_id = export_ranking.run_id
-    )
-"""
-
-# The unary plus keeps SQLite from reading all runs by their experiment.
-_PENDING = {
-    "sqlite": """
-SELECT run_id, created, weighted_score, scorers, not_finite FROM export_run_ranking
-WHERE run_id IN (SELECT run_id FROM export_ranking_log) AND +experiment_id = ?
-""",
-    "postgresql": """
-SELECT run_id, created, weighted_score, scorers, not_finite
-FROM (
-    SELECT array_agg(DISTINCT runs.id) AS logged
-    FROM export_ranking_log
-    JOIN runs ON runs.id = export_ranking_log.run_id
-    WHERE runs.experiment_id = ?
-) AS log
-CROSS JOIN LATERAL export_rank_many(logged)
-WHERE logged IS NOT NULL
-""",
-}
-
-# After new weights, until the ranking is rebuilt.
-_AGGREGATED = {
-    "sqlite": """
-SELECT run_id, created, weighted_score, scorers, not_finite FROM export_run_ranking
-WHERE experiment_id = ?
-""",
-    "postgresql": """
-SELECT run_id, created, weighted_score, scorers, not_finite
-FROM export_rank_many(ARRAY(SELECT id FROM runs WHERE experiment_id = ?))
-""",
-}
-
-_ORDER = "ORDER BY weighted_score DESC, created, run_id"
-
-_SCORES = """
-SELECT run_id, scorer_name, value FROM scores WHERE run_id IN ({}) ORDER BY id
-"""
-
-_JUDGEMENTS = "SELECT scorer_name, value FROM scores WHERE run_id = ?"
-
-_SCORER_SETS = """
-WITH RECURSIVE kept (scorers) AS (
-    SELECT min(scorers) FROM export_ranking WHERE experiment_id = ?
-    UNION ALL
-    SELECT (
-        SELECT min(export_ranking.scorers) FROM export_ranking
-        WHERE experiment_id = ? AND export_ranking.scorers > kept.scorers
-    )
-    FROM kept
-    WHERE kept.scorers IS NOT NULL
+from promptlooper_export.store.aggregate import completed_scores, statement
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.columns import FINITE
+from promptlooper_export.store.connection import Row, Session
+from promptlooper_export.store.rows import is_utf_8, label, row_id
+from promptlooper_export.store.scoring import (
+    Rules,
+    finite_means,
+    is_finite,
+    weighted_score,
 )
-SELECT scorers FROM kept
-WHERE EXISTS (
-    SELECT 1 FROM export_ranking
-    WHERE experiment_id = ?
-        AND export_ranking.scorers = kept.scorers
-        AND NOT EXISTS (
-            SELECT 1 FROM export_ranking_log
-            WHERE export_ranking_log.run_id = export_ranking.run_id
-        )
-)
-"""
+
+PLACES = 101
+"""How many of the best runs a ranking knows: the winner and 100 to compare it with."""
+
+_BATCH = 500
+"""Runs whose judgements are read together."""
+
+_SPARE = 100
+"""Runs that the first look takes beyond the places; ties may ask for more."""
+
+_MOST_SCORERS = 16
+"""With more scorers than this, the rule itself goes over all runs: it is as quick."""
+
+_OLDEST = -(1 << 63)
+"""The moment of a run without one: the same on both databases."""
 
 _NAMED_RUNS = 10
 """How many runs with unusable scores a warning names; the rest are summed up."""
 
+_NAMES = "SELECT DISTINCT scorer_name {completed}"
+
+_UNUSABLE = """
+SELECT DISTINCT run.id {completed} AND (score.value {finite}) IS NOT TRUE
+ORDER BY run.id LIMIT ?
+"""
+
+_ALL_COMPLETED = """
+SELECT id, moment FROM {runs} AS run
+WHERE experiment_id {experiment} AND status = 'completed'
+ORDER BY created NULLS FIRST, id
+"""
+
+_SCORES = """
+SELECT run_id, scorer_name, value FROM {scores} AS score
+WHERE run_id IN ({marks}) ORDER BY place
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A run that counts, and its weighted score."""
+    """A run that counts, and its weighted score; `key` is its id as stored."""
 
     run_id: UUID
+    key: object
     weighted_score: float
 
 
+@dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """The ranking of one experiment in one snapshot."""
+    """The best runs of an experiment, and what there is to say about all of them.
 
-    def __init__(self, session: Session, row: ExperimentRow) -> None:
-        self._session = session
-        self._row = row
-        self._key = session.key(row.experiment.id)
-        self._pending: list[Row] = []
-        if row.logged and not row.stale:
-            self._pending = session.all(_PENDING[session.kind], self._key)
-
-    def top(self, places: int) -> list[Place]:
-        """Return the best runs: by weighted score, then age, then the smaller id."""
-        # The condition and the order are those of an index.
-        best = f"weighted_score IS NOT NULL {_ORDER} LIMIT ?"
-        if self._row.stale:
-            aggregated = _AGGREGATED[self._session.kind]
-            sql = f"SELECT * FROM ({aggregated}) AS ranked WHERE {best}"
-        else:
-            sql = f"{_STORED} AND {best}"
-        rows = self._session.all(sql, self._key, places)
-        rows += [row for row in self._pending if row[2] is not None]
-        return [
-            Place(run_id=row_id(row[0], "runs"), weighted_score=row[2])
-            for row in nsmallest(places, rows, key=_precedence)
-        ]
-
-    def scorer_names(self) -> set[str]:
-        """Return the scorers that any completed run has."""
-        if self._row.stale:
-            aggregated = _AGGREGATED[self._session.kind]
-            sql = f"SELECT DISTINCT scorers FROM ({aggregated}) AS ranked"
-            sets = self._session.all(sql, self._key)
-        else:
-            sets = self._session.all(_SCORER_SETS, *[self._key] * 3)
-            sets += [(row[3],) for row in self._pending]
-        return {
-            label(name)
-            for (scorers,) in sets
-            for name in (json.loads(scorers) if isinstance(scorers, str) else scorers)
-        }
-
-    def unusable_scores(self) -> Iterator[Notice]:
-        """Name the judgements of completed runs that are NULL, NaN or infinite."""
-        some = "not_finite > 0 ORDER BY run_id LIMIT ?"
-        if self._row.stale:
-            aggregated = _AGGREGATED[self._session.kind]
-            sql = f"SELECT * FROM ({aggregated}) AS ranked WHERE {some}"
-        else:
-            sql = f"{_STORED} AND {some}"
-        rows = self._session.all(sql, self._key, _NAMED_RUNS + 1)
-        rows += [row for row in self._pending if row[4] > 0]
-        runs = sorted({row_id(row[0], "runs") for row in rows})
-        for run in runs[:_NAMED_RUNS]:
-            yield from _unusable(self._session, run)
-        if len(runs) > _NAMED_RUNS:
-            yield Notice(
-                code="score-not-finite",
-                message="Further runs have scores that are not finite: none counts.",
-            )
-
-
-def ranked(session: Session, row: ExperimentRow) -> tuple[str, tuple[object, ...]]:
-    """Return a query for every completed run with scores, and its values.
-
-    Its columns: run_id, created (the order of ties), weighted_score (NULL where the run
-    does not count), scorers, not_finite.
+    `scored` counts the runs that count. `scorers` are those that any completed run has
+    a finite score by; `notices` name the scores that cannot be used.
     """
-    key = session.key(row.experiment.id)
-    if row.stale:
-        return _AGGREGATED[session.kind], (key,)
-    return f"{_STORED} UNION ALL {_PENDING[session.kind]}", (key, key)
+
+    places: tuple[Place, ...] = ()
+    scored: int = 0
+    scorers: frozenset[str] = frozenset()
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """A run that may be among the best, and its place if it is."""
+
+    score: float
+    moment: int | None
+    run_id: UUID
+    key: object = field(compare=False)
+
+    def precedence(self) -> tuple[float, int, str]:
+        """Sort the better run first, then the older, then that of the smaller id."""
+        moment = _OLDEST if self.moment is None else self.moment
+        return (-self.score, moment, self.run_id.hex)
+
+
+def rank(
+    session: Session,
+    catalog: Catalog,
+    experiment: UUID,
+    rules: Rules,
+    *,
+    scorers: frozenset[str] | None = None,
+) -> Ranking:
+    """Return the ranking of an experiment by the rules.
+
+    `scorers` are those that it had before; with the right ones, one pass is enough.
+    """
+    reader = _Reader(session, catalog, experiment)
+    if all(map(_is_ordinary, rules.weights.values())):
+        if scorers:
+            ranking = _rank_quickly(reader, rules, scorers, is_guess=True)
+            if ranking is not None:
+                return ranking
+        ranking = _rank_quickly(reader, rules, reader.scorer_names(), is_guess=False)
+        if ranking is not None:
+            return ranking
+    return _rank_all(reader, rules)
 
 
 def judgements(
-    session: Session, runs: Sequence[UUID]
-) -> dict[UUID, dict[str, list[object]]]:
-    """Return what each scorer gave each of the runs, whether it counts or not.
+    session: Session, catalog: Catalog, keys: Sequence[object]
+) -> dict[object, dict[str, list[object]]]:
+    """Return what each scorer gave each run, by the run's id as stored.
 
-    The scorers are sorted, their judgements in the order in which they were given.
+    The scorers are sorted, their judgements in the runner's order.
     """
-    judged: dict[object, dict[str, list[object]]] = {
-        session.key(run): {} for run in runs
-    }
-    marks = ", ".join("?" * len(runs))
-    for key, scorer, value in session.all(_SCORES.format(marks), *judged):
-        judged[key].setdefault(label(scorer), []).append(value)
-    return {
-        run: dict(sorted(found.items()))
-        for run, found in zip(runs, judged.values(), strict=True)
-    }
+    judged: dict[object, dict[str, list[object]]] = {key: {} for key in keys}
+    if not keys:
+        return judged
+    owners = catalog.owners(session, "scores", keys)
+    sql = _SCORES.format(scores=catalog.scores, marks=", ".join("?" * len(owners)))
+    for key, scorer, value in session.all(sql, *owners):
+        judged[owners[key]].setdefault(label(scorer), []).append(value)
+    return {key: dict(sorted(found.items())) for key, found in judged.items()}
 
 
-def scores(session: Session, runs: Sequence[UUID]) -> dict[UUID, dict[str, float]]:
-    """Return the runs' values for each scorer: the mean of its finite judgements."""
-    return {
-        run: {
-            scorer: mean(finite)
-            for scorer, values in judged.items()
-            if (finite := [value for value in values if is_finite(value)])
-        }
-        for run, judged in judgements(session, runs).items()
-    }
+def exact_scores(
+    session: Session, catalog: Catalog, experiment: UUID, rules: Rules
+) -> Iterator[tuple[UUID, object, int | None, float | None]]:
+    """Yield every completed run, the oldest first: id, key, time, weighted score.
 
-
-def mean(values: Sequence[float]) -> float:
-    """Return the mean of repeated judgements."""
-    return math.fsum(values) / len(values)
-
-
-def _precedence(row: Row) -> tuple[float, bool, object, str]:
-    run_id, created, weighted_score, _, _ = row
-    # SQLite puts a time that it cannot read, NULL, before all others.
-    return -weighted_score, created is not None, created, str(run_id)
+    The time is in microseconds since 1970.
+    """
+    reader = _Reader(session, catalog, experiment)
+    for run_id, key, moment, judged in reader.completed():
+        yield run_id, key, moment, weighted_score(rules, finite_means(judged))
 
 
 def not_finite(run: UUID, scorer: str, value: object) -> Notice:
@@ -226,12 +167,188 @@ def not_finite(run: UUID, scorer: str, value: object) -> Notice:
     )
 
 
-def is_finite(value: object) -> TypeGuard[float]:
-    """Tell whether a judgement counts; SQLite may hold text or NULL in its place."""
-    return isinstance(value, int | float) and math.isfinite(value)
+def unusable(judged: Mapping[str, Sequence[object]], run: UUID) -> Iterator[Notice]:
+    """Name a run's judgements that do not count."""
+    for scorer, values in judged.items():
+        for value in values:
+            if not is_finite(value):
+                yield not_finite(run, scorer, value)
 
 
-def _unusable(session: Session, run: UUID) -> Iterator[Notice]:
-    for scorer, value in session.all(_JUDGEMENTS, session.key(run)):
-        if not is_finite(value):
-            yield not_finite(run, label(scorer), value)
+class _Reader:
+    """Reads the scores of one experiment's completed runs."""
+
+    def __init__(self, session: Session, catalog: Catalog, experiment: UUID) -> None:
+        self.session = session
+        self.catalog = catalog
+        clause, self.values = catalog.id("runs.experiment_id", experiment)
+        self._clause = clause
+        self.completed_scores = completed_scores(
+            catalog, same_run(session, catalog), clause
+        )
+
+    def scorer_names(self) -> frozenset[str]:
+        """Return the names of all scorers."""
+        sql = _NAMES.format(completed=self.completed_scores)
+        return frozenset(label(row[0]) for row in self.session.all(sql, *self.values))
+
+    def completed(
+        self,
+    ) -> Iterator[tuple[UUID, object, int | None, dict[str, list[object]]]]:
+        """Yield every completed run with its time and what it was judged."""
+        sql = _ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self._clause)
+        rows = self.session.stream(sql, *self.values)
+        while batch := list(islice(rows, _BATCH)):
+            judged = judgements(self.session, self.catalog, [row[0] for row in batch])
+            for key, moment in batch:
+                yield row_id(key, "runs"), key, moment, judged[key]
+
+    def unusable_scores(self) -> Iterator[Notice]:
+        """Name the judgements that are NULL, NaN or infinite."""
+        sql = _UNUSABLE.format(completed=self.completed_scores, finite=FINITE)
+        keys = [row[0] for row in self.session.all(sql, *self.values, _NAMED_RUNS + 1)]
+        judged = judgements(self.session, self.catalog, keys[:_NAMED_RUNS])
+        for key, found in judged.items():
+            yield from unusable(found, row_id(key, "runs"))
+        if len(keys) > _NAMED_RUNS:
+            yield _further()
+
+
+def _rank_all(reader: _Reader, rules: Rules) -> Ranking:
+    """Rank by the rule alone."""
+    scorers: set[str] = set()
+    notices: list[Notice] = []
+    named = scored = 0
+
+    def candidates() -> Iterator[_Candidate]:
+        nonlocal named, scored
+        for run_id, key, moment, judged in reader.completed():
+            found = list(unusable(judged, run_id))
+            named += bool(found)
+            if found and named <= _NAMED_RUNS:
+                notices.extend(found)
+            values = finite_means(judged)
+            scorers.update(values)
+            score = weighted_score(rules, values)
+            if score is not None:
+                scored += 1
+                yield _Candidate(score=score, moment=moment, run_id=run_id, key=key)
+
+    places = _best(candidates())
+    if named > _NAMED_RUNS:
+        notices.append(_further())
+    return Ranking(
+        places=places,
+        scored=scored,
+        scorers=frozenset(scorers),
+        notices=tuple(notices),
+    )
+
+
+def _rank_quickly(
+    reader: _Reader, rules: Rules, scorers: frozenset[str], *, is_guess: bool
+) -> Ranking | None:
+    """Rank by one statement, and by the rule what it cannot tell apart.
+
+    None if there are too many scorers, or others than was guessed.
+    """
+    columns = sorted(filter(is_utf_8, scorers | rules.required))
+    if len(columns) > _MOST_SCORERS:
+        return None
+    limit: int | None = PLACES + _SPARE
+    rows, places = _look(reader, rules, columns, limit)
+    first = rows[0]
+    if is_guess and first[1]:
+        return None
+    if len(rows) == limit and (
+        len(places) < PLACES or rows[-1][5] >= places[-1].weighted_score
+    ):
+        rows, places = _look(reader, rules, columns, None)
+    undecided = [row for row in rows if row[3] is not None and not row[6]]
+    scored = int(first[2] or 0)
+    found_scorers = {
+        name for name, most in zip(columns, first[9::3], strict=False) if most
+    }
+    if undecided:
+        found = [row[3] for row in undecided]
+        for judged in _judged(reader, found).values():
+            values = finite_means(judged)
+            found_scorers.update(values)
+            scored += weighted_score(rules, values) is not None
+    return Ranking(
+        places=places,
+        scored=scored,
+        scorers=frozenset(found_scorers),
+        notices=tuple(reader.unusable_scores()) if first[0] or undecided else (),
+    )
+
+
+def _look(
+    reader: _Reader, rules: Rules, columns: list[str], limit: int | None
+) -> tuple[list[Row], tuple[Place, ...]]:
+    """Return what the statement gives, and the best of it by the rule."""
+    sql, names, factors = statement(
+        reader.catalog, reader.completed_scores, rules, columns, limit=limit
+    )
+    rows = reader.session.all(sql, *names, *reader.values, *factors)
+    found = [row for row in rows if row[3] is not None]
+    # A run that was judged once by each scorer has its values in the row itself.
+    told = {
+        row[3]: {
+            name: float(total)
+            for name, total, count in zip(columns, row[7::3], row[8::3], strict=False)
+            if count
+        }
+        for row in found
+        if row[6] and all(count <= 1 for count in row[8::3])
+    }
+    untold = [row[3] for row in found if row[3] not in told]
+    told |= {
+        key: finite_means(judged) for key, judged in _judged(reader, untold).items()
+    }
+
+    def candidates() -> Iterator[_Candidate]:
+        for row in found:
+            score = weighted_score(rules, told[row[3]])
+            if score is not None:
+                yield _Candidate(
+                    score=score,
+                    moment=row[4],
+                    run_id=row_id(row[3], "runs"),
+                    key=row[3],
+                )
+
+    return rows, _best(candidates())
+
+
+def _judged(
+    reader: _Reader, keys: list[object]
+) -> dict[object, dict[str, list[object]]]:
+    judged: dict[object, dict[str, list[object]]] = {}
+    for start in range(0, len(keys), _BATCH):
+        batch = keys[start : start + _BATCH]
+        judged |= judgements(reader.session, reader.catalog, batch)
+    return judged
+
+
+def _best(candidates: Iterable[_Candidate]) -> tuple[Place, ...]:
+    return tuple(
+        Place(run_id=one.run_id, key=one.key, weighted_score=one.score)
+        for one in nsmallest(PLACES, candidates, key=_Candidate.precedence)
+    )
+
+
+def _is_ordinary(weight: float) -> bool:
+    return weight == 0 or 1e-100 <= abs(weight) <= 1e100  # noqa: PLR2004  as _ORDINARY
+
+
+def same_run(session: Session, catalog: Catalog) -> str:
+    """Return the condition that `score` is of `run`."""
+    return catalog.same_run(session, "scores", "score.run_id")
+
+
+def _further() -> Notice:
+    return Notice(
+        code="score-not-finite",
+        message="Further runs have scores that are not finite: none counts.",
+    )

@@ -2,50 +2,50 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from uuid import UUID
 
 from promptlooper_export.differences import Config, differences
 from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
-from promptlooper_export.store import aggregates
-from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import cautions, decode_config
-from promptlooper_export.store.cells import Cells, row_id
-from promptlooper_export.store.database import Row, Session
-from promptlooper_export.store.ranking import Place, Ranking
-from promptlooper_export.store.ranking import scores as run_scores
-
-COMPARED = 100
-"""With how many of the next best runs the winner's parameters are compared."""
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.connection import Row, Session
+from promptlooper_export.store.experiments import ExperimentRow
+from promptlooper_export.store.ranking import Place, Ranking, judgements
+from promptlooper_export.store.rows import Cells
+from promptlooper_export.store.scoring import finite_means
+from promptlooper_export.store.statistics import Statistics
 
 _RUNS = """
-SELECT
-    id, CAST(config AS TEXT), config_hash, duration_ms, tokens_in, tokens_out, cost_usd
-FROM runs WHERE id IN ({})
+SELECT id, config, config_hash, duration_ms, tokens_in, tokens_out, cost_usd
+FROM {runs} AS run WHERE id IN ({marks})
 """
 
 
-def document(
-    session: Session, row: ExperimentRow, exported_at: datetime, *, top_n: int
+def read_report(  # noqa: PLR0913  what a report is made of
+    session: Session,
+    catalog: Catalog,
+    row: ExperimentRow,
+    ranking: Ranking,
+    statistics: Statistics,
+    *,
+    exported_at: datetime,
+    top_n: int,
 ) -> Report:
-    """Return the report of an experiment, with or without runs that count."""
-    ranking = Ranking(session, row)
-    places = ranking.top(COMPARED + 1)
-    rows = _rows(session, places)
+    """Return the report of an experiment, with or without runs that count.
+
+    The winner's parameters are compared with all other places of the ranking.
+    """
+    places = ranking.places
+    rows = _rows(session, catalog, places)
     warnings = list(row.warnings)
-    top = tuple(_ranked_runs(session, places[:top_n], rows, warnings))
-    configs = [_config(rows[place.run_id], place, warnings) for place in places]
-    warnings += (
-        cautions(row, ranking, places[:2], top[0].scores)
-        if top
-        else ranking.unusable_scores()
-    )
+    top = tuple(_ranked_runs(session, catalog, places[:top_n], rows, warnings))
+    configs = [_config(rows[place.key], place, warnings) for place in places]
+    warnings += cautions(row, ranking, top[0].scores) if top else ranking.notices
     winner = configs[0] if configs else None
-    counts, tokens, cost = aggregates.totals(session, row)
     return Report(
         experiment=row.experiment,
         exported_at=exported_at,
-        counts=counts,
+        counts=statistics.counts(ranking.scored),
         top_n=top_n,
         top=top,
         winner=Winner(run=top[0], config=winner) if top else None,
@@ -54,45 +54,40 @@ def document(
         else differences(
             winner, [config for config in configs[1:] if config is not None]
         ),
-        scorers=tuple(aggregates.scorers(session, row)),
-        tokens=tokens,
-        timing=aggregates.timing(session, row),
-        cost=cost,
-        history=tuple(aggregates.history(session, row)),
+        scorers=statistics.scorers,
+        tokens=statistics.tokens,
+        timing=statistics.timing,
+        cost=statistics.cost,
+        history=statistics.history,
         warnings=tuple(warnings),
     )
 
 
-def _rows(session: Session, places: list[Place]) -> dict[UUID, Row]:
+def _rows(
+    session: Session, catalog: Catalog, places: tuple[Place, ...]
+) -> dict[object, Row]:
     if not places:
         return {}
-    marks = ", ".join("?" * len(places))
-    keys = [session.key(place.run_id) for place in places]
-    return {
-        row_id(row[0], "runs"): row[1:]
-        for row in session.all(_RUNS.format(marks), *keys)
-    }
+    sql = _RUNS.format(runs=catalog.runs, marks=", ".join("?" * len(places)))
+    return {row[0]: row[1:] for row in session.all(sql, *(one.key for one in places))}
 
 
 def _ranked_runs(
     session: Session,
-    places: list[Place],
-    rows: Mapping[UUID, Row],
+    catalog: Catalog,
+    places: tuple[Place, ...],
+    rows: Mapping[object, Row],
     warnings: list[Notice],
 ) -> Iterator[RankedRun]:
-    if not places:
-        return
-    scores = run_scores(session, [place.run_id for place in places])
+    judged = judgements(session, catalog, [place.key for place in places])
     for rank, place in enumerate(places, start=1):
-        _, config_hash, duration_ms, tokens_in, tokens_out, cost_usd = rows[
-            place.run_id
-        ]
+        _, config_hash, duration_ms, tokens_in, tokens_out, cost_usd = rows[place.key]
         cells = Cells("run", warnings.append, row=place.run_id)
         yield RankedRun(
             rank=rank,
             run_id=place.run_id,
             weighted_score=place.weighted_score,
-            scores=scores[place.run_id],
+            scores=finite_means(judged[place.key]),
             config_hash=cells.required_text("config_hash", config_hash),
             duration_ms=cells.whole("duration_ms", duration_ms),
             tokens_in=cells.whole("tokens_in", tokens_in),

@@ -1,8 +1,9 @@
-"""The runs document: every run, in constant memory."""
+"""The runs document: every run, read as it is written."""
 
+import math
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
@@ -18,20 +19,24 @@ from promptlooper_export.documents import (
 )
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.plugin import leaves
-from promptlooper_export.store.access import ExperimentRow
 from promptlooper_export.store.best import decode_config
-from promptlooper_export.store.cells import UNKNOWN, Cells, label, row_id
-from promptlooper_export.store.database import Row, Session, refusals
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.columns import FINITE
+from promptlooper_export.store.connection import Row, Session, refusals
+from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.pages import ORDER, Page, page
 from promptlooper_export.store.ranking import (
-    is_finite,
+    exact_scores,
     judgements,
-    mean,
-    not_finite,
-    ranked,
+    same_run,
+    unusable,
 )
+from promptlooper_export.store.rows import COMPLETED, UNKNOWN, Cells, label, row_id
+from promptlooper_export.store.scoring import finite_means
 from promptlooper_export.store.values import json_value
 
+_PER_COLUMN = 300
+_STATUS = 2
 _EXACT = 1 << 53
 _LONG = 1 << 63
 
@@ -43,43 +48,23 @@ NAMED = 10
 
 _RUNS = f"""
 SELECT
-    id, name, status, CAST(config AS TEXT), config_hash,
-    tokens_in, tokens_out, duration_ms, cost_usd, error, CAST(tags AS TEXT),
-    created_at, started_at, finished_at, updated_at
-FROM runs WHERE {{page}}
+    id, name, status, config, config_hash, tokens_in, tokens_out, duration_ms, cost_usd,
+    error, tags, created_at, started_at, finished_at, updated_at
+FROM {{page}}
 {ORDER} LIMIT ?
-"""
-
-# In the order of the runs, to be read beside them: SQLite has no good plan for a join.
-_PLACES = f"""
-SELECT run_id, weighted_score, rank
-FROM (
-    SELECT
-        run_id, weighted_score,
-        row_number() OVER (ORDER BY weighted_score DESC, created, run_id) AS rank
-    FROM ({{ranked}}) AS ranked
-    WHERE weighted_score IS NOT NULL
-) AS place
-CROSS JOIN runs
-WHERE runs.id = place.run_id {{on_page}}
-{ORDER}
-"""
-
-_ON_PAGE = f"""
-AND place.run_id IN (SELECT id FROM runs WHERE {{page}} {ORDER} LIMIT ?)
 """
 
 _STAGES = """
 SELECT run_id, stage_name, output, tokens_in, tokens_out, duration_ms
-FROM stage_results WHERE run_id IN ({}) ORDER BY id
+FROM {stages} AS stage WHERE run_id IN ({marks}) ORDER BY place
 """
 
-_CONFIGS = "SELECT id, CAST(config AS TEXT) FROM runs WHERE experiment_id = ?"
+_CONFIGS = "SELECT id, config FROM {runs} AS run WHERE experiment_id {experiment}"
 
-_SCORERS = """
-SELECT DISTINCT scorer_name FROM scores
-WHERE run_id IN (SELECT id FROM runs WHERE experiment_id = ?)
-    AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308
+_SCORERS = f"""
+SELECT DISTINCT scorer_name
+FROM {{runs}} AS run JOIN {{scores}} AS score ON {{same_run}}
+WHERE experiment_id {{experiment}} AND value {FINITE}
 """
 
 
@@ -110,78 +95,90 @@ class _Warnings:
                 self.notices.append(Notice(code=code, message=message))
 
 
-def document(
-    session: Session, row: ExperimentRow, *, limit: int | None, after: UUID | None
+def read_runs(  # noqa: PLR0913  what a document of runs is made of
+    session: Session,
+    catalog: Catalog,
+    row: ExperimentRow,
+    *,
+    limit: int | None,
+    after: UUID | None,
+    find_columns: Callable[[], Columns],
 ) -> Runs:
     """Return runs of an experiment; they are read while the document is.
 
-    Raises InvalidParameterError where `after` is no run of the experiment.
+    Raises InvalidParameterError if `after` is not a run of the experiment.
     """
     warnings = _Warnings(row.warnings)
-    wanted = page(session, row.experiment.id, limit=limit, after=after)
+    wanted = page(session, catalog, row.experiment.id, limit=limit, after=after)
     return Runs(
         experiment=row.experiment,
         count=wanted.count(session),
         last=wanted.last(session),
-        rows=_rows(session, row, wanted, warnings),
-        find_columns=partial(_columns, session, row),
+        rows=_rows(session, catalog, row, wanted, warnings),
+        find_columns=find_columns,
         warnings=warnings.notices,
     )
 
 
 def _rows(
-    session: Session, row: ExperimentRow, wanted: Page, warnings: _Warnings
+    session: Session,
+    catalog: Catalog,
+    row: ExperimentRow,
+    wanted: Page,
+    warnings: _Warnings,
 ) -> Iterator[Run]:
     with refusals():
-        places = _places(session, row, wanted)
-        place = next(places, None)
-        for values, judged, stages in _batches(session, wanted, warnings):
-            weighted_score = rank = None
-            if place is not None and place[0] == values[0]:
-                _, weighted_score, rank = place
-                place = next(places, None)
-            yield _run(values, (weighted_score, rank), judged, stages, warnings)
-    if place is not None:
-        msg = f"run {place[0]} is ranked, but not where it was looked for"
-        raise RuntimeError(msg)
+        places = _places(session, catalog, row, wanted)
+        for values, judged, stages in _batches(session, catalog, wanted, warnings):
+            place = next(places) if values[_STATUS] == COMPLETED else (None, None)
+            yield _run(values, place, judged, stages, warnings)
     warnings.close()
 
 
-def _places(session: Session, row: ExperimentRow, wanted: Page) -> Iterator[Row]:
-    """Read the places of the runs on the page, in the order of the runs."""
-    ranking, keys = ranked(session, row)
-    if wanted.is_whole:
-        return session.stream(_PLACES.format(ranked=ranking, on_page=""), *keys)
-    sql = _PLACES.format(ranked=ranking, on_page=_ON_PAGE.format(page=wanted.sql))
-    return session.stream(sql, *keys, *wanted.values, wanted.limit)
+def _places(
+    session: Session, catalog: Catalog, row: ExperimentRow, wanted: Page
+) -> Iterator[tuple[float | None, int | None]]:
+    """Yield the weighted score and the rank of each completed run of the page.
+
+    Of every run of the experiment a few bytes are held: a rank is among all of them.
+    """
+    experiment = row.experiment.id
+    scores = array(
+        "d",
+        (
+            math.nan if score is None else score
+            for _, _, _, score in exact_scores(session, catalog, experiment, row.rules)
+        ),
+    )
+    # In the order of the runs, so that ties are in the right order already.
+    best_first = sorted(
+        (place for place, score in enumerate(scores) if not math.isnan(score)),
+        key=lambda place: -scores[place],
+    )
+    ranks = array("q", bytes(8 * len(scores)))
+    for rank, place in enumerate(best_first, start=1):
+        ranks[place] = rank
+    del best_first
+    for place in range(len(scores) - wanted.completed(session), len(scores)):
+        yield (scores[place], ranks[place]) if ranks[place] else (None, None)
 
 
-def _batches(session: Session, wanted: Page, warnings: _Warnings) -> Iterator[_Read]:
+def _batches(
+    session: Session, catalog: Catalog, wanted: Page, warnings: _Warnings
+) -> Iterator[_Read]:
     """Read the runs in their order, each with its judgements and stage results."""
     sql = _RUNS.format(page=wanted.sql)
     rows = session.stream(sql, *wanted.values, wanted.limit)
     while batch := list(islice(rows, BATCH)):
-        ids = [row_id(values[0], "runs") for values in batch]
-        judged = judgements(session, ids)
-        stages = _stages(session, ids, warnings)
-        for run_id, values in zip(ids, batch, strict=True):
-            yield values, judged[run_id], tuple(stages[run_id])
+        keys = [values[0] for values in batch]
+        judged = judgements(session, catalog, keys)
+        stages = _stages(session, catalog, keys, warnings)
+        for values in batch:
+            yield values, judged[values[0]], tuple(stages[values[0]])
 
 
 def _numbers(judged: Sequence[object]) -> tuple[float | None, ...]:
     return tuple([one if isinstance(one, int | float) else None for one in judged])
-
-
-def _scores(
-    run_id: UUID, judged: Mapping[str, Sequence[object]], warnings: _Warnings
-) -> Iterator[tuple[str, float]]:
-    for scorer, values in judged.items():
-        finite = [value for value in values if is_finite(value)]
-        for value in values:
-            if not is_finite(value):
-                warnings.add(not_finite(run_id, scorer, value))
-        if finite:
-            yield scorer, mean(finite)
 
 
 def _run(
@@ -200,7 +197,7 @@ def _run(
     weighted_score, rank = place
     cells = Cells("run", warnings.add, row=run_id)
     decoded_tags, notices = json_value(tags, "tags")
-    for notice in notices:
+    for notice in (*notices, *unusable(judged, run_id)):
         warnings.add(notice)
     return Run(
         run_id=run_id,
@@ -210,7 +207,7 @@ def _run(
         rank=rank,
         config=_config(config, run_id, warnings),
         config_hash=cells.required_text("config_hash", config_hash),
-        scores=dict(_scores(run_id, judged, warnings)),
+        scores=finite_means(judged),
         tokens_in=cells.whole("tokens_in", tokens_in),
         tokens_out=cells.whole("tokens_out", tokens_out),
         duration_ms=cells.whole("duration_ms", duration_ms),
@@ -218,10 +215,10 @@ def _run(
         error=cells.text("error", error),
         tags=decoded_tags,
         stage_results=stages,
-        created_at=cells.required_time("created_at", created_at),
+        created_at=cells.time("created_at", created_at),
         started_at=cells.time("started_at", started_at),
         finished_at=cells.time("finished_at", finished_at),
-        updated_at=cells.required_time("updated_at", updated_at),
+        updated_at=cells.time("updated_at", updated_at),
         judgements={scorer: _numbers(values) for scorer, values in judged.items()},
     )
 
@@ -241,16 +238,19 @@ def _config(
 
 
 def _stages(
-    session: Session, runs: Sequence[UUID], warnings: _Warnings
-) -> dict[UUID, list[StageResult]]:
-    owners = {session.key(run): run for run in runs}
-    stages: dict[UUID, list[StageResult]] = {run: [] for run in runs}
-    marks = ", ".join("?" * len(runs))
+    session: Session, catalog: Catalog, keys: Sequence[object], warnings: _Warnings
+) -> dict[object, list[StageResult]]:
+    """Return the stage results of runs, by the runs' ids as stored."""
+    stages: dict[object, list[StageResult]] = {key: [] for key in keys}
+    owners = catalog.owners(session, "stage_results", keys)
+    sql = _STAGES.format(
+        stages=catalog.stage_results, marks=", ".join("?" * len(owners))
+    )
     for key, name, output, tokens_in, tokens_out, duration_ms in session.all(
-        _STAGES.format(marks), *owners
+        sql, *owners
     ):
-        run_id = owners[key]
-        cells = Cells("a stage of run", warnings.add, row=run_id)
+        owner = owners[key]
+        cells = Cells("a stage of run", warnings.add, row=row_id(owner, "runs"))
         stage = StageResult(
             stage_name=cells.required_text("stage_name", name),
             output=cells.text("output", output),
@@ -258,25 +258,39 @@ def _stages(
             tokens_out=cells.whole("tokens_out", tokens_out),
             duration_ms=cells.whole("duration_ms", duration_ms),
         )
-        stages[run_id].append(stage)
+        stages[owner].append(stage)
     return stages
 
 
-def _columns(session: Session, row: ExperimentRow) -> Columns:
-    key = session.key(row.experiment.id)
+def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Columns:
+    """Return the columns that tables of all runs have."""
+    clause, values = catalog.id("runs.experiment_id", row.experiment.id)
+    names = {
+        "runs": catalog.runs,
+        "scores": catalog.scores,
+        "experiment": clause,
+        "same_run": same_run(session, catalog),
+    }
     unread = _Warnings(())  # the rows say it all, too
     kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
     with refusals():
-        for run_id, text in session.stream(_CONFIGS, key):
+        for run_id, text in session.stream(_CONFIGS.format(**names), *values):
             config = _config(text, row_id(run_id, "runs"), unread)
             for path, value in leaves(config or {}):
                 kinds[path].add(_kind(value))
-        scorers = {label(name) for (name,) in session.all(_SCORERS, key)}
+        scorers = {
+            label(name) for (name,) in session.all(_SCORERS.format(**names), *values)
+        }
     return Columns(
         config=tuple(sorted(kinds)),
         scores=tuple(sorted(scorers)),
         kinds={path: frozenset(found) for path, found in kinds.items()},
     )
+
+
+def columns_size(columns: Columns) -> int:
+    """Return about how many bytes of memory the columns take."""
+    return sum(_PER_COLUMN + 2 * len(path) for path in columns.config)
 
 
 def _kind(value: JSON) -> ValueKind:

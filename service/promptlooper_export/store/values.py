@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from promptlooper_export.documents import JSON, Notice
@@ -11,6 +11,12 @@ from promptlooper_export.plugin import Path
 
 DEEPEST = 500
 """Levels of nesting that are read; Python ends a program's recursion at 1000 calls."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_MILLISECONDS = 1e11
+"""Numbers from here on are milliseconds: as seconds they would be beyond 5138."""
 
 _TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
 
@@ -111,13 +117,34 @@ def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
 
 
 def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
-    """Return a stored moment in UTC; SQLite keeps text, and no zone means UTC."""
-    stored = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    """Return a stored moment in UTC; no zone means UTC.
+
+    SQLite keeps text in any form of ISO 8601, or a number: seconds since 1970, or
+    milliseconds as Prisma writes them. Raises TypeError, ValueError or OverflowError.
+    """
+    if isinstance(value, datetime):
+        stored = value
+    elif isinstance(value, date):
+        stored = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    elif isinstance(value, int | float):
+        seconds = value if abs(value) < _MILLISECONDS else value / 1000
+        stored = datetime.fromtimestamp(seconds, UTC)
+    else:
+        stored = datetime.fromisoformat(value)
     if stored.tzinfo is None:
         return stored.replace(tzinfo=UTC)
     if stored.tzinfo is UTC:
         return stored
     return stored.astimezone(UTC)
+
+
+def microseconds(value: Any) -> int | None:  # noqa: ANN401  a driver's own type
+    """Return a stored moment in microseconds since 1970; None for what is no moment."""
+    try:
+        since = moment(value.decode() if isinstance(value, bytes) else value) - _EPOCH
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+    return since // _MICROSECOND
 
 
 def _floats(

@@ -1,23 +1,28 @@
-"""Which experiments a viewer may see: a condition that is part of every query."""
+"""Which experiments a viewer may see.
 
-from dataclasses import dataclass
-
-from promptlooper_export.store.database import Session
-from promptlooper_export.viewer import Viewer
-
-# In the order of the values: admin, grantees, open, not narrowed, narrowed to.
-_CONDITION = """(
-    ?
-    OR EXISTS (
-        SELECT 1 FROM export_grants
-        WHERE experiment_id = {id} AND grantee IN ({grantees})
-    )
-    OR (? AND NOT EXISTS (SELECT 1 FROM export_grants WHERE experiment_id = {id}))
-)
-AND (? OR {id} IN (NULL{narrowed}))
+An experiment that was granted to them or to one of their groups, or one that was
+granted to nobody if `open_experiments` holds; admins see all. A token that is narrowed
+to some experiments sees no other, not even an admin's.
 """
 
-_MARK = ", ?"
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.viewer import Viewer
+
+# In the order of the values: admin, granted to the viewer, open, granted, not narrowed,
+# narrowed to.
+_CONDITION = """
+(? OR {id} {within} OR (? AND NOT {id} {within})) AND (? OR {id} {within})
+"""
+
+_WITHIN = {
+    "sqlite": "IN (SELECT value FROM json_each(?))",
+    "postgresql": "= ANY (CAST(? AS text[]))",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,52 +33,53 @@ class Condition:
     values: tuple[object, ...]
 
 
-class Visibility:
-    """What a viewer may see.
+def may_see(
+    viewer: Viewer,
+    experiment: UUID,
+    grantees: frozenset[str],
+    *,
+    open_experiments: bool,
+) -> bool:
+    """Return whether a viewer sees an experiment that was granted to `grantees`."""
+    if viewer.experiments is not None and experiment not in viewer.experiments:
+        return False
+    if viewer.admin or not grantees.isdisjoint(_names(viewer)):
+        return True
+    return open_experiments and not grantees
 
-    An experiment that was granted to them or to one of their groups, or one that was
-    granted to nobody where `open_experiments` holds; admins see all. A token that is
-    narrowed to some experiments sees no other, an admin's neither.
-    """
 
-    def __init__(
-        self, session: Session, viewer: Viewer, *, open_experiments: bool
-    ) -> None:
-        self._viewer = viewer
-        self._open_experiments = open_experiments
-        self._grantees = (
-            f"user:{viewer.subject}",
-            *(f"group:{name}" for name in viewer.groups),
-        )
-        self._narrowed = tuple(map(session.key, viewer.experiments or ()))
+def visible(
+    catalog: Catalog,
+    viewer: Viewer,
+    grants: Mapping[UUID, frozenset[str]],
+    *,
+    open_experiments: bool,
+) -> Condition:
+    """Return the same rule as a condition on the rows of `experiment`."""
+    names = _names(viewer)
+    mine = (id_ for id_, held in grants.items() if not held.isdisjoint(names))
 
-    def of_rows(self) -> Condition:
-        """Return the condition on the rows of the table `experiments`."""
-        return self._condition("experiments.id")
+    def listed(ids: Iterable[UUID]) -> object:
+        digits = [one.hex for one in ids]
+        return json.dumps(digits) if catalog.kind == "sqlite" else digits
 
-    def of_one(self, key: object) -> Condition:
-        """Return the condition on one id, as the database holds it.
+    return Condition(
+        sql=_CONDITION.format(
+            id=catalog.hex("experiments.id", "experiment.id"),
+            within=_WITHIN[catalog.kind],
+        ),
+        values=(
+            viewer.admin,
+            listed(mine),
+            open_experiments,
+            listed(grants),
+            viewer.experiments is None,
+            listed(viewer.experiments or ()),
+        ),
+    )
 
-        It names no column, so it is decided before a row is looked for, and takes as
-        long where there is none.
-        """
-        return self._condition("?", key)
 
-    def _condition(self, id_: str, *key: object) -> Condition:
-        return Condition(
-            sql=_CONDITION.format(
-                id=id_,
-                grantees=(_MARK * len(self._grantees)).removeprefix(", "),
-                narrowed=_MARK * len(self._narrowed),
-            ),
-            values=(
-                self._viewer.admin,
-                *key,
-                *self._grantees,
-                self._open_experiments,
-                *key,
-                self._viewer.experiments is None,
-                *key,
-                *self._narrowed,
-            ),
-        )
+def _names(viewer: Viewer) -> frozenset[str]:
+    return frozenset(
+        (f"user:{viewer.subject}", *(f"group:{name}" for name in viewer.groups))
+    )

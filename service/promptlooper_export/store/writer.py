@@ -12,7 +12,8 @@ from peewee import DataError, IntegrityError
 from promptlooper_export.documents import JSON
 from promptlooper_export.errors import SourceError
 from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
-from promptlooper_export.store.database import Session, open_for_writing, writing
+from promptlooper_export.store.connection import Session, open_for_writing, writing
+from promptlooper_export.store.migrate import require_own
 
 _EXPERIMENT = """
 INSERT INTO experiments (
@@ -50,10 +51,12 @@ def write(url: str, records: Records) -> Written:
     """Write the records in one transaction; rows whose id is there stay as they are.
 
     Raises what the importer raises while it is read, SourceError for a row that the
-    database refuses, and DatabaseUnavailableError; then nothing is written.
+    database refuses, MigrationError for a database that is not our own, and
+    DatabaseUnavailableError; then nothing is written.
     """
     experiments = runs = unchanged = 0
     with writing(open_for_writing(url)) as session:
+        require_own(session)
         for record in records:
             with _named(f"experiment {record.id}"):
                 experiments += _write_experiment(session, record)

@@ -11,7 +11,7 @@ from promptlooper_export.codings import installed_codings
 from promptlooper_export.events import RequestServed
 from promptlooper_export.export import Limits
 from promptlooper_export.settings import Settings
-from promptlooper_export.store.open import open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.web import (
     describe,
     description,
@@ -64,18 +64,15 @@ def create_app(settings: Settings) -> Flask:
     session.install(app)
     pages.install(app)
     store = open_store(
-        settings.database_url, open_experiments=settings.open_experiments
+        settings.database_url,
+        state_url=settings.state_url,
+        open_experiments=settings.open_experiments,
     )
     formats = registry.discover()
-    limits = Limits(
-        spool_bytes=settings.spool_max_bytes,
-        spool_directory=settings.spool_dir,
-        seconds=settings.render_timeout,
-    )
     served = Exports(
         store=store,
         registry=formats,
-        limits=limits,
+        limits=_limits(settings),
         slots=Slots(settings.max_concurrent_exports),
         codings=installed_codings(),
     )
@@ -89,6 +86,14 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(_begin)
     app.after_request(_finish)
     return app
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        spool_bytes=settings.spool_max_bytes,
+        spool_directory=settings.spool_dir,
+        seconds=settings.render_timeout,
+    )
 
 
 def _begin() -> None:

@@ -13,7 +13,7 @@ from promptlooper_export.errors import ExportError
 from promptlooper_export.export import Limits, export
 from promptlooper_export.registry import Registry
 from promptlooper_export.spool import Body, recode
-from promptlooper_export.store.open import Store
+from promptlooper_export.store.snapshot import Store
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web import conditional, responses
 from promptlooper_export.web.etags import Representation, Tag
@@ -55,10 +55,11 @@ def deliver(
             wanted.options,
             selection=wanted.selection,
             limits=exports.limits,
+            note=wanted.key,
         )
         policy = export_policy(wanted.media_type, body.file)
         body, applied = _code(exports, body, coding)
-    tag = wanted.tag(body.revision, applied)
+    tag = wanted.tag(body.content, applied)
     is_coded = applied not in (None, IDENTITY)
     try:
         if conditional.is_not_modified(request, tag):
@@ -84,17 +85,20 @@ def deliver(
 def _held(
     exports: Exports, viewer: Viewer, wanted: Representation, coding: str | None
 ) -> Tag | None:
-    """Return the tag of the export that the client has, by a look at the revision.
+    """Return the tag of the export that the client has, if nothing changed meanwhile.
 
-    Whoever names the tag of this revision got the export before, so it is there.
+    None as well if this process has not rendered it since the last change: then only
+    rendering tells.
     """
     if not conditional.asks_whether_modified(request):
         return None
     with exports.store.snapshot(viewer) as snapshot:
-        revision = snapshot.revision(wanted.experiment)
+        content = snapshot.noted(wanted.experiment, wanted.key)
+    if content is None:
+        return None
     # Without its length, a body may be too small to be coded.
     return conditional.held(
-        request, [wanted.tag(revision, None), wanted.tag(revision, coding)]
+        request, [wanted.tag(content, None), wanted.tag(content, coding)]
     )
 
 

@@ -1,19 +1,20 @@
 """Entity tags of exports (RFC 9110, section 8.8.3).
 
-A tag is a digest over all that decides the bytes, the data's part in it being their
-revision: so it is known before anything is rendered.
+A tag is a digest over all that decides the bytes, the data's part in it being a digest
+of the content: so the same data have the same tag in every worker, after a restart and
+on a standby.
 """
 
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from promptlooper_export import __version__
-from promptlooper_export.documents import Runs
 from promptlooper_export.export import Selection
 from promptlooper_export.registry import AnyFormat
 
@@ -50,19 +51,16 @@ class Representation:
     @property
     def has_clock(self) -> bool:
         """Whether two answers of the same data differ by the moment of the export."""
-        return self.format.document is not Runs and not self.selection.reproducible
+        return self.selection.has_clock(self.format.document)
 
-    def tag(self, revision: int, coding: str | None) -> Tag:
-        """Return the tag at a revision of the experiment.
-
-        `coding` is None for a body that would not be coded for any client.
-        """
-        text = json.dumps(
+    @cached_property
+    def key(self) -> str:
+        """Return a text that names the representation, whatever the data."""
+        return json.dumps(
             [
                 __version__,
                 self.version,
                 str(self.experiment),
-                revision,
                 self.format.name,
                 self.media_type,
                 self.options,
@@ -71,7 +69,13 @@ class Representation:
             sort_keys=True,
             default=repr,  # a stranger's option may be any object
         )
-        digest = sha256(text.encode()).digest()[:_DIGEST_BYTES]
+
+    def tag(self, content: bytes, coding: str | None) -> Tag:
+        """Return the tag of a content.
+
+        `coding` is None for a body that would not be coded for any client.
+        """
+        digest = sha256(self.key.encode() + content).digest()[:_DIGEST_BYTES]
         opaque = urlsafe_b64encode(digest).decode()
         if coding is not None:
             opaque += f"-{coding}"

@@ -19,8 +19,8 @@ from promptlooper_export.errors import (
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import AnyFormat, Registry
-from promptlooper_export.store.access import ExperimentSummary
-from promptlooper_export.store.open import Snapshot, Store
+from promptlooper_export.store.experiments import ExperimentSummary
+from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.web import pages, responses, tokens
 from promptlooper_export.web.answers import ExperimentsSchema
 from promptlooper_export.web.choosing import location

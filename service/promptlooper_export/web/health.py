@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, jsonify
 
-from promptlooper_export.store.open import Store
+from promptlooper_export.store.snapshot import Store
 
 
 def blueprint(store: Store) -> Blueprint:

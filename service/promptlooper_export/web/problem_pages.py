@@ -8,7 +8,10 @@ from promptlooper_export.errors import ExportError, NotFoundError
 from promptlooper_export.web import pages
 
 KINDS = {
-    kind.slug: kind for kind in ExportError.__subclasses__() if "status" in vars(kind)
+    kind.slug: kind
+    for parent in (ExportError, *ExportError.__subclasses__())
+    for kind in parent.__subclasses__()
+    if "status" in vars(kind)
 }
 """The refusals that can be an answer over HTTP, by slug."""
 

@@ -19,7 +19,7 @@ from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedErr
 from promptlooper_export.events import TokenRefused
 from promptlooper_export.keys import key_finder
 from promptlooper_export.settings import Settings
-from promptlooper_export.store.revocations import revoked_tokens
+from promptlooper_export.store.state import revoked_tokens
 from promptlooper_export.tokens import ACCESS, is_name
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web.parameters import read_id
@@ -62,7 +62,9 @@ def install(app: Flask, settings: Settings) -> None:
         return find_key(header)
 
     JWTManager(app).decode_key_loader(check_and_give_key)
-    app.extensions[_REVOCATIONS] = Revocations(revoked_tokens(settings.database_url))
+    app.extensions[_REVOCATIONS] = Revocations(
+        revoked_tokens(settings.database_url, settings.state_url)
+    )
 
 
 def viewer() -> Viewer:

@@ -1,12 +1,14 @@
-"""Read the cells of a row, whatever they hold.
+"""Read the values of a row, whatever they are.
 
 SQLite keeps any value in any column, and PostgreSQL has times beyond our calendar. What
 a column is not for is left out and named, so that one odd row harms no other.
 """
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +19,17 @@ from promptlooper_export.store.values import moment
 UNKNOWN = "unknown"
 """What a status that cannot be read is called."""
 
+COMPLETED = "completed"
+"""The status of runs that may count."""
+
 _LARGEST = 1 << 63
+
+_ID_BYTES = 16
+
+_ID = re.compile(
+    r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*", re.IGNORECASE
+)
+"""An id as text; CHAR(36) may be padded with spaces."""
 
 
 class Cells:
@@ -40,7 +52,7 @@ class Cells:
             return label(value)
         if value is None or isinstance(value, str):
             return value
-        if isinstance(value, int | float):
+        if isinstance(value, int | float | UUID):
             return str(value)
         self._leave_out(column, "is no text")
         return None
@@ -56,8 +68,10 @@ class Cells:
         """Return a whole number."""
         if isinstance(value, int) or value is None:
             return value
-        if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST:
-            return int(value)
+        if isinstance(value, float | Decimal):
+            exact = Decimal(value)
+            if exact.is_finite() and abs(exact) < _LARGEST and exact == int(exact):
+                return int(exact)
         self._leave_out(column, "is no whole number")
         return None
 
@@ -65,6 +79,8 @@ class Cells:
         """Return a finite number."""
         if value is None:
             return None
+        if isinstance(value, Decimal):
+            value = float(value)
         if isinstance(value, int | float) and math.isfinite(value):
             return value
         self._leave_out(column, "is no finite number")
@@ -76,16 +92,9 @@ class Cells:
             return None
         try:
             return moment(value)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, OSError):
             self._leave_out(column, "is no time")
             return None
-
-    def required_time(self, column: str, value: object) -> datetime | None:
-        """Return a moment where the column should never be NULL."""
-        if value is None:
-            self._leave_out(column, "is NULL")
-            return None
-        return self.time(column, value)
 
     def _leave_out(self, column: str, reason: str) -> None:
         self._name(column, f"{reason} and is left out")
@@ -97,7 +106,7 @@ class Cells:
 
 
 def is_utf_8(text: str) -> bool:
-    """Tell whether a column held UTF-8; SQLite does not look."""
+    """Return whether the text is valid UTF-8, which SQLite does not enforce."""
     if text.isascii():
         return True
     try:
@@ -117,17 +126,30 @@ def label(value: object) -> str:
 
 
 def row_id(value: Any, table: str) -> UUID:  # noqa: ANN401  a driver's own type
-    """Return the id of a row; raises UnreadableRowError for what is none."""
+    """Return the id of a row, in whichever spelling it is stored.
+
+    Raises UnreadableRowError for what is not an id.
+    """
     if isinstance(value, UUID):
         return value
-    try:
+    found = None
+    if isinstance(value, bytes) and len(value) == _ID_BYTES:
+        found = UUID(bytes=value)
+    elif isinstance(value, str) and _ID.fullmatch(value):
         found = UUID(value)
-    except (TypeError, ValueError, AttributeError):
-        found = None
-    if found is None or found.hex != value:
+    if found is None:
         detail = (
-            f"A row of {table} has the id {label(value)[:80]!r}, which is not 32 "
-            "hexadecimal digits in lower case; correct that row."
+            f"A row of {table} has an invalid id: {label(value)[:80]!r} is not a "
+            "UUID; correct that row."
         )
         raise UnreadableRowError(detail, table=table)
     return found
+
+
+def is_id(value: object) -> bool:
+    """Return whether a stored value is an id that can be asked for."""
+    return (
+        isinstance(value, UUID)
+        or (isinstance(value, bytes) and len(value) == _ID_BYTES)
+        or (isinstance(value, str) and bool(_ID.fullmatch(value)))
+    )

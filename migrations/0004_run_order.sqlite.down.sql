@@ -1,1 +1,0 @@
-DROP INDEX IF EXISTS export_runs_created_at;

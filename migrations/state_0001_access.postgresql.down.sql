@@ -1,0 +1,2 @@
+DROP TABLE promptlooper_export.revoked_tokens;
+DROP TABLE promptlooper_export.grants;

@@ -1,0 +1,2 @@
+DROP TABLE export_revoked_tokens;
+DROP TABLE export_grants;

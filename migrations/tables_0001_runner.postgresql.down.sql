@@ -1,0 +1,4 @@
+DROP TABLE stage_results;
+DROP TABLE scores;
+DROP TABLE runs;
+DROP TABLE experiments;

@@ -1,0 +1,177 @@
+"""The statement that adds up the scores of every run of an experiment.
+
+It works in the database's own arithmetic, and says up to which value each weighted
+score may turn out, so that `ranking` need look closely at the best ones only. There is
+a column for each scorer, named or not by the rules.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.scoring import Rules
+
+# Scores of completed runs; CROSS JOIN keeps SQLite from reading all scores first.
+_COMPLETED = """
+FROM {runs} AS run {join} {scores} AS score ON {same_run}
+WHERE run.experiment_id {experiment} AND run.status = 'completed'
+"""
+
+# Between 1e-100 and 1e100, no product or sum of a few thousand leaves the range of a
+# double, which PostgreSQL refuses.
+_STATEMENT = """
+WITH judged AS (
+    SELECT
+        run.id AS run_id, count(*) AS judgements, count(score.value) AS given,
+        max(score.value) AS high, min(score.value) AS low{totals}
+    {completed}
+    GROUP BY run.id
+),
+sized AS (
+    SELECT
+        judged.*, {number} AS number,
+        CASE WHEN high > -low THEN high ELSE -low END AS largest
+    FROM judged
+),
+ready AS (
+    SELECT
+        sized.*,
+        CASE WHEN given = number AND (largest BETWEEN 1e-80 AND 1e100 OR largest = 0)
+            THEN 1 ELSE 0 END AS decided
+    FROM sized
+),
+added AS (
+    SELECT
+        ready.*, {weight} AS weight, {weights} AS weights,
+        {weighted} AS weighted, {plain} AS plain
+    FROM ready CROSS JOIN ({rules}) AS rule
+),
+scored AS (
+    SELECT
+        added.*,
+        CASE WHEN weight > 0 THEN weighted / weight ELSE plain / {scorers} END AS score
+    FROM added
+),
+counting AS (
+    SELECT
+        scored.*,
+        CASE
+            WHEN decided = 0 THEN {infinity}
+            WHEN weight <> weights AND abs(weight) <= 1e-9 * weights THEN {infinity}
+            -- Each of the additions and products is off by 2^-53 at most.
+            ELSE score + (number + 32) * 4e-16 * largest
+                * CASE WHEN weight > 0 THEN weights / weight ELSE 1 END
+        END AS upper
+    FROM scored
+    WHERE given > 0 AND (decided = 0 OR {required})
+),
+summary AS (
+    SELECT
+        sum(judgements - given) AS missing,
+        sum(given - number) AS unknown,
+        sum(CASE WHEN given > 0 AND decided = 1 AND {required} THEN 1 ELSE 0 END)
+            AS counted{present}
+    FROM ready
+),
+top AS (
+    SELECT * FROM counting ORDER BY upper DESC LIMIT {limit}
+)
+SELECT
+    summary.missing, summary.unknown, summary.counted, top.run_id,
+    (SELECT moment FROM {runs} AS run WHERE run.id = top.run_id),
+    top.upper, top.decided, {columns}
+FROM summary LEFT JOIN top ON 1 = 1
+ORDER BY 6 DESC
+"""
+
+# A scorer's total and number of judgements; of what is beyond, only the number.
+_COLUMN = {
+    "sqlite": """,
+        total(CASE WHEN score.scorer_name = ? THEN score.value END) AS t{place},
+        count(CASE WHEN score.scorer_name = ? THEN score.value END) AS n{place}""",
+    "postgresql": """,
+        sum(CASE WHEN score.scorer_name = ? AND score.value BETWEEN -1e100 AND 1e100
+            THEN score.value END) AS t{place},
+        count(CASE WHEN score.scorer_name = ? THEN score.value END) AS n{place}""",
+}
+
+# Whether any run has a scorer; a run that is not decided is looked at closely.
+_PRESENT = """,
+        max(CASE WHEN decided = 1 THEN n{0} END) AS p{0}"""
+
+_MEAN = "CASE WHEN n{0} > 0 AND abs(t{0}) > 1e-100 THEN t{0} / n{0} ELSE 0 END"
+
+
+def completed_scores(catalog: Catalog, same_run: str, experiment: str) -> str:
+    """Return what follows FROM for the scores of an experiment's completed runs."""
+    return _COMPLETED.format(
+        runs=catalog.runs,
+        scores=catalog.scores,
+        join="CROSS JOIN" if catalog.kind == "sqlite" else "JOIN",
+        same_run=same_run,
+        experiment=experiment,
+    )
+
+
+def statement(
+    catalog: Catalog,
+    completed: str,
+    rules: Rules,
+    columns: Sequence[str],
+    *,
+    limit: int | None,
+) -> tuple[str, list[str], list[float]]:
+    """Return the statement for these scorers, and its values.
+
+    `completed` is what follows FROM; its own values stand between the two lists.
+
+    The statement's rows: missing, unknown and counted of the summary; run, time, upper
+    bound, whether the statement could decide it; for each scorer total, number, and
+    whether any run has it.
+    """
+    numbers = range(len(columns))
+    weighed = [place for place in numbers if columns[place] in rules.weights]
+    is_sqlite = catalog.kind == "sqlite"
+    sql = _STATEMENT.format(
+        **_sums(numbers, weighed),
+        completed=completed,
+        runs=catalog.runs,
+        totals="".join(_COLUMN[catalog.kind].format(place=i) for i in numbers),
+        present="".join(_PRESENT.format(i) for i in numbers),
+        required=f"({' AND '.join(_required(rules, columns)) or '1 = 1'})",
+        infinity="9e999" if is_sqlite else "CAST('infinity' AS double precision)",
+        limit=("-1" if is_sqlite else "ALL") if limit is None else limit,
+        columns=", ".join(f"top.t{i}, top.n{i}, summary.p{i}" for i in numbers) or "1",
+    )
+    names = [name for name in columns for _ in range(2)]
+    weights = [rules.weights[columns[place]] for place in weighed]
+    signs = [float(rules.sign(name)) for name in columns]
+    return sql, names, [*weights, *signs]
+
+
+def _sums(numbers: Sequence[int], weighed: Sequence[int]) -> dict[str, str]:
+    """Return the sums over the columns, and the row of factors that they use."""
+    factors = [f"w{i}" for i in weighed] + [f"s{i}" for i in numbers]
+    rule = ", ".join(f"CAST(? AS double precision) AS {name}" for name in factors)
+
+    def sum_of(parts: Iterable[str]) -> str:
+        return " + ".join(parts) or "0"
+
+    def given(value: str, places: Sequence[int]) -> str:
+        return sum_of(
+            f"CASE WHEN n{i} > 0 THEN {value.format(i)} ELSE 0 END" for i in places
+        )
+
+    return {
+        "rules": f"SELECT {rule or '1 AS unweighed'}",
+        "number": sum_of(f"n{i}" for i in numbers),
+        "weight": given("w{0}", weighed),
+        "weights": given("abs(w{0})", weighed),
+        "weighted": sum_of(f"w{i} * s{i} * {_MEAN.format(i)}" for i in weighed),
+        "plain": sum_of(f"s{i} * {_MEAN.format(i)}" for i in numbers),
+        "scorers": f"nullif({given('1', numbers)}, 0)",
+    }
+
+
+def _required(rules: Rules, columns: Sequence[str]) -> Iterator[str]:
+    for name in sorted(rules.required):
+        yield f"n{columns.index(name)} > 0"

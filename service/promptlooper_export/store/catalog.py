@@ -1,0 +1,275 @@
+"""What a runner's database looks like, and the SQL that reads it in one form.
+
+The four tables are found as the runner's own statements find them (on PostgreSQL along
+`search_path`), be they tables, views, partitioned or foreign ones. Each becomes a
+subselect with the columns that `models` names, whatever the types of the stored ones;
+both databases flatten it, so indexes work as ever. An optional column that is missing
+is NULL. What is not understood is refused with the column's name and type.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from promptlooper_export.errors import DatabaseNotUnderstoodError
+from promptlooper_export.store.columns import Found, quoted, select
+from promptlooper_export.store.connection import Row, Session
+from promptlooper_export.store.models import TABLES
+from promptlooper_export.store.rows import row_id
+
+OPTIONAL_TABLES = frozenset({"stage_results"})
+
+_POSTGRESQL_COLUMNS = """
+SELECT
+    wanted.name, class.oid, namespace.nspname, class.relname, class.relkind,
+    row_security_active(class.oid), attribute.attname,
+    CASE WHEN type.typtype = 'e' THEN 'enum' WHEN type.typcategory = 'A' THEN 'array'
+        ELSE format_type(coalesce(nullif(type.typbasetype, 0), type.oid), NULL) END
+FROM unnest(CAST(? AS text[])) AS wanted (name)
+JOIN pg_class AS class ON class.oid = to_regclass(quote_ident(wanted.name))
+JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+JOIN pg_attribute AS attribute ON attribute.attrelid = class.oid
+JOIN pg_type AS type ON type.oid = attribute.atttypid
+WHERE attribute.attnum > 0 AND NOT attribute.attisdropped
+ORDER BY wanted.name, attribute.attnum
+"""
+
+_POSTGRESQL_FINGERPRINT = """
+SELECT md5(string_agg(
+    concat_ws(' ', attrelid, attnum, attname, atttypid, attisdropped), ','
+    ORDER BY attrelid, attnum
+))
+FROM pg_attribute
+WHERE attnum > 0 AND attrelid IN (
+    to_regclass('experiments'), to_regclass('runs'),
+    to_regclass('scores'), to_regclass('stage_results')
+)
+"""
+
+_POSTGRESQL_OTHERS = """
+SELECT concat(nspname, '.', relname) FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind IN ('r', 'v', 'm', 'f', 'p')
+    AND nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ORDER BY 1 LIMIT 12
+"""
+
+_HAS_FOREIGN_PART = """
+SELECT EXISTS (
+    WITH RECURSIVE part (oid) AS (
+        SELECT unnest(CAST(? AS oid[]))
+        UNION SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = part.oid
+    )
+    SELECT 1 FROM part JOIN pg_class USING (oid) WHERE relkind = 'f'
+)
+"""
+
+_SQLITE_OTHERS = """
+SELECT name FROM sqlite_master
+WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+ORDER BY name LIMIT 12
+"""
+
+_SPELLING = "SELECT {column} FROM {table} AS one WHERE {column} IS NOT NULL LIMIT 1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """The runner's tables, each as a subselect to put after FROM.
+
+    `fingerprint` changes with the tables' definition. `lockable` are the names of the
+    relations if all of them are such that a snapshot behind a lock shows every change;
+    None on SQLite and if views or foreign tables are among them.
+    """
+
+    kind: str
+    fingerprint: object
+    experiments: str
+    runs: str
+    scores: str
+    stage_results: str
+    lockable: tuple[str, ...] | None
+    is_filtered: bool
+    id_types: Mapping[str, str]
+
+    def ids(self, column: str, values: Iterable[UUID]) -> tuple[str, list[object]]:
+        """Return `IN (...)` and its values for `table.column`.
+
+        An id is compared in each spelling that its column may have.
+        """
+        spellings = _spellings(self.id_types[column], self.kind)
+        keys = [spelled for value in values for spelled in spellings(value)]
+        marks = ", ".join(["?"] * len(keys)) or "NULL"
+        return f"IN ({marks})", keys
+
+    def owners(
+        self, session: Session, table: str, keys: Sequence[object]
+    ) -> dict[object, object]:
+        """Return, by its value in `table.run_id`, each of the ids in `runs.id`.
+
+        The two are the same unless the tables spell ids differently.
+        """
+        if self.is_spelled_alike(session, table):
+            return {key: key for key in keys}
+        column = f"{table}.run_id"
+        return {
+            spelled: key
+            for key in keys
+            for spelled in self.id(column, row_id(key, "runs"))[1]
+        }
+
+    def same_run(self, session: Session, table: str, run_id: str) -> str:
+        """Return the condition that `run_id` of a table is the id of `run`.
+
+        Ids that are spelled differently in the two tables are compared as UUIDs.
+        """
+        if self.is_spelled_alike(session, table):
+            return f"{run_id} = run.id"
+        one, other = self.hex(f"{table}.run_id", run_id), self.hex("runs.id", "run.id")
+        return f"{one} = {other}"
+
+    def is_spelled_alike(self, session: Session, table: str) -> bool:
+        """Look whether a table spells the ids of runs as `runs` does."""
+        types = self.id_types
+        if types["runs.id"] == types[f"{table}.run_id"] == "uuid":
+            return True
+        run = session.one(_SPELLING.format(column="id", table=self.runs))
+        selected = self.scores if table == "scores" else self.stage_results
+        other = session.one(_SPELLING.format(column="run_id", table=selected))
+        return run is None or other is None or _form(run[0]) == _form(other[0])
+
+    def hex(self, column: str, sql: str) -> str:
+        """Return an expression for the 32 hexadecimal digits of `table.column`."""
+        if self.kind == "sqlite":
+            text = f"CASE typeof({sql}) WHEN 'blob' THEN hex({sql}) ELSE {sql} END"
+        elif self.id_types[column] == "bytea":
+            text = f"encode({sql}, 'hex')"
+        else:
+            text = f"CAST({sql} AS text)"
+        return f"lower(replace({text}, '-', ''))"
+
+    def id(self, column: str, value: UUID) -> tuple[str, list[object]]:
+        """Return `IN (...)` and its values for one id: see `ids`."""
+        return self.ids(column, [value])
+
+
+def fingerprint(session: Session) -> object:
+    """Return what changes if tables or columns do."""
+    if session.kind == "sqlite":
+        return session.all("PRAGMA schema_version")[0][0]
+    return session.all(_POSTGRESQL_FINGERPRINT)[0][0]
+
+
+def read_catalog(session: Session) -> Catalog:
+    """Look at the tables and columns.
+
+    Raises DatabaseNotUnderstoodError for tables that are missing and types that are not
+    understood.
+    """
+    look = _sqlite_tables if session.kind == "sqlite" else _postgresql_tables
+    found, lockable, is_filtered = look(session)
+    missing = [
+        name
+        for name in (model._meta.table_name for model in TABLES)  # noqa: SLF001  peewee's way
+        if name not in found and name not in OPTIONAL_TABLES
+    ]
+    if missing:
+        raise _not_there(session, missing)
+    selects: dict[str, str] = {}
+    id_types: dict[str, str] = {}
+    for model in TABLES:
+        name = model._meta.table_name  # noqa: SLF001
+        selects[name] = select(session.kind, model, found.get(name), id_types)
+    return Catalog(
+        kind=session.kind,
+        fingerprint=fingerprint(session),
+        experiments=selects["experiments"],
+        runs=selects["runs"],
+        scores=selects["scores"],
+        stage_results=selects["stage_results"],
+        lockable=lockable,
+        is_filtered=is_filtered,
+        id_types=id_types,
+    )
+
+
+def _sqlite_tables(
+    session: Session,
+) -> tuple[dict[str, Found], tuple[str, ...] | None, bool]:
+    found = {}
+    for model in TABLES:
+        name = model._meta.table_name  # noqa: SLF001
+        rows = session.all(f"PRAGMA table_xinfo({name})")
+        # Hidden columns of virtual tables are none of a row's.
+        columns = {row[1].lower(): row[2] for row in rows if row[6] != 1}
+        if columns:
+            found[name] = Found(
+                sql=f'main."{name}"',
+                columns=columns,
+                spelled={row[1].lower(): row[1] for row in rows},
+            )
+    return found, None, False
+
+
+def _postgresql_tables(
+    session: Session,
+) -> tuple[dict[str, Found], tuple[str, ...] | None, bool]:
+    names = [model._meta.table_name for model in TABLES]  # noqa: SLF001
+    tables: dict[str, list[Row]] = {}
+    for row in session.all(_POSTGRESQL_COLUMNS, names):
+        tables.setdefault(row[0], []).append(row)
+    found = {
+        name: Found(
+            sql=f"{quoted(rows[0][2])}.{quoted(rows[0][3])}",
+            columns={row[6]: row[7] for row in rows},
+        )
+        for name, rows in tables.items()
+    }
+    first = [rows[0] for rows in tables.values()]
+    is_filtered = any(row[5] for row in first)
+    is_exact = all(row[4] in ("r", "p") for row in first) and not is_filtered
+    if is_exact:
+        oids = [row[1] for row in first]
+        is_exact = not session.all(_HAS_FOREIGN_PART, oids)[0][0]
+    lockable = tuple(one.sql for one in found.values()) if is_exact else None
+    return found, lockable, is_filtered
+
+
+def _not_there(session: Session, missing: Sequence[str]) -> DatabaseNotUnderstoodError:
+    if session.kind == "sqlite":
+        there = [row[0] for row in session.all(_SQLITE_OTHERS)]
+        where = ""
+    else:
+        there = [row[0] for row in session.all(_POSTGRESQL_OTHERS)]
+        where = f" in {session.all('SHOW search_path')[0][0]} (the search_path)"
+    holds = f"it has {', '.join(there)}" if there else "it has no table"
+    msg = (
+        f"Looked for the table{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        f"{where} and found none of that name; {holds}. Is "
+        "PROMPTLOOPER_DATABASE_URL the runner's database? `migrate --create` makes the "
+        "tables in an empty one."
+    )
+    return DatabaseNotUnderstoodError(msg)
+
+
+def _form(key: object) -> tuple[type, int, bool]:
+    text = key.strip() if isinstance(key, str) else ""
+    return type(key), len(text), text == text.lower()
+
+
+def _spellings(type_: str, kind: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Return a function that spells an id in each way that a column may hold it."""
+    if kind == "postgresql":
+        if type_ == "uuid":
+            return lambda value: (value,)
+        if type_ == "bytea":
+            return lambda value: (value.bytes,)
+        return _texts
+    if "BLOB" in type_.upper() or "BINARY" in type_.upper():
+        return lambda value: (value.bytes, *_texts(value))
+    return lambda value: (*_texts(value), value.bytes)
+
+
+def _texts(value: UUID) -> tuple[object, ...]:
+    dashed = str(value)
+    return (value.hex, dashed, value.hex.upper(), dashed.upper())

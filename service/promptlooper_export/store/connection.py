@@ -1,0 +1,375 @@
+"""Connections to databases: read-only for exports, and for writing to our own.
+
+Nothing is set for a session as a whole: settings go with each transaction, so that a
+pooler which lends the session to others between transactions does no harm, and the
+options of a URL or of PGOPTIONS stay as they are.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import peewee
+from peewee import (
+    Database,
+    DatabaseError,
+    InterfaceError,
+    PeeweeException,
+    PostgresqlDatabase,
+    SqliteDatabase,
+)
+from playhouse.pool import (
+    MaxConnectionsExceeded,
+    PooledPostgresqlDatabase,
+    PooledSqliteDatabase,
+)
+
+from promptlooper_export.errors import (
+    DatabaseUnavailableError,
+)
+from promptlooper_export.store.locations import postgresql_location, sqlite_path
+from promptlooper_export.store.sqlite_file import SqliteFile
+from promptlooper_export.store.values import microseconds
+
+Row = tuple[Any, ...]
+
+driver_errors = peewee.__exception_wrapper__  # type: ignore[attr-defined]  # no stub
+"""Turns a driver's exceptions into peewee's, around calls that bypass peewee."""
+
+READ_SECONDS = 60
+"""How long one statement of an export may take on PostgreSQL."""
+
+STREAMED_TOGETHER = 1000
+"""Rows that PostgreSQL sends together if they are streamed."""
+
+LOCK_SECONDS = 30
+"""How long a writer waits for a lock."""
+
+_POOLS = (PooledPostgresqlDatabase, PooledSqliteDatabase)
+
+_BEGIN_READING = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    "SET LOCAL statement_timeout = '{seconds}s';"
+    # Below deadlock_timeout, so that a deadlock with somebody's DDL ends with us.
+    "SET LOCAL lock_timeout = '900ms';"
+    "SET LOCAL idle_in_transaction_session_timeout = '120s';"
+    "SET LOCAL timezone = 'UTC';"
+    "SET LOCAL datestyle = 'ISO'"
+)
+
+_BEGIN_WRITING = (
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL timezone = 'UTC'"
+)
+
+
+class Session:
+    """One transaction on one connection; placeholders are `?` for both databases."""
+
+    def __init__(self, database: Database, transaction: Any = None) -> None:  # noqa: ANN401
+        self.database = database
+        self._transaction = transaction
+        self._streams: list[Generator[Row]] = []
+        self.begun: Row | None = None
+        self.kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgresql"
+
+    def all(self, sql: str, *values: object) -> list[Row]:
+        """Run a statement and fetch every row."""
+        rows: list[Row] = self._execute(sql, values).fetchall()
+        return rows
+
+    def one(self, sql: str, *values: object) -> Row | None:
+        """Run a statement and fetch its first row, or None."""
+        row: Row | None = self._execute(sql, values).fetchone()
+        return row
+
+    def rows(self, sql: str, *values: object) -> Iterator[Row]:
+        """Run a statement and yield its rows."""
+        yield from self._execute(sql, values)
+
+    def stream(self, sql: str, *values: object) -> Iterator[Row]:
+        """Run a statement and yield its rows, however many, in constant memory.
+
+        Other statements may run meanwhile. The rows end with the transaction.
+        """
+        rows = self._stream(sql, values)
+        self._streams.append(rows)
+        return rows
+
+    def end_streams(self) -> None:
+        """Give up the rows that nobody read, while the connection is open."""
+        for rows in self._streams:
+            rows.close()
+
+    def _stream(self, sql: str, values: tuple[object, ...]) -> Generator[Row]:
+        if self.kind == "sqlite":
+            # Not from the cursor itself: what is not read to its end would close it,
+            # which fails after the connection.
+            yield from map(tuple, self._execute(sql, values))
+            return
+        with driver_errors:
+            # Without a name, the driver fetches every row before the first is given.
+            cursor = self.database.connection().cursor(name=f"stream_{uuid4().hex}")
+            with cursor:
+                cursor.itersize = STREAMED_TOGETHER
+                cursor.execute(_for_postgresql(sql), values)
+                yield from cursor
+
+    def run(self, sql: str, *values: object) -> int:
+        """Run a statement for its effect; the number of rows changed."""
+        count: int = self._execute(sql, values).rowcount
+        return count
+
+    def run_many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Run a statement once for each row of values."""
+        if self.kind == "postgresql":
+            sql = _for_postgresql(sql)
+        with driver_errors:
+            self.database.connection().cursor().executemany(sql, rows)
+
+    def script(self, sql: str) -> Row | None:
+        """Run statements without values in one go; the last one's first row, if any.
+
+        SQLite takes one statement at a time.
+        """
+        with driver_errors:
+            cursor = self.database.connection().cursor()
+            cursor.execute(sql)
+            if self.kind == "postgresql":
+                while cursor.nextset():
+                    pass
+            row: Row | None = cursor.fetchone() if cursor.description else None
+            return row
+
+    def undo(self) -> None:
+        """Take back what the transaction has changed so far."""
+        self._transaction.rollback()
+
+    def key(self, value: UUID) -> object:
+        """Return an id as our own tables hold it."""
+        return value.hex if self.kind == "sqlite" else value
+
+    def _execute(self, sql: str, values: tuple[object, ...]) -> Any:  # noqa: ANN401
+        if self.kind == "postgresql":
+            sql = _for_postgresql(sql)
+        return self.database.execute_sql(sql, values)
+
+
+def _for_postgresql(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
+    """SQLite that gives text which is no UTF-8, too: in lone surrogates.
+
+    A connection stays open as long as the path leads to the file it was opened on: a
+    file that was replaced is read through new connections.
+    """
+
+    def __init__(self, path: Path, **options: Any) -> None:  # noqa: ANN401
+        self._file = SqliteFile(path)
+        self._opened: dict[int, object] = {}
+        super().__init__(self._file.location, uri=True, **options)
+
+    def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
+        with self._pool_lock:
+            opening = self._file.opening()
+            self.database = self._file.location
+            connection = super()._connect()
+            if id(connection) not in self._opened:
+                self._opened[id(connection)] = opening
+                connection.text_factory = partial(
+                    str, encoding="utf-8", errors="surrogateescape"
+                )
+                connection.create_function(
+                    "microseconds", 1, microseconds, deterministic=True
+                )
+            return connection
+
+    def _is_closed(self, conn: Any) -> bool:  # noqa: ANN401
+        if self._opened.get(id(conn)) == self._file.opening():
+            return False
+        self._close_raw(conn)
+        return True
+
+    def _close_raw(self, conn: Any) -> None:  # noqa: ANN401
+        self._opened.pop(id(conn), None)
+        super()._close_raw(conn)
+
+
+class _ReadablePostgresql(PooledPostgresqlDatabase):  # type: ignore[misc]  # no stub
+    """PostgreSQL that gives times beyond our calendar, too: as text."""
+
+    def __init__(self, location: str, *, read_seconds: int, **options: Any) -> None:  # noqa: ANN401
+        self.beginning = _BEGIN_READING.format(seconds=read_seconds)
+        super().__init__(location, **options)
+
+    def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
+        from psycopg.types import datetime  # noqa: PLC0415  an extra, and slow to import
+
+        connection = super()._connect()
+        for name, loader in (
+            ("timestamptz", datetime.TimestamptzLoader),
+            ("timestamp", datetime.TimestampLoader),
+            ("date", datetime.DateLoader),
+        ):
+            connection.adapters.register_loader(name, _tolerant(loader))
+        return connection
+
+
+def _tolerant(loader: Any) -> Any:  # noqa: ANN401  the driver's classes
+    from psycopg import DataError  # noqa: PLC0415  an extra, and slow to import
+
+    class TolerantLoader(loader):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:  # noqa: ANN401
+            try:
+                return super().load(data)
+            except DataError:
+                return bytes(data).decode()
+
+    return TolerantLoader
+
+
+def open_for_reading(
+    url: str, *, connections: int = 16, seconds: int = READ_SECONDS
+) -> Database:
+    """Open a database that nothing can be written to.
+
+    At most `connections` are open; on PostgreSQL a statement may take `seconds`. Raises
+    SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
+    """
+    if (path := sqlite_path(url)) is not None:
+        database: Database = _ReadableSqlite(
+            path.resolve(),
+            max_connections=connections,
+            timeout=5,
+            check_same_thread=False,
+            pragmas={"query_only": 1, "busy_timeout": 2000},
+        )
+        return database
+    pool: Database = _ReadablePostgresql(
+        postgresql_location(url),
+        prefer_psycopg3=True,
+        max_connections=connections,
+        timeout=5,
+        stale_timeout=300,
+        connect_timeout=3,
+        tcp_user_timeout=seconds * 1000,
+        # A pooler may run the next transaction on a session that never saw a name.
+        prepare_threshold=None,
+        read_seconds=seconds,
+    )
+    return pool
+
+
+def open_for_writing(url: str) -> Database:
+    """Open a database to write to; a missing SQLite file is created.
+
+    Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
+    """
+    if (path := sqlite_path(url)) is not None:
+        return SqliteDatabase(str(path), pragmas={"busy_timeout": LOCK_SECONDS * 1000})
+    return PostgresqlDatabase(
+        postgresql_location(url),
+        prefer_psycopg3=True,
+        connect_timeout=3,
+        prepare_threshold=None,
+    )
+
+
+def close(database: Database) -> None:
+    """Close the connections that are not in use, those of a pool included."""
+    if isinstance(database, _POOLS):
+        database.close_idle()
+    database.close()
+
+
+@contextmanager
+def reading(database: Database, *, then: str | None = None) -> Iterator[Session]:
+    """Begin a read-only transaction that sees one moment, for the length of the block.
+
+    On PostgreSQL, the statements `then` are part of the beginning; the last one's row
+    is the session's `begun`. Raises DatabaseUnavailableError if the database does not
+    answer or cannot be read.
+    """
+    with refusals(), database.connection_context():
+        session = Session(database)
+        try:
+            begin(session, then)
+            yield session
+        finally:
+            session.end_streams()
+            _end(session)
+
+
+def begin(session: Session, then: str | None = None) -> None:
+    """Begin the transaction: SQLite sees the moment of the first look at a table."""
+    if not isinstance(session.database, _ReadablePostgresql):
+        session.script("BEGIN")
+        return
+    sql = session.database.beginning
+    session.begun = session.script(f"{sql};{then}" if then else sql)
+
+
+def _end(session: Session) -> None:
+    """End a transaction; a connection that cannot is given up, not lent again."""
+    try:
+        session.script("ROLLBACK")
+    except (DatabaseError, InterfaceError):
+        if isinstance(
+            session.database, PooledPostgresqlDatabase | PooledSqliteDatabase
+        ):
+            session.database.manual_close()
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[Session]:
+    """Open a connection and a transaction to write in for the length of the block.
+
+    Raises DatabaseUnavailableError if the database does not answer or refuses.
+    """
+    # A deferred transaction that read first could not be upgraded to write.
+    lock = ("IMMEDIATE",) if isinstance(database, SqliteDatabase) else ()
+    with (
+        refusals(),
+        database.connection_context(),
+        database.atomic(*lock) as transaction,
+    ):
+        session = Session(database, transaction)
+        if session.kind == "postgresql":
+            session.script(_BEGIN_WRITING)
+        yield session
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what a driver raises within the block into DatabaseUnavailableError."""
+    try:
+        yield
+    except MaxConnectionsExceeded as error:
+        msg = "All connections to the database are taken; try again shortly."
+        raise DatabaseUnavailableError(msg) from error
+    except (DatabaseError, InterfaceError) as error:
+        raise DatabaseUnavailableError(_reason(error)) from error
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return PostgreSQL's code of the error that led to this one, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (code := getattr(cause, "sqlstate", None)) is not None:
+            return str(code)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _reason(error: PeeweeException) -> str:
+    """Say what the database said, in one line."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
+    if "permission denied" in text:
+        return f"The database refuses to be read ({text}): GRANT SELECT on it."
+    if "must be owner" in text:
+        return f"The database refuses: {text}. Ask its owner to run this."
+    return f"The database does not answer: {text}"

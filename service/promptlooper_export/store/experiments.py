@@ -1,0 +1,275 @@
+"""Find and list the experiments that a viewer may see.
+
+What is missing and what is not theirs to see is one case: the query gives no row.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from promptlooper_export.documents import Experiment, Notice
+from promptlooper_export.errors import (
+    ExperimentNotFoundError,
+    UnreadableRowError,
+    UsageError,
+)
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.columns import microseconds_of
+from promptlooper_export.store.connection import Session
+from promptlooper_export.store.rows import UNKNOWN, Cells, row_id
+from promptlooper_export.store.scoring import Rules, rules
+from promptlooper_export.store.values import json_value, moment
+from promptlooper_export.store.visibility import Condition
+
+# Whether it may be seen is decided before, and costs the same either way.
+_EXPERIMENT = """
+SELECT
+    id, name, description, status, parameter_space, scoring_config, created_at,
+    updated_at
+FROM {experiments} AS experiment
+WHERE id {is_id} AND ?
+"""
+
+_LAST_RUN = "SELECT max({updated}) FROM {runs} AS run WHERE experiment_id {experiment}"
+
+_EXPERIMENT_OF = "SELECT experiment_id FROM {runs} AS run WHERE id {run}"
+
+_IS_VISIBLE = "SELECT 1 FROM {experiments} AS experiment WHERE id {is_id} AND {visible}"
+
+_OLDEST = -(1 << 63)
+
+# What has no time comes last. Runs are counted for the page only.
+_PAGE = f"""
+WITH visible AS (
+    SELECT
+        id, name, status, created_at, coalesce(moment, {_OLDEST}) AS position
+    FROM {{experiments}} AS experiment
+    WHERE {{is_uuid}} AND {{visible}}
+),
+page AS (
+    SELECT * FROM visible
+    WHERE ?
+        OR position < (SELECT position FROM visible WHERE id {{last}})
+        OR (
+            position = (SELECT position FROM visible WHERE id {{last}})
+            AND id > (SELECT id FROM visible WHERE id {{last}})
+        )
+    ORDER BY position DESC, id
+    LIMIT ?
+)
+SELECT
+    id, name, status,
+    (SELECT count(*) FROM {{runs}} AS run WHERE experiment_id = page.id),
+    created_at
+FROM page
+ORDER BY position DESC, id
+"""
+
+_NAMES = """
+SELECT id, name FROM {experiments} AS experiment WHERE {is_uuid} AND {visible}
+"""
+
+_NO_UUID = "SELECT id FROM {experiments} AS experiment WHERE NOT ({is_uuid}) LIMIT 1"
+
+# SQLite may hold anything in the place of an id: only an id can be asked for.
+_IS_UUID = {
+    "sqlite": "({hex} NOT GLOB '*[^0-9a-f]*' AND length({hex}) = 32)",
+    "postgresql": "({hex} ~ '^[0-9a-f]{{32}}$')",
+}
+
+_ALL = (1 << 63) - 1
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+_HEX = re.compile(r"[0-9a-f]{4,32}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSummary:
+    """A line of the list of experiments."""
+
+    id: UUID
+    name: str
+    status: str
+    runs: int
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentRow:
+    """An experiment as read, with the rules by which its winner is chosen."""
+
+    experiment: Experiment
+    rules: Rules
+    warnings: tuple[Notice, ...]
+
+
+def read_experiment(
+    session: Session, catalog: Catalog, wanted: UUID, *, is_visible: bool
+) -> ExperimentRow:
+    """Read one experiment; raise ExperimentNotFoundError if there is none to see."""
+    clause, values = catalog.id("experiments.id", wanted)
+    sql = _EXPERIMENT.format(experiments=catalog.experiments, is_id=clause)
+    row = session.one(sql, *values, is_visible)
+    if row is None:
+        raise ExperimentNotFoundError
+    parameter_space, space_notices = json_value(row[4], "parameter_space")
+    scoring_config, scoring_notices = json_value(row[5], "scoring_config")
+    warnings = [*space_notices, *scoring_notices]
+    if catalog.is_filtered:
+        warnings.append(
+            Notice(
+                code="rows-filtered",
+                message=(
+                    "Row-level security applies: only rows that the database role "
+                    "may see are exported."
+                ),
+            )
+        )
+    cells = Cells("the experiment", warnings.append)
+    return ExperimentRow(
+        experiment=Experiment(
+            id=wanted,
+            name=cells.required_text("name", row[1]),
+            description=cells.text("description", row[2]),
+            status=cells.required_text("status", row[3], instead=UNKNOWN),
+            parameter_space=parameter_space,
+            scoring_config=scoring_config,
+            created_at=cells.time("created_at", row[6]),
+            updated_at=cells.time("updated_at", row[7]),
+        ),
+        rules=rules(scoring_config),
+        warnings=tuple(warnings),
+    )
+
+
+def last_change(session: Session, catalog: Catalog, row: ExperimentRow) -> datetime:
+    """Return when the experiment's data say that they changed last.
+
+    The latest `updated_at` of the experiment and its runs: from the data, not from a
+    clock, so that the same data give the same time in whichever database they are, also
+    after an import. If no time can be read, it is 1970.
+    """
+    clause, values = catalog.id("runs.experiment_id", row.experiment.id)
+    is_sqlite = catalog.kind == "sqlite"
+    updated = microseconds_of("updated_at") if is_sqlite else "updated_at"
+    sql = _LAST_RUN.format(updated=updated, runs=catalog.runs, experiment=clause)
+    (latest,) = session.one(sql, *values) or (None,)
+    if is_sqlite and latest is not None:
+        latest = latest / 1e6
+    times = [row.experiment.updated_at]
+    try:
+        times.append(None if latest is None else moment(latest))
+    except (TypeError, ValueError, OverflowError):
+        times.append(None)
+    return max((time for time in times if time is not None), default=_BEGINNING)
+
+
+def experiments(
+    session: Session,
+    catalog: Catalog,
+    visible: Condition,
+    *,
+    after: UUID | None = None,
+    limit: int | None = None,
+) -> Iterator[ExperimentSummary]:
+    """Yield the experiments to be seen, newest first.
+
+    Start after `after`; yield at most `limit`. Raises ExperimentNotFoundError if
+    `after` is not one of them, and UnreadableRowError if no experiment has an id.
+    """
+    unread: list[Notice] = []  # an export of the experiment names what is odd
+    names = _names(catalog, visible)
+    last, last_values = "IN (NULL)", list[object]()
+    if after is not None:
+        last, last_values = catalog.id("experiments.id", after)
+        sql = _IS_VISIBLE.format(is_id=last, **names)
+        if session.one(sql, *last_values, *visible.values) is None:
+            raise ExperimentNotFoundError
+    rows = session.all(
+        _PAGE.format(last=last, **names),
+        *visible.values,
+        after is None,
+        *last_values * 3,
+        limit or _ALL,
+    )
+    if not rows and after is None:
+        _refuse_other_ids(session, names)
+    for row in rows:
+        cells = Cells("an experiment", unread.append)
+        yield ExperimentSummary(
+            id=row_id(row[0], "experiments"),
+            name=cells.required_text("name", row[1]),
+            status=cells.required_text("status", row[2], instead=UNKNOWN),
+            runs=row[3],
+            created_at=cells.time("created_at", row[4]),
+        )
+
+
+def owner(
+    session: Session, catalog: Catalog, visible: Condition, identity: UUID
+) -> UUID | None:
+    """Return the experiment that has this id, or a run of this id."""
+    clause, values = catalog.id("runs.id", identity)
+    sql = _EXPERIMENT_OF.format(runs=catalog.runs, run=clause)
+    run = session.one(sql, *values)
+    if run is not None and run[0] is None:
+        return None
+    candidate = identity if run is None else row_id(run[0], "experiments")
+    clause, values = catalog.id("experiments.id", candidate)
+    sql = _IS_VISIBLE.format(is_id=clause, **_names(catalog, visible))
+    found = session.one(sql, *values, *visible.values)
+    return None if found is None else candidate
+
+
+def find(
+    session: Session, catalog: Catalog, visible: Condition, reference: str
+) -> UUID:
+    """Return the id that an id, the start of one, or a unique name stands for.
+
+    Raises ExperimentNotFoundError for none and UsageError for several.
+    """
+    start = reference.lower().replace("-", "")
+    sql = _NAMES.format(**_names(catalog, visible))
+    rows = [
+        (row_id(key, "experiments"), name)
+        for key, name in session.all(sql, *visible.values)
+    ]
+    is_id = bool(_HEX.fullmatch(start))
+    found = {
+        id_
+        for id_, name in rows
+        if name == reference or (is_id and id_.hex.startswith(start))
+    } or {id_ for id_, name in rows if str(name).startswith(reference)}
+    if not found:
+        msg = (
+            f"No experiment is named or begins with {reference!r}; "
+            "see: promptlooper-export list"
+        )
+        raise ExperimentNotFoundError(msg)
+    if len(found) > 1:
+        ids = ", ".join(sorted(map(str, found))[:5])
+        msg = f"{reference!r} matches {len(found)} experiments: {ids}. Use an id."
+        raise UsageError(msg)
+    return found.pop()
+
+
+def _names(catalog: Catalog, visible: Condition) -> dict[str, str]:
+    digits = catalog.hex("experiments.id", "experiment.id")
+    return {
+        "experiments": catalog.experiments,
+        "runs": catalog.runs,
+        "visible": visible.sql,
+        "is_uuid": _IS_UUID[catalog.kind].format(hex=digits),
+    }
+
+
+def _refuse_other_ids(session: Session, names: dict[str, str]) -> None:
+    """Name an id that cannot be asked for, rather than say that there is nothing."""
+    row = session.one(_NO_UUID.format(**names))
+    if row is not None:
+        row_id(row[0], "experiments")
+        detail = "The experiments have ids that are not UUIDs."
+        raise UnreadableRowError(detail, table="experiments")

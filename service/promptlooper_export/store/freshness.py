@@ -1,0 +1,199 @@
+"""Answers kept as long as an exact token says that nothing has changed.
+
+SQLite: `PRAGMA data_version` of one connection that only looks, which changes with
+every commit of another connection, together with the identity of the file. It belongs
+to a snapshot if it is the same before the snapshot was taken and after.
+
+PostgreSQL: the snapshot itself, as `pg_current_snapshot()` writes it. Every transaction
+that has written takes part in it until it ends. The tables are locked (ACCESS SHARE, as
+by any reader) before it is taken: TRUNCATE and some forms of ALTER TABLE change what
+older snapshots see, and wait for that lock. A standby's snapshot does not list all that
+runs on the primary, so nothing is kept there.
+"""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from peewee import OperationalError
+
+from promptlooper_export.store.connection import refusals
+from promptlooper_export.store.sqlite_file import SqliteFile
+
+V = TypeVar("V")
+
+MOST_ENTRIES = 512
+"""Answers that are kept at most."""
+
+MOST_BYTES = 64 << 20
+"""Bytes of memory that they take at most, by the estimate of who keeps them."""
+
+_PRIMARY = 0xFF
+"""The part of an extended result code of SQLite that names the kind of error."""
+
+Token = Hashable
+"""What stays the same as long as the database does."""
+
+
+class Sentinel:
+    """One connection of a process that only asks whether a SQLite file has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = SqliteFile(path)
+        self._turn = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._opened: object = None
+        self._openings = 0
+
+    def token(self) -> Token | None:
+        """Return the token of this moment; raises DatabaseUnavailableError.
+
+        None while a commit has the file locked. Waiting for it could last: outside WAL
+        the commit itself waits for the snapshot that the token is for.
+
+        The file's size and time are part of it, which tell that it was written over
+        without SQLite's knowledge.
+        """
+        with self._turn, refusals(), _driver_errors():
+            connection = self._open()
+            try:
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY:
+                    return None
+                raise
+            if self._is_copy and not self._file.is_settled():
+                return None
+            found = self._path.stat()
+            return (self._openings, version, found.st_size, found.st_mtime_ns)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._turn:
+            self._close()
+
+    @property
+    def _is_copy(self) -> bool:
+        return isinstance(self._opened, tuple) and self._opened[0] == "copy"
+
+    def _open(self) -> sqlite3.Connection:
+        opening = self._file.opening()
+        if self._connection is not None and opening == self._opened:
+            return self._connection
+        self._close()
+        self._connection = sqlite3.connect(
+            self._file.location,
+            uri=True,
+            isolation_level=None,
+            timeout=0,
+            check_same_thread=False,
+        )
+        self._connection.execute("PRAGMA query_only = 1")
+        self._opened = opening
+        self._openings += 1
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+@contextmanager
+def _driver_errors() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise OperationalError(str(error)) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    token: Token
+    value: Any
+    size: int
+
+
+class Kept:
+    """Answers by key, each good for one token; the longest unused ones go first."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+        self._turns: dict[Hashable, _Turn] = {}
+
+    def get(self, key: Hashable, token: Token | None) -> Any:  # noqa: ANN401  any answer
+        """Return what is kept under the key for this token, else None."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or token is None or entry.token != token:
+                return None
+            self._entries.move_to_end(key)
+            return entry.value
+
+    def last(self, key: Hashable) -> Any:  # noqa: ANN401  any answer
+        """Return what was kept last under the key, whatever has changed since."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry and entry.value
+
+    def put(self, key: Hashable, token: Token | None, value: object, size: int) -> None:
+        """Keep an answer of about `size` bytes, unless that is too much."""
+        if token is None or size > MOST_BYTES // 4:
+            return
+        with self._lock:
+            self._drop(key)
+            self._entries[key] = _Entry(token=token, value=value, size=size)
+            self._size += size
+            while len(self._entries) > MOST_ENTRIES or self._size > MOST_BYTES:
+                self._drop(next(iter(self._entries)))
+
+    def find(
+        self,
+        key: Hashable,
+        token: Token | None,
+        compute: Callable[[], V],
+        *,
+        size: Callable[[V], int] = lambda _: 4096,
+    ) -> V:
+        """Return what is kept, else compute and keep it: once for all who ask."""
+        with self._turn(key):
+            value: V | None = self.get(key, token)
+            if value is None:
+                value = compute()
+                self.put(key, token, value, size(value))
+            return value
+
+    @contextmanager
+    def _turn(self, key: Hashable) -> Iterator[None]:
+        with self._lock:
+            turn = self._turns.setdefault(key, _Turn())
+            turn.waiting += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.waiting -= 1
+                if not turn.waiting:
+                    self._turns.pop(key, None)
+
+    def _drop(self, key: Hashable) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size -= entry.size
+
+
+class _Turn:
+    """Lets one thread compute an answer while the others that want it wait."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.waiting = 0

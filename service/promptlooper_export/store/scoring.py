@@ -1,0 +1,264 @@
+"""The winner's rule: what scoring_config asks for, and what a run's scores come to.
+
+Pure: no database. `ranking` finds the few runs that this rule decides between.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal, TypeGuard
+
+from promptlooper_export.documents import JSON, Notice
+
+Direction = Literal["maximize", "minimize"]
+
+_DIRECTIONS: Mapping[str, Direction] = {
+    "maximize": "maximize",
+    "maximise": "maximize",
+    "max": "maximize",
+    "minimize": "minimize",
+    "minimise": "minimize",
+    "min": "minimize",
+}
+
+_MEMBERS = ("weights", "directions", "direction", "required")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How scorers are read and weighed.
+
+    `weights` holds finite numbers only; `direction` is for the scorers that
+    `directions` does not name.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    direction: Direction = "maximize"
+    required: frozenset[str] = frozenset()
+
+    def direction_of(self, scorer: str) -> Direction:
+        """Return whether high or low values of a scorer are better."""
+        return self.directions.get(scorer, self.direction)
+
+    def sign(self, scorer: str) -> int:
+        """Return the factor that makes higher values better."""
+        return -1 if self.direction_of(scorer) == "minimize" else 1
+
+
+def rules(scoring_config: JSON) -> Rules:
+    """Read the rules; what is not understood is left out, and `doubts` names it."""
+    config = _object(scoring_config)
+    weights = {
+        scorer: weight
+        for scorer, value in _object(config.get("weights")).items()
+        if (weight := _weight(value)) is not None
+    }
+    directions = {
+        scorer: direction
+        for scorer, value in _object(config.get("directions")).items()
+        if (direction := _direction(value)) is not None
+    }
+    return Rules(
+        weights=weights,
+        directions=directions,
+        direction=_direction(config.get("direction")) or "maximize",
+        required=frozenset(_texts(config.get("required"))),
+    )
+
+
+def weighted_score(rule: Rules, values: Mapping[str, float]) -> float | None:
+    """Return what a run's value for each scorer comes to; None if it does not count.
+
+    A run counts if it has a value and every required scorer, and the result is a finite
+    number. Sums are exact before they are rounded (math.fsum), so that their order
+    decides nothing.
+    """
+    if not values or not rule.required <= values.keys():
+        return None
+    signed = {scorer: rule.sign(scorer) * value for scorer, value in values.items()}
+    weights = {
+        scorer: weight for scorer, weight in rule.weights.items() if scorer in values
+    }
+    try:
+        total = math.fsum(weights.values())
+        if total > 0:
+            score = math.fsum(w * signed[s] for s, w in weights.items()) / total
+        else:
+            score = math.fsum(signed.values()) / len(signed)
+    except (OverflowError, ValueError):  # beyond a double; infinities of both signs
+        return None
+    return score if math.isfinite(score) else None
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of repeated judgements."""
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
+
+
+def finite_means(judged: Mapping[str, Sequence[object]]) -> dict[str, float]:
+    """Return a run's value for each scorer that gave it a finite judgement."""
+    return {
+        scorer: mean(finite)
+        for scorer, values in judged.items()
+        if (finite := [float(value) for value in values if is_finite(value)])
+    }
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Return whether a judgement counts; SQLite may hold text in its place."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def doubts(
+    scoring_config: JSON, scores: Mapping[str, float], scorers: frozenset[str]
+) -> Iterator[Notice]:
+    """Name what of the rules is not understood or does not do what it may seem to.
+
+    `scores` are the winner's, `scorers` all that any completed run has.
+    """
+    if scoring_config is not None and not isinstance(scoring_config, dict):
+        yield _notice(
+            "scoring-config-ignored", "scoring_config is not an object and is ignored."
+        )
+        return
+    config = scoring_config or {}
+    for name in config:
+        if name not in _MEMBERS:
+            yield _notice(
+                "rule-ignored",
+                f"The member {name!r} of scoring_config is not understood and is "
+                f"ignored; known are {', '.join(_MEMBERS)}.",
+                f"scoring_config.{name}",
+            )
+    yield from _weight_doubts(config, scores, scorers)
+    yield from _direction_doubts(config, scorers)
+    yield from _required_doubts(config, scorers)
+
+
+def _weight_doubts(
+    config: Mapping[str, JSON], scores: Mapping[str, float], scorers: frozenset[str]
+) -> Iterator[Notice]:
+    given = config.get("weights")
+    if given is not None and not isinstance(given, dict):
+        yield _shape("weight-ignored", "weights", "an object of scorers and numbers")
+    weights = _object(given)
+    for scorer, value in weights.items():
+        weight = _weight(value)
+        path = f"scoring_config.weights.{scorer}"
+        if weight is None:
+            message = f"The weight of {scorer!r} is not a finite number and is ignored."
+            yield _notice("weight-ignored", message, path)
+        elif weight < 0:
+            message = (
+                f"The weight of {scorer!r} is negative ({weight:g}); "
+                "to prefer low values, set its direction to minimize."
+            )
+            yield _notice("negative-weight", message, path)
+        if _is_unknown(scorer, scorers):
+            yield _unknown_scorer("weights", scorer, scorers, path)
+    present = [w for s in scores if (w := _weight(weights.get(s))) is not None]
+    if weights and scores and math.fsum(present) <= 0:
+        message = "The winner's weights sum to 0 or less: its plain mean counts."
+        yield _notice("weights-sum", message, "scoring_config.weights")
+
+
+def _direction_doubts(
+    config: Mapping[str, JSON], scorers: frozenset[str]
+) -> Iterator[Notice]:
+    given = config.get("directions")
+    if given is not None and not isinstance(given, dict):
+        yield _shape(
+            "direction-ignored", "directions", "an object of scorers and directions"
+        )
+    for scorer, value in _object(given).items():
+        path = f"scoring_config.directions.{scorer}"
+        if _direction(value) is None:
+            message = (
+                f"The direction of {scorer!r}, {value!r}, is neither maximize nor "
+                "minimize and is ignored."
+            )
+            yield _notice("direction-ignored", message, path)
+        if _is_unknown(scorer, scorers):
+            yield _unknown_scorer("directions", scorer, scorers, path)
+    direction = config.get("direction")
+    if direction is not None and _direction(direction) is None:
+        message = (
+            f"The direction {direction!r} is neither maximize nor minimize and is "
+            "ignored."
+        )
+        yield _notice("direction-ignored", message, "scoring_config.direction")
+
+
+def _required_doubts(
+    config: Mapping[str, JSON], scorers: frozenset[str]
+) -> Iterator[Notice]:
+    given = config.get("required")
+    if given is not None and (
+        not isinstance(given, list) or len(_texts(given)) < len(given)
+    ):
+        yield _shape("required-ignored", "required", "a list of scorers")
+    for scorer in _texts(given):
+        if _is_unknown(scorer, scorers):
+            yield _unknown_scorer(
+                "required", scorer, scorers, "scoring_config.required"
+            )
+
+
+def _is_unknown(scorer: str, scorers: frozenset[str]) -> bool:
+    """Return whether no run has a scorer; before there are scores, nobody can say."""
+    return bool(scorers) and scorer not in scorers
+
+
+def _unknown_scorer(
+    member: str, scorer: str, scorers: frozenset[str], path: str
+) -> Notice:
+    # get_close_matches compares with every name, so only with a few.
+    near = get_close_matches(scorer.lower(), sorted(scorers)[:100], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    message = f"{member} names the scorer {scorer!r}, which no completed run has{hint}"
+    return _notice("unknown-scorer", message, path)
+
+
+def _shape(code: str, member: str, wanted: str) -> Notice:
+    message = f"scoring_config.{member} is not {wanted}; what is not is ignored."
+    return _notice(code, message, f"scoring_config.{member}")
+
+
+def _direction(value: JSON) -> Direction | None:
+    return _DIRECTIONS.get(value.lower()) if isinstance(value, str) else None
+
+
+def _weight(value: JSON) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        weight = float(value)
+    except OverflowError:
+        return None
+    return weight if math.isfinite(weight) else None
+
+
+def _object(value: JSON) -> dict[str, JSON]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: JSON) -> list[str]:
+    return (
+        [one for one in value if isinstance(one, str)]
+        if value and isinstance(value, list)
+        else []
+    )
+
+
+def _notice(code: str, message: str, path: str = "scoring_config") -> Notice:
+    return Notice(code=code, message=message, path=path)

@@ -1,0 +1,365 @@
+"""Statistics over the runs of an experiment, computed in SQL."""
+
+import math
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from promptlooper_export.documents import (
+    Bin,
+    Cost,
+    Period,
+    RunCounts,
+    ScorerStatistics,
+    Timing,
+    Tokens,
+)
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.connection import Session
+from promptlooper_export.store.experiments import ExperimentRow
+from promptlooper_export.store.ranking import exact_scores, same_run
+from promptlooper_export.store.rows import label
+from promptlooper_export.store.scoring import Rules
+
+BINS = 20
+PERIODS = 50
+
+_CHARTED = 1e150
+"""Weighted scores beyond it are left out of the history: their sums leave a double."""
+
+_NAMED_YEARS = range(-62135596800000000, 253402300800000000)
+"""The years 1 to 9999, in microseconds since 1970: those that have names."""
+
+
+def _sum(value: str) -> str:
+    """Write a sum that does not depend on the order of its addends.
+
+    The order is the database's to choose, and the same data must give the same bytes.
+    Each addend goes in three parts: the first is exact up to sums of 2^33, the second
+    up to some 10,000 addends, and the rest is next to nothing (Demmel and Nguyen, "Fast
+    Reproducible Floating-Point Summation", 2013).
+    """
+    high = f"({value} + 6442450944.0 - 6442450944.0)"
+    rest = f"({value} - {high})"
+    middle = f"({rest} + 0.005859375 - 0.005859375)"
+    return f"(sum({high}) + (sum({middle}) + sum({rest} - {middle})))"
+
+
+# SQLite refuses sums that do not fit 64 bits, so tokens are summed up in two halves; it
+# holds any value in any column, and what a column is not for is left out.
+_WHOLE = {
+    "sqlite": (
+        "CASE WHEN typeof({0}) = 'integer' THEN {0} WHEN typeof({0}) = 'real' "
+        "AND abs({0}) < 9e18 AND {0} = CAST({0} AS INTEGER) "
+        "THEN CAST({0} AS INTEGER) END"
+    ),
+    "postgresql": (
+        "CASE WHEN {0} BETWEEN -9223372036854775808 AND 9223372036854775807 "
+        "AND CAST({0} AS numeric) = trunc(CAST({0} AS numeric)) "
+        "THEN CAST({0} AS numeric) END"
+    ),
+}
+_HALVES = {
+    "sqlite": "sum({0} >> 32), sum({0} & 4294967295)",
+    "postgresql": "0, sum({0})",
+}
+
+_TOTALS = f"""
+SELECT status, count(*), {{halves_in}}, {{halves_out}},
+    count(cost), coalesce({_sum("cost")}, 0)
+FROM (
+    SELECT
+        status, {{whole_in}} AS tokens_in, {{whole_out}} AS tokens_out,
+        CASE WHEN cost_usd BETWEEN -1e150 AND 1e150 THEN cost_usd END AS cost
+    FROM {{runs}} AS run WHERE experiment_id {{experiment}}
+) AS run
+GROUP BY status
+"""
+
+# Sums of longer ones than 278 years could leave the range of an integer.
+_COMPLETED = """
+FROM {runs} AS run
+WHERE experiment_id {experiment} AND status = 'completed'
+    AND duration_ms BETWEEN -8796093022208 AND 8796093022208
+"""
+
+_DURATIONS = f"""
+SELECT count(*), min(duration_ms), max(duration_ms), sum(duration_ms) {_COMPLETED}
+"""
+
+# Quantiles interpolate between the values at two places, counted from 0.
+_DURATION_PLACES = f"""
+SELECT place, value FROM (
+    SELECT
+        duration_ms AS value,
+        row_number() OVER (ORDER BY duration_ms) - 1 AS place,
+        count(*) OVER () - 1 AS last
+    {_COMPLETED}
+) AS placed
+WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
+"""
+
+
+# Squares of larger values leave the range of a double, and those of smaller ones are
+# nothing, both of which PostgreSQL refuses.
+_VALUES = f"""
+WITH run_value AS (
+    SELECT
+        run_id, scorer_name,
+        avg(CASE WHEN abs(value) > 1e-150 THEN value ELSE 0 END) AS value
+    FROM {{scores}} AS score
+    JOIN {{runs}} AS run ON {{same_run}}
+    WHERE experiment_id {{experiment}} AND status = 'completed'
+        AND value BETWEEN -1e150 AND 1e150
+    GROUP BY run_id, scorer_name
+),
+summary AS (
+    SELECT
+        scorer_name, count(*) AS number, min(value) AS low, max(value) AS high,
+        {_sum("value")} / count(*) AS mean
+    FROM run_value GROUP BY scorer_name
+)
+"""
+
+_SUMMARIES = (
+    _VALUES
+    + f"""
+SELECT
+    scorer_name, number, low, high, mean,
+    {_sum("square")} / nullif(number - 1, 0)
+FROM (
+    SELECT
+        summary.*,
+        CASE WHEN abs(value - mean) > 1e-150 THEN (value - mean) * (value - mean)
+            ELSE 0 END AS square
+    FROM summary JOIN run_value USING (scorer_name)
+) AS spread
+GROUP BY scorer_name, number, low, high, mean
+"""
+)
+
+_SCORE_PLACES = (
+    _VALUES
+    + """
+SELECT scorer_name, place, value FROM (
+    SELECT
+        scorer_name, value,
+        row_number() OVER (PARTITION BY scorer_name ORDER BY value) - 1 AS place,
+        count(*) OVER (PARTITION BY scorer_name) - 1 AS last
+    FROM run_value
+) AS placed
+WHERE place IN (
+    last / 4, last / 4 + 1, last / 2, last / 2 + 1, last * 3 / 4, last * 3 / 4 + 1
+)
+"""
+)
+
+# The bar, from 0, of a value between low and high; the highest value is in the last.
+_BAR = {
+    "sqlite": (
+        "min("
+        "CAST(({value} - {low}) / ({high} - {low}) * {bars} AS INTEGER), {bars} - 1)"
+    ),
+    "postgresql": "least(width_bucket({value}, {low}, {high}, {bars}), {bars}) - 1",
+}
+
+_HISTOGRAM = (
+    _VALUES
+    + """
+SELECT scorer_name, CASE WHEN low < high THEN {bar} ELSE 0 END AS bar, count(*)
+FROM summary JOIN run_value USING (scorer_name)
+GROUP BY scorer_name, bar
+"""
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """What a report says about all runs."""
+
+    by_status: Mapping[str, int]
+    tokens: Tokens
+    cost: Cost | None
+    timing: Timing | None
+    scorers: tuple[ScorerStatistics, ...]
+    history: tuple[Period, ...]
+
+    def counts(self, scored: int) -> RunCounts:
+        """Return how many runs there are, `scored` of them with a weighted score."""
+        return RunCounts(
+            total=sum(self.by_status.values()),
+            by_status=dict(self.by_status),
+            scored=scored,
+        )
+
+
+def read_statistics(
+    session: Session, catalog: Catalog, row: ExperimentRow
+) -> Statistics:
+    """Compute the statistics of an experiment."""
+    clause, values = catalog.id("runs.experiment_id", row.experiment.id)
+    names = {
+        "runs": catalog.runs,
+        "scores": catalog.scores,
+        "experiment": clause,
+        "same_run": same_run(session, catalog),
+    }
+    by_status, tokens, cost = _totals(session, names, values)
+    return Statistics(
+        by_status=by_status,
+        tokens=tokens,
+        cost=cost,
+        timing=_timing(session, names, values),
+        scorers=tuple(_scorers(session, names, values, row.rules)),
+        history=tuple(_history(session, catalog, row.experiment.id, row.rules)),
+    )
+
+
+def _totals(
+    session: Session, names: Mapping[str, str], values: list[object]
+) -> tuple[Mapping[str, int], Tokens, Cost | None]:
+    """Return what is summed over all runs, of any status."""
+    kind = session.kind
+    sql = _TOTALS.format(
+        **names,
+        halves_in=_HALVES[kind].format("tokens_in"),
+        halves_out=_HALVES[kind].format("tokens_out"),
+        whole_in=_WHOLE[kind].format("tokens_in"),
+        whole_out=_WHOLE[kind].format("tokens_out"),
+    )
+    rows = session.all(sql, *values)
+    by_status: Counter[str] = Counter()
+    for status, count, *_ in rows:
+        by_status[label(status)] += count
+    priced = sum(int(line[6]) for line in rows)
+    spent = math.fsum(float(line[7]) for line in rows)
+    return (
+        dict(sorted(by_status.items())),
+        Tokens(
+            tokens_in=sum(_whole(line[2], line[3]) for line in rows),
+            tokens_out=sum(_whole(line[4], line[5]) for line in rows),
+        ),
+        Cost(count=priced, total=spent, average=spent / priced) if priced else None,
+    )
+
+
+def _whole(high: Any, low: Any) -> int:  # noqa: ANN401  a driver's own types
+    """Join two halves of 32 bits; both are NULL where there is no value."""
+    return (int(high or 0) << 32) + int(low or 0)
+
+
+def _timing(
+    session: Session, names: Mapping[str, str], values: list[object]
+) -> Timing | None:
+    """Return the durations of completed runs, None if none has one."""
+    count, fastest, slowest, total = session.all(_DURATIONS.format(**names), *values)[0]
+    if not count:
+        return None
+    places = {
+        place: float(value)
+        for place, value in session.all(_DURATION_PLACES.format(**names), *values)
+    }
+    return Timing(
+        count=count,
+        fastest=_number(fastest),
+        slowest=_number(slowest),
+        average=float(total) / count,
+        median=_quantile(places, count, 50),
+        p95=_quantile(places, count, 95),
+        total=float(total),
+    )
+
+
+def _number(value: Any) -> float:  # noqa: ANN401  a driver's own types
+    """Return a duration as it is stored: whole numbers stay whole."""
+    return value if isinstance(value, int | float) else float(value)
+
+
+def _scorers(
+    session: Session, names: Mapping[str, str], key: list[object], rules: Rules
+) -> Iterator[ScorerStatistics]:
+    """Yield the statistics of every scorer, by name."""
+    summaries = sorted(
+        session.all(_SUMMARIES.format(**names), *key), key=lambda line: label(line[0])
+    )
+    places: dict[str, dict[int, float]] = {}
+    for scorer, place, value in session.all(_SCORE_PLACES.format(**names), *key):
+        places.setdefault(scorer, {})[place] = value
+    bars: dict[str, dict[int, int]] = {}
+    bar = _BAR[session.kind].format(value="value", low="low", high="high", bars=BINS)
+    sql = _HISTOGRAM.format(bar=bar, **names)
+    for scorer, number, count in session.all(sql, *key):
+        bars.setdefault(scorer, {})[number] = count
+    for scorer, count, low, high, mean, variance in summaries:
+        name = label(scorer)
+        values = {"count": count, "min": low, "max": high, "mean": mean}
+        if variance is not None:
+            values["standard_deviation"] = math.sqrt(variance)
+        for quartile, percent in (("q1", 25), ("median", 50), ("q3", 75)):
+            values[quartile] = _quantile(places[scorer], count, percent)
+        yield ScorerStatistics(
+            name=name,
+            direction=rules.direction_of(name),
+            weight=rules.weights.get(name),
+            required=name in rules.required,
+            values=values,
+            histogram=_histogram(low, high, bars[scorer]),
+        )
+
+
+def _history(
+    session: Session, catalog: Catalog, experiment: UUID, rules: Rules
+) -> Iterator[Period]:
+    """Yield the weighted scores of equal stretches of time that have any."""
+    moments, scores = array("q"), array("d")
+    for _, _, moment, score in exact_scores(session, catalog, experiment, rules):
+        if score is None or moment is None:
+            continue
+        if moment in _NAMED_YEARS and abs(score) <= _CHARTED:
+            moments.append(moment)
+            scores.append(score)
+    if not moments:
+        return
+    low, high = moments[0], moments[-1]
+    width = (high - low) / PERIODS
+    best_so_far = -math.inf
+    start = 0
+    for number in range(PERIODS):
+        end = bisect_left(moments, low + (number + 1) * width, start)
+        if number == PERIODS - 1:
+            end = len(moments)
+        found = scores[start:end]
+        start = end
+        if not found:
+            continue
+        best_so_far = max(best_so_far, *found)
+        yield Period(
+            start=datetime.fromtimestamp((low + number * width) / 1e6, UTC),
+            end=datetime.fromtimestamp((low + (number + 1) * width) / 1e6, UTC),
+            count=len(found),
+            best=max(found),
+            mean=math.fsum(found) / len(found),
+            best_so_far=best_so_far,
+        )
+
+
+def _quantile(places: dict[int, float], count: int, percent: int) -> float:
+    """Interpolate linearly between the two nearest of the sorted values."""
+    place, hundredths = divmod((count - 1) * percent, 100)
+    low = places[place]
+    return low if not hundredths else low + (places[place + 1] - low) * hundredths / 100
+
+
+def _histogram(low: float, high: float, counts: dict[int, int]) -> tuple[Bin, ...]:
+    if low == high:
+        return (Bin(low=low, high=high, count=counts[0]),)
+    edges = [low + (high - low) * place / BINS for place in range(BINS)] + [high]
+    return tuple(
+        Bin(low=edges[bar], high=edges[bar + 1], count=counts.get(bar, 0))
+        for bar in range(BINS)
+    )
