@@ -246,12 +246,12 @@ def test_a_failed_precondition_is_a_problem_with_the_tag(
     assert response.headers["ETag"] == document["etag"] == tag_of(service, strong(id_))
 
 
-BEST = {"json", "env", "yaml"}
-RUNS = {"csv", "ndjson"}
+OF_THE_BEST = {"json", "env", "yaml"}
+OF_RUNS = {"csv", "ndjson"}
 CHANGES = {
-    "UPDATE experiments SET name = 'another' WHERE id = ?": RUNS,
-    "UPDATE runs SET tokens_in = 7 WHERE experiment_id = ?": BEST,
-    "DELETE FROM runs WHERE status = 'failed' AND experiment_id = ?": BEST,
+    "UPDATE experiments SET name = 'another' WHERE id = ?": OF_RUNS,
+    "UPDATE runs SET tokens_in = 7 WHERE experiment_id = ?": OF_THE_BEST,
+    "DELETE FROM runs WHERE status = 'failed' AND experiment_id = ?": OF_THE_BEST,
 }
 """Changes, each with the formats whose document does not hold it."""
 

@@ -7,9 +7,11 @@ from flask import Blueprint, Response
 from promptlooper_export.errors import ExportError, NotFoundError
 from promptlooper_export.web import pages
 
+_PARENTS: list[type[ExportError]] = [ExportError, *ExportError.__subclasses__()]
+
 KINDS = {
     kind.slug: kind
-    for parent in (ExportError, *ExportError.__subclasses__())
+    for parent in _PARENTS
     for kind in parent.__subclasses__()
     if "status" in vars(kind)
 }
