@@ -131,12 +131,13 @@ class Catalog:
     def is_spelled_alike(self, session: Session, table: str) -> bool:
         """Look whether a table spells the ids of runs as `runs` does."""
         types = self.id_types
-        if types["runs.id"] == types[f"{table}.run_id"] == "uuid":
-            return True
+        one, other = types["runs.id"], types[f"{table}.run_id"]
+        if "uuid" in (one, other) or "bytea" in (one, other):
+            return one == other
         run = session.one(_SPELLING.format(column="id", table=self.runs))
         selected = self.scores if table == "scores" else self.stage_results
-        other = session.one(_SPELLING.format(column="run_id", table=selected))
-        return run is None or other is None or _form(run[0]) == _form(other[0])
+        row = session.one(_SPELLING.format(column="run_id", table=selected))
+        return run is None or row is None or _form(run[0]) == _form(row[0])
 
     def hex(self, column: str, sql: str) -> str:
         """Return an expression for the 32 hexadecimal digits of `table.column`."""

@@ -73,10 +73,10 @@ def select(
         if column != "id" or isinstance(field, UUIDField)
     }
     if found is None:
-        for column in ("id", "run_id"):
-            id_types[f"{name}.{column}"] = "text"
+        id_types[f"{name}.run_id"] = id_types["runs.id"]
         nulls = [
-            f"{_null(database, field)} AS {column}" for column, field in columns.items()
+            f"{_null(database, field, id_types['runs.id'])} AS {column}"
+            for column, field in columns.items()
         ]
         return f"(SELECT {', '.join(nulls)}, NULL AS place WHERE 1 = 0)"
     lacking = sorted(REQUIRED[name] - found.columns.keys())
@@ -131,7 +131,7 @@ _MEANINGS: Mapping[type, str] = {
 }
 
 
-def _null(kind: str, field: Field) -> str:
+def _null(kind: str, field: Field, id_type: str = "text") -> str:
     """Return NULL of a column's type, by which PostgreSQL chooses operators."""
     if kind == "sqlite":
         return "NULL"
@@ -139,6 +139,7 @@ def _null(kind: str, field: Field) -> str:
         DoubleField: "double precision",
         BigIntegerField: "bigint",
         Moment: "timestamptz",
+        ForeignKeyField: id_type,
     }
     return f"CAST(NULL AS {types.get(type(field), 'text')})"
 
