@@ -1,6 +1,6 @@
 """Databases as runners of all kinds make them: read right, or refused by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from uuid import UUID
 
@@ -36,7 +36,7 @@ CREATE TABLE scores (
 CREATE TABLE stage_results (id integer PRIMARY KEY, run_id {id}, stage_name text)
 """
 
-PLAIN = {
+PLAIN: dict[str, str | dict[str, str]] = {
     "id": {"sqlite": "CHAR(32)", "postgresql": "uuid"},
     "status": "varchar(20)",
     "json": "json",
@@ -54,20 +54,24 @@ def upper(value: UUID) -> str:
     return value.hex.upper()
 
 
-def build(
+def columns(database: Database, types: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: types.get(name) or (one if isinstance(one, str) else one[database.kind])
+        for name, one in PLAIN.items()
+    }
+
+
+def build(  # noqa: PLR0913  what may differ
     database: Database,
     *,
     ids: object = UUID.hex.fget,  # type: ignore[attr-defined]
     completed: str = "completed",
     values: tuple[object, object] = (0.9, 0.8),
     moment: str | None = "2026-01-01 00:00:00",
-    **types: str,
+    types: Mapping[str, str] | None = None,
 ) -> None:
     """Make the tables with other types, and one experiment with two runs."""
-    chosen = {
-        name: types.get(name) or (one if isinstance(one, str) else one[database.kind])
-        for name, one in PLAIN.items()
-    }
+    chosen = columns(database, types or {})
     if "enum" in chosen["status"]:
         database.execute("CREATE TYPE run_status AS ENUM ('COMPLETED', 'FAILED')")
         chosen["status"] = "run_status"
@@ -140,18 +144,18 @@ def read(database: Database) -> tuple[Report, list[Run]]:
 def test_ids_are_uuids_in_any_spelling(
     empty_database: Database, type_: str, ids: object
 ) -> None:
-    build(empty_database, id=type_, ids=ids)
+    build(empty_database, types={"id": type_}, ids=ids)
     read(empty_database)
 
 
 def test_ids_may_be_bytes(empty_database: Database) -> None:
     type_ = "BLOB" if empty_database.kind == "sqlite" else "bytea"
-    build(empty_database, id=type_, ids=UUID.bytes.fget)  # type: ignore[attr-defined]
+    build(empty_database, types={"id": type_}, ids=UUID.bytes.fget)  # type: ignore[attr-defined]
     read(empty_database)
 
 
 def test_scores_may_spell_ids_differently(empty_database: Database) -> None:
-    build(empty_database, id="VARCHAR(36)", ids=hyphenated)
+    build(empty_database, types={"id": "VARCHAR(36)"}, ids=hyphenated)
     empty_database.execute("UPDATE scores SET run_id = replace(run_id, '-', '')")
     read(empty_database)
 
@@ -186,11 +190,8 @@ def test_statuses_are_compared_without_case(
 def test_types_of_postgresql_are_understood(
     empty_database: Database, types: dict[str, str]
 ) -> None:
-    build(
-        empty_database,
-        completed="COMPLETED" if "status" in types else "completed",
-        **types,
-    )
+    completed = "COMPLETED" if "status" in types else "completed"
+    build(empty_database, completed=completed, types=types)
     report, _ = read(empty_database)
     assert report.top[0].scores == {"a": 0.9}
 
@@ -210,10 +211,7 @@ def test_types_of_postgresql_are_understood(
 def test_a_type_that_is_not_understood_is_refused_by_name(
     empty_database: Database, types: dict[str, str], column: str
 ) -> None:
-    chosen = {
-        name: types.get(name) or (one if isinstance(one, str) else one["postgresql"])
-        for name, one in PLAIN.items()
-    }
+    chosen = columns(empty_database, types)
     for statement in SCHEMA.format(**chosen).split(";"):
         empty_database.execute(statement)
     with pytest.raises(DatabaseNotUnderstoodError, match=column):

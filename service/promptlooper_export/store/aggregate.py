@@ -26,43 +26,13 @@ WITH judged AS (
     {completed}
     GROUP BY run.id
 ),
-sized AS (
-    SELECT
-        judged.*, {number} AS number,
-        CASE WHEN high > -low THEN high ELSE -low END AS largest
-    FROM judged
-),
 ready AS (
     SELECT
-        sized.*,
-        CASE WHEN given = number AND (largest BETWEEN 1e-80 AND 1e100 OR largest = 0)
+        judged.*, {number} AS number,
+        CASE WHEN given = ({number}) AND low >= -1e100 AND high <= 1e100
+            AND (high >= 1e-80 OR low <= -1e-80 OR (high = 0 AND low = 0))
             THEN 1 ELSE 0 END AS decided
-    FROM sized
-),
-added AS (
-    SELECT
-        ready.*, {weight} AS weight, {weights} AS weights,
-        {weighted} AS weighted, {plain} AS plain
-    FROM ready CROSS JOIN ({rules}) AS rule
-),
-scored AS (
-    SELECT
-        added.*,
-        CASE WHEN weight > 0 THEN weighted / weight ELSE plain / {scorers} END AS score
-    FROM added
-),
-counting AS (
-    SELECT
-        scored.*,
-        CASE
-            WHEN decided = 0 THEN {infinity}
-            WHEN weight <> weights AND abs(weight) <= 1e-9 * weights THEN {infinity}
-            -- Each of the additions and products is off by 2^-53 at most.
-            ELSE score + (number + 32) * 4e-16 * largest
-                * CASE WHEN weight > 0 THEN weights / weight ELSE 1 END
-        END AS upper
-    FROM scored
-    WHERE given > 0 AND (decided = 0 OR {required})
+    FROM judged
 ),
 summary AS (
     SELECT
@@ -73,7 +43,18 @@ summary AS (
     FROM ready
 ),
 top AS (
-    SELECT * FROM counting ORDER BY upper DESC LIMIT {limit}
+    SELECT
+        ready.*,
+        CASE
+            WHEN decided = 0 OR {is_doubtful} THEN {infinity}
+            -- Each of the additions and products is off by 2^-53 at most.
+            ELSE CASE WHEN {weight} > 0 THEN ({weighted}) / ({weight})
+                ELSE ({plain}) / {scorers} END
+                + (number + 32) * 4e-16 * (abs(high) + abs(low)) * {stretch}
+        END AS upper
+    FROM ready CROSS JOIN ({rules}) AS rule
+    WHERE given > 0 AND (decided = 0 OR {required})
+    ORDER BY upper DESC LIMIT {limit}
 )
 SELECT
     summary.missing, summary.unknown, summary.counted, top.run_id,
@@ -131,8 +112,9 @@ def statement(
     numbers = range(len(columns))
     weighed = [place for place in numbers if columns[place] in rules.weights]
     is_sqlite = catalog.kind == "sqlite"
+    is_negative = any(rules.weights[columns[place]] < 0 for place in weighed)
     sql = _STATEMENT.format(
-        **_sums(numbers, weighed),
+        **_sums(numbers, weighed, is_negative=is_negative),
         completed=completed,
         runs=catalog.runs,
         totals="".join(_COLUMN[catalog.kind].format(place=i) for i in numbers),
@@ -148,8 +130,14 @@ def statement(
     return sql, names, [*weights, *signs]
 
 
-def _sums(numbers: Sequence[int], weighed: Sequence[int]) -> dict[str, str]:
-    """Return the sums over the columns, and the row of factors that they use."""
+def _sums(
+    numbers: Sequence[int], weighed: Sequence[int], *, is_negative: bool
+) -> dict[str, str]:
+    """Return the sums over the columns, and the row of factors that they use.
+
+    If a weight `is_negative`, the sum of weights may be next to nothing: then a run is
+    doubtful, and what its score may be off by is stretched.
+    """
     factors = [f"w{i}" for i in weighed] + [f"s{i}" for i in numbers]
     rule = ", ".join(f"CAST(? AS double precision) AS {name}" for name in factors)
 
@@ -161,14 +149,20 @@ def _sums(numbers: Sequence[int], weighed: Sequence[int]) -> dict[str, str]:
             f"CASE WHEN n{i} > 0 THEN {value.format(i)} ELSE 0 END" for i in places
         )
 
+    weight, weights = f"({given('w{0}', weighed)})", f"({given('abs(w{0})', weighed)})"
     return {
         "rules": f"SELECT {rule or '1 AS unweighed'}",
         "number": sum_of(f"n{i}" for i in numbers),
-        "weight": given("w{0}", weighed),
-        "weights": given("abs(w{0})", weighed),
+        "weight": weight,
         "weighted": sum_of(f"w{i} * s{i} * {_MEAN.format(i)}" for i in weighed),
         "plain": sum_of(f"s{i} * {_MEAN.format(i)}" for i in numbers),
         "scorers": f"nullif({given('1', numbers)}, 0)",
+        "is_doubtful": f"({weight} <> {weights} AND abs({weight}) <= 1e-9 * {weights})"
+        if is_negative
+        else "1 = 0",
+        "stretch": f"(CASE WHEN {weight} > 0 THEN {weights} / {weight} ELSE 1 END)"
+        if is_negative
+        else "1",
     }
 
 
