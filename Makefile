@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Programs that read what we write in the tests; Debian's packages have the same names.
-PROGRAMS := bash busybox caddy curl dash haproxy httpie nginx nodejs npm ruby zsh
+PROGRAMS := bash busybox caddy curl dash haproxy httpie nginx nodejs npm pgbouncer ruby zsh
 
 .PHONY: help demo test faults fidelity soak fuzz lint bench docs lock image
 help:

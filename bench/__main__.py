@@ -28,6 +28,7 @@ from promptlooper_export.viewer import OPERATOR
 FEW, MANY = 1_000, 100_000
 ROUNDS = 200
 CLASSIC_ROUNDS = 3
+CHANGED_ROUNDS = 15
 FULL_ROUNDS = 2
 PLAINEST = {
     "ndjson": plain.ndjson,
@@ -59,11 +60,18 @@ def exporting(store: Store, experiment: UUID, chosen: AnyFormat) -> Timed:
     return run
 
 
-def alternate(first: Timed, second: Timed, rounds: int) -> tuple[float, float]:
-    """Run both in turn; return their median times in seconds."""
+def alternate(
+    first: Timed, second: Timed, rounds: int, *, before: Timed | None = None
+) -> tuple[float, float]:
+    """Run both in turn; return their median times in seconds.
+
+    What is to happen `before` each call is not timed.
+    """
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for call, taken in zip((first, second), times, strict=True):
+            if before is not None:
+                before()
             start = time.perf_counter()
             call()
             taken.append(time.perf_counter() - start)
@@ -85,12 +93,23 @@ def measure(url: str) -> None:
             )
             compare(f"{name}, {MANY:,} runs against {FEW:,}", large, small)
         for record, size in ((few, FEW), (many, MANY)):
-            ours, reading_all = alternate(
-                exporting(store, record.id, formats["json"]),
-                partial(classic.winner, url, record.id, data.WEIGHTS),
-                CLASSIC_ROUNDS,
+            exporting_json = exporting(store, record.id, formats["json"])
+            reading_all = partial(classic.winner, url, record.id, data.WEIGHTS)
+            for state, change in (
+                ("unchanged", None),
+                ("changed", partial(plain.change, url, record.id)),
+            ):
+                ours, theirs = alternate(
+                    exporting_json, reading_all, CLASSIC_ROUNDS, before=change
+                )
+                compare(f"reading all {size:,} runs, json {state}", theirs, ours)
+            ours, bare = alternate(
+                exporting_json,
+                partial(plain.aggregate, url, record.id, data.WEIGHTS),
+                CHANGED_ROUNDS,
+                before=partial(plain.change, url, record.id),
             )
-            compare(f"reading all {size:,} runs against json", reading_all, ours)
+            compare(f"json of {size:,} changed runs, bare aggregate", ours, bare)
         small, large = alternate(
             exporting(store, few.id, formats["markdown"]),
             exporting(store, many.id, formats["markdown"]),

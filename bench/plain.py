@@ -7,13 +7,19 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import IO, Any
 from uuid import UUID
 
-from promptlooper_export.store.connection import Session, open_for_reading, reading
+from promptlooper_export.store.connection import (
+    Session,
+    open_for_reading,
+    open_for_writing,
+    reading,
+    writing,
+)
 
 RUNS = """
 SELECT id, name, status, CAST(config AS TEXT), config_hash, tokens_in, tokens_out,
@@ -88,3 +94,34 @@ def _rows(
             found = {name: value for _, name, value in scores}
             owner, scores = next(judged, (None, iter(())))
         yield run, found
+
+
+AGGREGATE = """
+WITH judged AS (
+    SELECT run_id, scorer_name, avg(value) AS value
+    FROM runs JOIN scores ON run_id = runs.id
+    WHERE experiment_id = ? AND status = 'completed' AND value BETWEEN -1e308 AND 1e308
+    GROUP BY run_id, scorer_name
+)
+SELECT
+    run_id,
+    sum(value * CASE scorer_name {weights} ELSE 0 END)
+        / sum(CASE scorer_name {weights} ELSE 0 END) AS score
+FROM judged GROUP BY run_id ORDER BY score DESC LIMIT 2
+"""
+
+
+def aggregate(url: str, experiment: UUID, weights: Mapping[str, float]) -> None:
+    """Find the winner by the plainest statement there is, in native arithmetic."""
+    cases = " ".join(f"WHEN '{name}' THEN {weight}" for name, weight in weights.items())
+    with _opened(url) as session:
+        session.all(AGGREGATE.format(weights=cases), session.key(experiment))
+
+
+def change(url: str, experiment: UUID) -> None:
+    """Commit something, so that nothing that was kept holds any more."""
+    with writing(open_for_writing(url)) as session:
+        session.run(
+            "UPDATE experiments SET status = 'running' WHERE id = ?",
+            session.key(experiment),
+        )

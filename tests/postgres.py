@@ -69,6 +69,29 @@ class Cluster:
             with psycopg.connect(self.url(), autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
+    @contextmanager
+    def standby(self) -> Iterator[int]:
+        """Copy the cluster into a hot standby that follows it; yield its port."""
+        port = free_port()
+        follower = Cluster(
+            binaries=self.binaries,
+            directory=self.directory / f"standby-{port}",
+            port=port,
+        )
+        follower.directory.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(follower.directory, "nobody")
+        self._run(
+            "pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
+            f"--dbname={self.url()}", data=follower.directory / "data",
+        )  # fmt: skip
+        follower.start()
+        try:
+            yield port
+        finally:
+            follower.stop()
+            shutil.rmtree(follower.directory)
+
     def start(self, **options: str) -> None:
         """Start the server, wait until it answers; `options` go on top of OPTIONS."""
         settings = {**OPTIONS, "port": str(self.port), **options}
@@ -87,8 +110,9 @@ class Cluster:
             "--locale=C", "--no-sync",
         )  # fmt: skip
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self.binaries / program), f"--pgdata={self.directory / 'data'}"]
+    def _run(self, program: str, *arguments: str, data: Path | None = None) -> None:
+        data = data or self.directory / "data"
+        command = [str(self.binaries / program), f"--pgdata={data}"]
         done = subprocess.run(
             [*command, *arguments],
             check=False,
