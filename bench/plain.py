@@ -8,6 +8,7 @@ import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import IO, Any
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from promptlooper_export.store.connection import (
     Session,
+    close,
     open_for_reading,
     open_for_writing,
     reading,
@@ -63,8 +65,12 @@ def fetch(url: str, experiment: UUID) -> None:
             pass
 
 
-def _opened(url: str) -> Any:  # noqa: ANN401  a context of a session
-    return reading(open_for_reading(url))
+@contextmanager
+def _opened(url: str) -> Iterator[Session]:
+    database = open_for_reading(url)
+    with reading(database) as session:
+        yield session
+    close(database)
 
 
 def _writer(file: IO[bytes]) -> Any:  # noqa: ANN401  csv has no name for it

@@ -214,3 +214,47 @@ def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
         path.unlink()
         with pytest.raises(DatabaseUnavailableError):
             score()
+
+
+def test_a_large_file_outside_wal_is_copied_and_holds_up_no_commit(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "large.db"
+    database = Database(kind="sqlite", url=f"sqlite:///{path}")
+    migrate(database.url, create=True)
+    database.execute("PRAGMA journal_mode = DELETE")
+    runs = [run({"a": 0.5}, config={"prompt": "x" * 20_000}) for _ in range(100)]
+    loaded = experiment(*runs)
+    database.load(loaded)
+    with closing(open_store(database.url)) as store:
+        for number in (1.0, 2.0, 3.0):
+            with store.snapshot(OPERATOR) as moment:
+                best = moment.best(loaded.id).weighted_score
+                with closing(sqlite3.connect(path, timeout=0)) as writer:
+                    writer.execute("UPDATE scores SET value = ?", [number])
+                    writer.commit()  # is not locked out by the snapshot
+                assert len(list(moment.runs(loaded.id).rows)) == 100
+            assert best == (0.5 if number == 1.0 else number - 1)
+    assert [one.name for one in tmp_path.iterdir()] == ["large.db"]
+
+
+def test_who_does_not_own_a_file_in_wal_mode_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    path = tmp_path / "others.db"
+    database = Database(kind="sqlite", url=f"sqlite:///{path}")
+    migrate(database.url, create=True)
+    loaded = experiment(run({"a": 1.0}))
+    database.load(loaded)
+    with closing(open_store(database.url)) as store:
+        for number in (2.0, 3.0):
+            with store.snapshot(OPERATOR) as moment:
+                assert moment.best(loaded.id).weighted_score == number - 1
+            assert [one.name for one in tmp_path.iterdir()] == ["others.db"]
+            database.execute("UPDATE scores SET value = ?", number)
+        with closing(sqlite3.connect(path)) as writer:
+            writer.execute("UPDATE scores SET value = 4.0")
+            writer.commit()  # and stays open: its own files are there now
+            with store.snapshot(OPERATOR) as moment:
+                assert moment.best(loaded.id).weighted_score == 4.0

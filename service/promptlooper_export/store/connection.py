@@ -8,7 +8,6 @@ options of a URL or of PGOPTIONS stay as they are.
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -168,18 +167,19 @@ class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
     file that was replaced is read through new connections.
     """
 
-    def __init__(self, path: Path, **options: Any) -> None:  # noqa: ANN401
-        self._file = SqliteFile(path)
+    def __init__(self, file: SqliteFile, **options: Any) -> None:  # noqa: ANN401
+        self._file = file
+        self._opening: object = None
         self._opened: dict[int, object] = {}
         super().__init__(self._file.location, uri=True, **options)
 
     def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
         with self._pool_lock:
-            opening = self._file.opening()
+            self._opening = self._file.opening()
             self.database = self._file.location
             connection = super()._connect()
             if id(connection) not in self._opened:
-                self._opened[id(connection)] = opening
+                self._opened[id(connection)] = self._opening
                 connection.text_factory = partial(
                     str, encoding="utf-8", errors="surrogateescape"
                 )
@@ -189,7 +189,7 @@ class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
             return connection
 
     def _is_closed(self, conn: Any) -> bool:  # noqa: ANN401
-        if self._opened.get(id(conn)) == self._file.opening():
+        if self._opened.get(id(conn)) == self._opening:
             return False
         self._close_raw(conn)
         return True
@@ -233,16 +233,21 @@ def _tolerant(loader: Any) -> Any:  # noqa: ANN401  the driver's classes
 
 
 def open_for_reading(
-    url: str, *, connections: int = 16, seconds: int = READ_SECONDS
+    url: str,
+    *,
+    connections: int = 16,
+    seconds: int = READ_SECONDS,
+    is_read_long: bool = True,
 ) -> Database:
     """Open a database that nothing can be written to.
 
-    At most `connections` are open; on PostgreSQL a statement may take `seconds`. Raises
-    SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
+    At most `connections` are open; on PostgreSQL a statement may take `seconds`, and
+    SQLite is told whether more than a few rows are read at once. Raises SettingsError
+    for a URL that is neither SQLite's nor PostgreSQL's.
     """
     if (path := sqlite_path(url)) is not None:
         database: Database = _ReadableSqlite(
-            path.resolve(),
+            SqliteFile(path.resolve(), is_read_long=is_read_long),
             max_connections=connections,
             timeout=5,
             check_same_thread=False,

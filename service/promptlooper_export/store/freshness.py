@@ -61,6 +61,9 @@ class Sentinel:
         without SQLite's knowledge.
         """
         with self._turn, refusals(), _driver_errors():
+            if self._file.mode() in ("copy", "backup"):
+                self._close()
+                return self._file.settled_state()
             connection = self._open()
             try:
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
@@ -68,8 +71,6 @@ class Sentinel:
                 if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY:
                     return None
                 raise
-            if self._is_copy and not self._file.is_settled():
-                return None
             found = self._path.stat()
             return (self._openings, version, found.st_size, found.st_mtime_ns)
 
@@ -77,10 +78,6 @@ class Sentinel:
         """Close the connection."""
         with self._turn:
             self._close()
-
-    @property
-    def _is_copy(self) -> bool:
-        return isinstance(self._opened, tuple) and self._opened[0] == "copy"
 
     def _open(self) -> sqlite3.Connection:
         opening = self._file.opening()

@@ -103,7 +103,10 @@ class State:
         if url is not None:
             with named_in_errors(state_url):
                 self._apart = open_for_reading(
-                    url, connections=connections, seconds=seconds
+                    url,
+                    connections=connections,
+                    seconds=seconds,
+                    is_read_long=False,
                 )
         self._was_there = self._is_named
 
@@ -251,7 +254,9 @@ def revoked_tokens(
     state = State(database_url, state_url, connections=1, seconds=REVOKED_SECONDS)
     if state_url is not None:
         return lambda: state.revoked_tokens(None)
-    database = open_for_reading(database_url, connections=1, seconds=REVOKED_SECONDS)
+    database = open_for_reading(
+        database_url, connections=1, seconds=REVOKED_SECONDS, is_read_long=False
+    )
 
     def read() -> frozenset[str]:
         with reading(database) as session:
@@ -281,7 +286,7 @@ def beside(database_url: str) -> Path | None:
 @contextmanager
 def looking(url: str) -> Iterator[Session]:
     """Open a database to look at it once; raises DatabaseUnavailableError."""
-    database = open_for_reading(url, connections=1)
+    database = open_for_reading(url, connections=1, is_read_long=False)
     try:
         with reading(database) as session:
             yield session
