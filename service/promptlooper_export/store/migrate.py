@@ -7,19 +7,24 @@ version added is cleaned up. Each database is changed in one transaction under a
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from peewee import OperationalError
+
 from promptlooper_export.errors import MigrationError, SettingsError
 from promptlooper_export.store.catalog import read_catalog
 from promptlooper_export.store.connection import (
+    LOCK_SECONDS,
     Session,
     close,
     open_for_reading,
     open_for_writing,
+    refusals,
     writing,
 )
 from promptlooper_export.store.earlier import (
@@ -257,8 +262,18 @@ def _wait_for_turn(session: Session, part: str) -> None:
 def _switch_to_wal(url: str) -> None:
     """Let the runner's kind of writers and our readers not wait for each other."""
     database = open_for_writing(url)
-    with database.connection_context():
-        database.execute_sql("PRAGMA journal_mode = WAL")
+    # SQLite does not wait for the lock that this needs, whatever its busy_timeout.
+    end = time.monotonic() + LOCK_SECONDS
+    with refusals(), database.connection_context():
+        while True:
+            try:
+                database.execute_sql("PRAGMA journal_mode = WAL")
+            except OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
 
 def _require_no_experiments(session: Session) -> None:
