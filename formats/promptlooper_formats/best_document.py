@@ -9,7 +9,9 @@ from marshmallow.validate import OneOf
 from promptlooper_export.plugin import JSON, Best, BestSchema, Notice
 from promptlooper_formats.notices import refuse_surrogates
 
-_MARKS = frozenset(BestSchema().load_fields) - {"scores", "warnings"}
+_SCHEMA = BestSchema()
+
+_MARKS = frozenset(_SCHEMA.load_fields) - {"scores", "warnings"}
 """Members by which a whole document is told from a config that is a file by itself."""
 
 
@@ -37,9 +39,7 @@ def members(
     if only == "config":
         return best.config
     warnings = [_encodable(one) for one in (*best.warnings, *notices)]
-    document: dict[str, JSON] = BestSchema().dump(
-        replace(best, warnings=tuple(warnings))
-    )
+    document: dict[str, JSON] = _SCHEMA.dump(replace(best, warnings=tuple(warnings)))
     return document
 
 

@@ -1,6 +1,7 @@
 """Read the options of a format: pairs from a query string or from a command line."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError
@@ -13,6 +14,18 @@ from promptlooper_export.errors import (
 )
 
 
+@lru_cache(maxsize=256)
+def strict(schema: type[Schema]) -> Schema:
+    """Return the schema, made once, as it loads options: unknown ones are refused."""
+    return schema(unknown=RAISE)
+
+
+def names_of(schema: type[Schema]) -> list[str]:
+    """Return the names of a schema's options, as queries have them."""
+    fields = strict(schema).load_fields
+    return [field.data_key or name for name, field in fields.items()]
+
+
 def load_options(
     schema: type[Schema], pairs: Iterable[tuple[str, str]]
 ) -> dict[str, Any]:
@@ -22,8 +35,8 @@ def load_options(
     comes twice and a value that the schema refuses; `parameter` holds the name, and
     `allowed`, for an unknown name, all the schema's names.
     """
-    loader = schema(unknown=RAISE)
-    allowed = [field.data_key or name for name, field in loader.load_fields.items()]
+    loader = strict(schema)
+    allowed = names_of(schema)
     values: dict[str, str] = {}
     for name, value in pairs:
         if name not in allowed:

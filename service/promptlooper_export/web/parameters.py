@@ -11,7 +11,12 @@ from marshmallow.validate import OneOf, Range
 
 from promptlooper_export.documents import Document, Report, Runs
 from promptlooper_export.errors import InvalidParameterError
-from promptlooper_export.options import load_format_options, load_options
+from promptlooper_export.options import (
+    load_format_options,
+    load_options,
+    names_of,
+    strict,
+)
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.web.describe import options as describe_options
 
@@ -106,7 +111,7 @@ def names_for(common: type[Schema], document: type[Document]) -> list[str]:
     """Return the names of the common parameters that formats of a document have."""
     return [
         name
-        for name in common().load_fields
+        for name in strict(common).load_fields
         if _BELONGS_TO.get(name, document) is document
     ]
 
@@ -130,7 +135,7 @@ def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
 
     Raises InvalidParameterError.
     """
-    names = common().load_fields
+    names = strict(common).load_fields
     return load(common, [pair for pair in pairs if pair[0] in names])
 
 
@@ -143,7 +148,7 @@ def read_options(
 
     Raises InvalidParameterError, also for a common one that this format does not have.
     """
-    own = [str(row["name"]) for row in describe_options(format.options)]
+    own = names_of(format.options)
     shared = names_for(common, format.document)
     for name, _ in pairs:
         if name not in own and name not in shared:
