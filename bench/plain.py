@@ -128,6 +128,8 @@ def change(url: str, experiment: UUID) -> None:
     """Commit something, so that nothing that was kept holds any more."""
     with writing(open_for_writing(url)) as session:
         session.run(
-            "UPDATE experiments SET status = 'running' WHERE id = ?",
+            # SQLite writes nothing where a row stays the same.
+            "UPDATE experiments SET status = CASE status WHEN 'running' "
+            "THEN 'completed' ELSE 'running' END WHERE id = ?",
             session.key(experiment),
         )

@@ -4,7 +4,7 @@ Exports are right without them. They are made only on request: each index costs 
 runner's writes a little.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from peewee import InternalError, OperationalError, ProgrammingError
@@ -65,6 +65,12 @@ WHERE indrelid = to_regclass(?) AND relname = ? AND NOT indisvalid
 _CREATE = {
     "sqlite": "CREATE INDEX {name} ON {table} ({columns})",
     "postgresql": "CREATE INDEX CONCURRENTLY {name} ON {table} ({columns})",
+}
+
+# Runs without a time come first, as SQLite has it by itself.
+_IN_ORDER: Mapping[str, Mapping[str, str]] = {
+    "sqlite": {},
+    "postgresql": {"created_at": "created_at NULLS FIRST"},
 }
 
 _DROP_BROKEN = "DROP INDEX CONCURRENTLY {schema}{name}"
@@ -135,7 +141,11 @@ def _statements(
         and session.all(_IS_BROKEN, wanted.table, wanted.name)[0][0]
     ):
         yield _DROP_BROKEN.format(schema=schema, name=wanted.name)
-    columns = ", ".join(name for name in wanted.columns if name in there)
+    columns = ", ".join(
+        _IN_ORDER[session.kind].get(name, name)
+        for name in wanted.columns
+        if name in there
+    )
     yield _CREATE[session.kind].format(name=wanted.name, table=table, columns=columns)
 
 
