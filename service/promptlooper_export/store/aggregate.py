@@ -24,7 +24,7 @@ WITH judged AS (
         run.id AS run_id, count(*) AS judgements, count(score.value) AS given,
         max(score.value) AS high, min(score.value) AS low{totals}
     {completed}
-    GROUP BY run.id
+    GROUP BY {group}
 ),
 ready AS (
     SELECT
@@ -93,17 +93,20 @@ def completed_scores(catalog: Catalog, same_run: str, experiment: str) -> str:
     )
 
 
-def statement(
+def statement(  # noqa: PLR0913  what a statement is made of
     catalog: Catalog,
     completed: str,
     rules: Rules,
     columns: Sequence[str],
     *,
+    is_most: bool,
     limit: int | None,
 ) -> tuple[str, list[str], list[float]]:
     """Return the statement for these scorers, and its values.
 
-    `completed` is what follows FROM; its own values stand between the two lists.
+    `completed` is what follows FROM; its own values stand between the two lists. If the
+    experiment has most of all runs (`is_most`), SQLite reads them in the order of their
+    ids; it would do so in any case, and read those of other experiments as well.
 
     The statement's rows: missing, unknown and counted of the summary; run, time, upper
     bound, whether the statement could decide it; for each scorer total, number, and
@@ -117,6 +120,7 @@ def statement(
         **_sums(numbers, weighed, is_negative=is_negative),
         completed=completed,
         runs=catalog.runs,
+        group="run.id" if is_most or not is_sqlite else "+run.id",
         totals="".join(_COLUMN[catalog.kind].format(place=i) for i in numbers),
         present="".join(_PRESENT.format(i) for i in numbers),
         required=f"({' AND '.join(_required(rules, columns)) or '1 = 1'})",

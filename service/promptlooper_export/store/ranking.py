@@ -49,6 +49,12 @@ _NAMED_RUNS = 10
 
 _NAMES = "SELECT DISTINCT scorer_name {completed}"
 
+_SHARE = """
+SELECT
+    (SELECT count(*) FROM {runs} AS run WHERE experiment_id {experiment}),
+    (SELECT count(*) FROM {runs} AS run)
+"""
+
 _UNUSABLE = """
 SELECT DISTINCT run.id {completed} AND (score.value {finite}) IS NOT TRUE
 ORDER BY run.id LIMIT ?
@@ -187,6 +193,12 @@ class _Reader:
             catalog, same_run(session, catalog), clause
         )
 
+    def is_most(self) -> bool:
+        """Return whether the experiment has more than a quarter of all runs."""
+        sql = _SHARE.format(runs=self.catalog.runs, experiment=self._clause)
+        (own, every) = self.session.all(sql, *self.values)[0]
+        return bool(4 * own > every)
+
     def scorer_names(self) -> frozenset[str]:
         """Return the names of all scorers."""
         sql = _NAMES.format(completed=self.completed_scores)
@@ -288,7 +300,12 @@ def _look(
 ) -> tuple[list[Row], tuple[Place, ...]]:
     """Return what the statement gives, and the best of it by the rule."""
     sql, names, factors = statement(
-        reader.catalog, reader.completed_scores, rules, columns, limit=limit
+        reader.catalog,
+        reader.completed_scores,
+        rules,
+        columns,
+        is_most=reader.catalog.kind == "sqlite" and reader.is_most(),
+        limit=limit,
     )
     rows = reader.session.all(sql, *names, *reader.values, *factors)
     found = [row for row in rows if row[3] is not None]
