@@ -88,7 +88,7 @@ class Session:
         """Run a statement and yield its rows."""
         yield from self._execute(sql, values)
 
-    def stream(self, sql: str, *values: object) -> Iterator[Row]:
+    def stream(self, sql: str, *values: object) -> Generator[Row]:
         """Run a statement and yield its rows, however many, in constant memory.
 
         Other statements may run meanwhile. The rows end with the transaction.

@@ -246,11 +246,11 @@ def _rank_all(reader: _Reader, rules: Rules) -> Ranking:
                 scored += 1
                 yield _Candidate(score=score, moment=moment, run_id=run_id, key=key)
 
-    places = _best(candidates())
+    best = nsmallest(PLACES, candidates(), key=_Candidate.precedence)
     if named > _NAMED_RUNS:
         notices.append(_further())
     return Ranking(
-        places=places,
+        places=_places(best),
         scored=scored,
         scorers=frozenset(scorers),
         notices=tuple(notices),
@@ -267,38 +267,40 @@ def _rank_quickly(
     columns = sorted(filter(is_utf_8, scorers | rules.required))
     if len(columns) > _MOST_SCORERS:
         return None
-    limit: int | None = PLACES + _SPARE
-    rows, places = _look(reader, rules, columns, limit)
-    first = rows[0]
-    if is_guess and first[1]:
+    found = _look(reader, rules, columns, PLACES + _SPARE)
+    if is_guess and found.unknown:
         return None
-    if len(rows) == limit and (
-        len(places) < PLACES or rows[-1][5] >= places[-1].weighted_score
-    ):
-        rows, places = _look(reader, rules, columns, None)
-    undecided = [row for row in rows if row[3] is not None and not row[6]]
-    scored = int(first[2] or 0)
-    found_scorers = {
-        name for name, most in zip(columns, first[9::3], strict=False) if most
-    }
-    if undecided:
-        found = [row[3] for row in undecided]
-        for judged in _judged(reader, found).values():
-            values = finite_means(judged)
-            found_scorers.update(values)
-            scored += weighted_score(rules, values) is not None
+    if not found.is_settled:
+        found = _look(reader, rules, columns, None)
     return Ranking(
-        places=places,
-        scored=scored,
-        scorers=frozenset(found_scorers),
-        notices=tuple(reader.unusable_scores()) if first[0] or undecided else (),
+        places=_places(found.best),
+        scored=found.scored,
+        scorers=frozenset(found.scorers),
+        notices=tuple(reader.unusable_scores()) if found.is_flawed else (),
     )
+
+
+@dataclass(kw_only=True)
+class _Look:
+    """What the statement gave, decided by the rule as far as it was read.
+
+    `unknown` says that there are scores by other scorers, `is_flawed` that there may be
+    scores which cannot be used, and `is_settled` that no other run could be among the
+    best.
+    """
+
+    unknown: bool = False
+    is_flawed: bool = False
+    is_settled: bool = True
+    scored: int = 0
+    scorers: set[str] = field(default_factory=set)
+    best: list[_Candidate] = field(default_factory=list)
 
 
 def _look(
     reader: _Reader, rules: Rules, columns: list[str], limit: int | None
-) -> tuple[list[Row], tuple[Place, ...]]:
-    """Return what the statement gives, and the best of it by the rule."""
+) -> _Look:
+    """Read what the statement gives, the likeliest runs first, until it is settled."""
     sql, names, factors = statement(
         reader.catalog,
         reader.completed_scores,
@@ -307,8 +309,32 @@ def _look(
         is_most=reader.catalog.kind == "sqlite" and reader.is_most(),
         limit=limit,
     )
-    rows = reader.session.all(sql, *names, *reader.values, *factors)
-    found = [row for row in rows if row[3] is not None]
+    rows = reader.session.stream(sql, *names, *reader.values, *factors)
+    look, read = _Look(), 0
+    while batch := list(islice(rows, _BATCH)):
+        if not read:
+            missing, unknown, counted = batch[0][:3]
+            look.unknown, look.is_flawed = bool(unknown), bool(missing)
+            look.scored = int(counted or 0)
+            seen = zip(columns, batch[0][9::3], strict=False)
+            look.scorers.update(name for name, most in seen if most)
+        read += len(batch)
+        _decide(
+            reader, rules, columns, [row for row in batch if row[3] is not None], look
+        )
+        enough = len(look.best) == PLACES
+        if enough and batch[-1][5] < look.best[-1].score:
+            break
+    else:
+        look.is_settled = limit is None or read < limit
+    rows.close()
+    return look
+
+
+def _decide(
+    reader: _Reader, rules: Rules, columns: list[str], rows: list[Row], look: _Look
+) -> None:
+    """Weigh the runs of some rows by the rule, and keep the best."""
     # A run that was judged once by each scorer has its values in the row itself.
     told = {
         row[3]: {
@@ -316,42 +342,34 @@ def _look(
             for name, total, count in zip(columns, row[7::3], row[8::3], strict=False)
             if count
         }
-        for row in found
+        for row in rows
         if row[6] and all(count <= 1 for count in row[8::3])
     }
-    untold = [row[3] for row in found if row[3] not in told]
-    told |= {
-        key: finite_means(judged) for key, judged in _judged(reader, untold).items()
-    }
-
-    def candidates() -> Iterator[_Candidate]:
-        for row in found:
-            score = weighted_score(rules, told[row[3]])
-            if score is not None:
-                yield _Candidate(
+    untold = [row[3] for row in rows if row[3] not in told]
+    judged = judgements(reader.session, reader.catalog, untold)
+    told |= {key: finite_means(found) for key, found in judged.items()}
+    candidates = list(look.best)
+    for row in rows:
+        score = weighted_score(rules, told[row[3]])
+        if not row[6]:  # the statement left it out of what it counted
+            look.is_flawed = True
+            look.scorers.update(told[row[3]])
+            look.scored += score is not None
+        if score is not None:
+            candidates.append(
+                _Candidate(
                     score=score,
                     moment=row[4],
                     run_id=row_id(row[3], "runs"),
                     key=row[3],
                 )
-
-    return rows, _best(candidates())
-
-
-def _judged(
-    reader: _Reader, keys: list[object]
-) -> dict[object, dict[str, list[object]]]:
-    judged: dict[object, dict[str, list[object]]] = {}
-    for start in range(0, len(keys), _BATCH):
-        batch = keys[start : start + _BATCH]
-        judged |= judgements(reader.session, reader.catalog, batch)
-    return judged
+            )
+    look.best = nsmallest(PLACES, candidates, key=_Candidate.precedence)
 
 
-def _best(candidates: Iterable[_Candidate]) -> tuple[Place, ...]:
+def _places(best: Iterable[_Candidate]) -> tuple[Place, ...]:
     return tuple(
-        Place(run_id=one.run_id, key=one.key, weighted_score=one.score)
-        for one in nsmallest(PLACES, candidates, key=_Candidate.precedence)
+        Place(run_id=one.run_id, key=one.key, weighted_score=one.score) for one in best
     )
 
 

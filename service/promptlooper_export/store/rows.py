@@ -144,12 +144,3 @@ def row_id(value: Any, table: str) -> UUID:  # noqa: ANN401  a driver's own type
         )
         raise UnreadableRowError(detail, table=table)
     return found
-
-
-def is_id(value: object) -> bool:
-    """Return whether a stored value is an id that can be asked for."""
-    return (
-        isinstance(value, UUID)
-        or (isinstance(value, bytes) and len(value) == _ID_BYTES)
-        or (isinstance(value, str) and bool(_ID.fullmatch(value)))
-    )
