@@ -95,8 +95,10 @@ class Writer:
         self._score(execute, new, number)
 
     def _score(self, execute: Callable[..., Any], scored: UUID, number: int) -> None:
+        # The table that takes another one's place counts from 1 again.
         execute(
-            "INSERT INTO scores (run_id, scorer_name, value) VALUES (?, 'a', ?)",
+            "INSERT INTO scores (id, run_id, scorer_name, value) "
+            "SELECT coalesce(max(id), 0) + 1, ?, 'a', ? FROM scores",
             scored,
             number,
         )
