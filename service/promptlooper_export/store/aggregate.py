@@ -5,7 +5,7 @@ score may turn out, so that `ranking` need look closely at the best ones only. T
 a column for each scorer, named or not by the rules.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.scoring import Rules
@@ -82,15 +82,9 @@ _PRESENT = """,
 _MEAN = "CASE WHEN n{0} > 0 AND abs(t{0}) > 1e-100 THEN t{0} / n{0} ELSE 0 END"
 
 
-def completed_scores(catalog: Catalog, same_run: str, experiment: str) -> str:
+def completed_scores(kind: str, names: Mapping[str, str]) -> str:
     """Return what follows FROM for the scores of an experiment's completed runs."""
-    return _COMPLETED.format(
-        runs=catalog.runs,
-        scores=catalog.scores,
-        join="CROSS JOIN" if catalog.kind == "sqlite" else "JOIN",
-        same_run=same_run,
-        experiment=experiment,
-    )
+    return _COMPLETED.format(join="CROSS JOIN" if kind == "sqlite" else "JOIN", **names)
 
 
 def statement(  # noqa: PLR0913  what a statement is made of

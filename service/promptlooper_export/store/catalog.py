@@ -7,7 +7,7 @@ both databases flatten it, so indexes work as ever. An optional column that is m
 is NULL. What is not understood is refused with the column's name and type.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -92,16 +92,6 @@ class Catalog:
     is_filtered: bool
     id_types: Mapping[str, str]
 
-    def ids(self, column: str, values: Iterable[UUID]) -> tuple[str, list[object]]:
-        """Return `IN (...)` and its values for `table.column`.
-
-        An id is compared in each spelling that its column may have.
-        """
-        spellings = _spellings(self.id_types[column], self.kind)
-        keys = [spelled for value in values for spelled in spellings(value)]
-        marks = ", ".join(["?"] * len(keys)) or "NULL"
-        return f"IN ({marks})", keys
-
     def owners(
         self, session: Session, table: str, keys: Sequence[object]
     ) -> dict[object, object]:
@@ -150,8 +140,12 @@ class Catalog:
         return f"lower(replace({text}, '-', ''))"
 
     def id(self, column: str, value: UUID) -> tuple[str, list[object]]:
-        """Return `IN (...)` and its values for one id: see `ids`."""
-        return self.ids(column, [value])
+        """Return `IN (...)` and its values for an id in `table.column`.
+
+        It is compared in each spelling that the column may have.
+        """
+        keys = list(_spellings(self.id_types[column], self.kind)(value))
+        return f"IN ({', '.join('?' * len(keys))})", keys
 
 
 def fingerprint(session: Session) -> object:

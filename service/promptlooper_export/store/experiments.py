@@ -20,7 +20,7 @@ from promptlooper_export.store.columns import microseconds_of
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.rows import UNKNOWN, Cells, row_id
 from promptlooper_export.store.scoring import Rules, rules
-from promptlooper_export.store.values import json_value, moment
+from promptlooper_export.store.values import json_value
 from promptlooper_export.store.visibility import Condition
 
 # Whether it may be seen is decided before, and costs the same either way.
@@ -159,11 +159,9 @@ def last_change(session: Session, catalog: Catalog, row: ExperimentRow) -> datet
     (latest,) = session.one(sql, *values) or (None,)
     if is_sqlite and latest is not None:
         latest = latest / 1e6
-    times = [row.experiment.updated_at]
-    try:
-        times.append(None if latest is None else moment(latest))
-    except (TypeError, ValueError, OverflowError):
-        times.append(None)
+    unread: list[Notice] = []
+    cells = Cells("the runs", unread.append)
+    times = [row.experiment.updated_at, cells.time("updated_at", latest)]
     return max((time for time in times if time is not None), default=_BEGINNING)
 
 

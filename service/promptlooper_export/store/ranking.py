@@ -187,11 +187,9 @@ class _Reader:
     def __init__(self, session: Session, catalog: Catalog, experiment: UUID) -> None:
         self.session = session
         self.catalog = catalog
-        clause, self.values = catalog.id("runs.experiment_id", experiment)
-        self._clause = clause
-        self.completed_scores = completed_scores(
-            catalog, same_run(session, catalog), clause
-        )
+        names, self.values = sources(session, catalog, experiment)
+        self._clause = names["experiment"]
+        self.completed_scores = completed_scores(catalog.kind, names)
 
     def is_most(self) -> bool:
         """Return whether the experiment has more than a quarter of all runs."""
@@ -377,9 +375,22 @@ def _is_ordinary(weight: float) -> bool:
     return weight == 0 or 1e-100 <= abs(weight) <= 1e100  # noqa: PLR2004  as _ORDINARY
 
 
-def same_run(session: Session, catalog: Catalog) -> str:
-    """Return the condition that `score` is of `run`."""
-    return catalog.same_run(session, "scores", "score.run_id")
+def sources(
+    session: Session, catalog: Catalog, experiment: UUID
+) -> tuple[dict[str, str], list[object]]:
+    """Return what a statement over an experiment's scores names, and its values.
+
+    `runs` and `scores` are to be called `run` and `score`; `same_run` joins them, and
+    `experiment` is what follows the column of that name.
+    """
+    clause, values = catalog.id("runs.experiment_id", experiment)
+    names = {
+        "runs": catalog.runs,
+        "scores": catalog.scores,
+        "experiment": clause,
+        "same_run": catalog.same_run(session, "scores", "score.run_id"),
+    }
+    return names, values
 
 
 def _further() -> Notice:

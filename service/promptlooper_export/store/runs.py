@@ -28,7 +28,7 @@ from promptlooper_export.store.pages import ORDER, Page, page
 from promptlooper_export.store.ranking import (
     exact_scores,
     judgements,
-    same_run,
+    sources,
     unusable,
 )
 from promptlooper_export.store.rows import COMPLETED, UNKNOWN, Cells, label, row_id
@@ -264,13 +264,7 @@ def _stages(
 
 def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Columns:
     """Return the columns that tables of all runs have."""
-    clause, values = catalog.id("runs.experiment_id", row.experiment.id)
-    names = {
-        "runs": catalog.runs,
-        "scores": catalog.scores,
-        "experiment": clause,
-        "same_run": same_run(session, catalog),
-    }
+    names, values = sources(session, catalog, row.experiment.id)
     unread = _Warnings(())  # the rows say it all, too
     kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
     with refusals():

@@ -22,7 +22,7 @@ from promptlooper_export.documents import (
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import exact_scores, same_run
+from promptlooper_export.store.ranking import exact_scores, sources
 from promptlooper_export.store.rows import label
 from promptlooper_export.store.scoring import Rules
 
@@ -202,13 +202,7 @@ def read_statistics(
     session: Session, catalog: Catalog, row: ExperimentRow
 ) -> Statistics:
     """Compute the statistics of an experiment."""
-    clause, values = catalog.id("runs.experiment_id", row.experiment.id)
-    names = {
-        "runs": catalog.runs,
-        "scores": catalog.scores,
-        "experiment": clause,
-        "same_run": same_run(session, catalog),
-    }
+    names, values = sources(session, catalog, row.experiment.id)
     by_status, tokens, cost = _totals(session, names, values)
     return Statistics(
         by_status=by_status,
