@@ -67,9 +67,8 @@ _BEGIN_WRITING = (
 class Session:
     """One transaction on one connection; placeholders are `?` for both databases."""
 
-    def __init__(self, database: Database, transaction: Any = None) -> None:  # noqa: ANN401
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._transaction = transaction
         self._streams: list[Generator[Row]] = []
         self.begun: Row | None = None
         self.kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgresql"
@@ -83,10 +82,6 @@ class Session:
         """Run a statement and fetch its first row, or None."""
         row: Row | None = self._execute(sql, values).fetchone()
         return row
-
-    def rows(self, sql: str, *values: object) -> Iterator[Row]:
-        """Run a statement and yield its rows."""
-        yield from self._execute(sql, values)
 
     def stream(self, sql: str, *values: object) -> Generator[Row]:
         """Run a statement and yield its rows, however many, in constant memory.
@@ -141,10 +136,6 @@ class Session:
                     pass
             row: Row | None = cursor.fetchone() if cursor.description else None
             return row
-
-    def undo(self) -> None:
-        """Take back what the transaction has changed so far."""
-        self._transaction.rollback()
 
     def key(self, value: UUID) -> object:
         """Return an id as our own tables hold it."""
@@ -340,9 +331,9 @@ def writing(database: Database) -> Iterator[Session]:
     with (
         refusals(),
         database.connection_context(),
-        database.atomic(*lock) as transaction,
+        database.atomic(*lock),
     ):
-        session = Session(database, transaction)
+        session = Session(database)
         if session.kind == "postgresql":
             session.script(_BEGIN_WRITING)
         yield session

@@ -12,7 +12,6 @@ from uuid import UUID
 from promptlooper_export.documents import Experiment, Notice
 from promptlooper_export.errors import (
     ExperimentNotFoundError,
-    UnreadableRowError,
     UsageError,
 )
 from promptlooper_export.store.catalog import Catalog
@@ -269,5 +268,3 @@ def _refuse_other_ids(session: Session, names: dict[str, str]) -> None:
     row = session.one(_NO_UUID.format(**names))
     if row is not None:
         row_id(row[0], "experiments")
-        detail = "The experiments have ids that are not UUIDs."
-        raise UnreadableRowError(detail, table="experiments")

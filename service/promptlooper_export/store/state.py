@@ -211,9 +211,7 @@ def grant(
 
     Raises MigrationError if there is no state, and DatabaseUnavailableError.
     """
-    with _writing(database_url, state_url) as session:
-        session.run(_sql(session, _GRANT), session.key(experiment), grantee)
-        return tuple(sorted(_grantees(session, experiment)))
+    return _change(_GRANT, database_url, state_url, experiment, grantee)
 
 
 def revoke(
@@ -223,8 +221,14 @@ def revoke(
 
     Raises MigrationError if there is no state, and DatabaseUnavailableError.
     """
+    return _change(_REVOKE, database_url, state_url, experiment, grantee)
+
+
+def _change(
+    sql: str, database_url: str, state_url: str | None, experiment: UUID, grantee: str
+) -> tuple[str, ...]:
     with _writing(database_url, state_url) as session:
-        session.run(_sql(session, _REVOKE), session.key(experiment), grantee)
+        session.run(_sql(session, sql), session.key(experiment), grantee)
         return tuple(sorted(_grantees(session, experiment)))
 
 
