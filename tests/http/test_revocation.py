@@ -88,15 +88,12 @@ def test_every_process_knows_within_a_second(
         assert ask(one, "an export", sent).status_code == 200
     revoke(service, sent)
     revoked_at = time.monotonic()
-    answers = []
-    while time.monotonic() < revoked_at + 1.2:
+    asked_at = revoked_at
+    while asked_at <= revoked_at + 1:
         asked_at = time.monotonic()
-        answers += [
-            (asked_at - revoked_at, ask(one, "an export", sent).status_code)
-            for one in services
-        ]
+        answers = [ask(one, "an export", sent).status_code for one in services]
 
-    assert {status for age, status in answers if age > 1} == {401}
+    assert answers == [401, 401]
 
 
 @pytest.mark.usefixtures("at_once")
