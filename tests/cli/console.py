@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import forked
+
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For what does not depend on the kind of database."""
 
@@ -26,12 +28,16 @@ class Console:
         self, *arguments: str, stdin: bytes = b"", **settings: str
     ) -> subprocess.CompletedProcess[bytes]:
         """Run the command to its end; keywords are settings without their prefix."""
+        env = self.environment(**settings)
+        # Where Python looks for modules is settled before a fork can be told.
+        if "PYTHONPATH" not in env:
+            return forked.run(*arguments, stdin=stdin, cwd=self.directory, env=env)
         return subprocess.run(
             [COMMAND, *arguments],
             input=stdin,
             capture_output=True,
             cwd=self.directory,
-            env=self.environment(**settings),
+            env=env,
             check=False,
             timeout=60,
         )
