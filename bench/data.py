@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from promptlooper_export.interchange import ExperimentRecord, RunRecord
+from promptlooper_export.records import ExperimentRecord, RunRecord
 
 WEIGHTS = {"accuracy": 0.5, "relevance": 0.3}
 SCORERS = ("accuracy", "relevance", "fluency", "cost_efficiency")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 
-from promptlooper_export.interchange import ExperimentRecord
+from promptlooper_export.records import ExperimentRecord
 from promptlooper_export.store.writer import Written, write
 
 Kind = Literal["sqlite", "postgresql"]

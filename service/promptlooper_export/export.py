@@ -18,7 +18,7 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
-from promptlooper_export.sandbox.foreign import ForeignFormat
+from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.spool import Body, spool
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.viewer import Viewer

@@ -6,12 +6,12 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError
 
-from promptlooper_export.declaration import Format
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,
     InvalidParameterError,
 )
+from promptlooper_export.format import Format
 
 
 @lru_cache(maxsize=256)

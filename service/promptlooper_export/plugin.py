@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from promptlooper_export.declaration import API_VERSION, Format
 from promptlooper_export.documents import (
     JSON,
     Best,
@@ -32,6 +31,7 @@ from promptlooper_export.documents import (
     Winner,
 )
 from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.format import API_VERSION, Format
 from promptlooper_export.schemas import BestSchema, ReportSchema, timestamp
 
 __all__ = [

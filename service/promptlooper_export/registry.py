@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
-from promptlooper_export.declaration import as_format
 from promptlooper_export.errors import FormatNotInstalledError
 from promptlooper_export.events import FormatLeftOut
+from promptlooper_export.format import as_format
 from promptlooper_export.plugin import ENTRY_POINT_GROUP, Format
-from promptlooper_export.sandbox.foreign import ForeignFormat
-from promptlooper_export.sandbox.server import Sandbox
+from promptlooper_export.sandbox.fork_server import Sandbox
+from promptlooper_export.sandbox.format import ForeignFormat
 
 logger = logging.getLogger(__name__)
 

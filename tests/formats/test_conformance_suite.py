@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 import plugins
-from promptlooper_export.declaration import as_format
+from promptlooper_export.format import as_format
 from promptlooper_export.testing import FormatSuite, RoundTripSuite
 from promptlooper_export.testing.suite import cases
 

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 
 import plugins
 from formats.rendering import best
-from promptlooper_export.declaration import COMMON_PARAMETERS, as_format
+from promptlooper_export.format import COMMON_PARAMETERS, as_format
 from promptlooper_export.plugin import API_VERSION, Best, Format, Report
 from promptlooper_export.registry import Registry, discover
 

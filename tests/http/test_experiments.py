@@ -10,7 +10,7 @@ import pytest
 from builders import experiment, run
 from databases import Database
 from pages import harmless
-from promptlooper_export.interchange import ExperimentRecord
+from promptlooper_export.records import ExperimentRecord
 from webservice import Claims, Service, problem, settings_for
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

@@ -29,8 +29,8 @@ from promptlooper_export.errors import FormatTimeoutError
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.plugin import Format
 from promptlooper_export.registry import discover
-from promptlooper_export.sandbox.foreign import ForeignFormat
-from promptlooper_export.sandbox.server import Sandbox
+from promptlooper_export.sandbox.fork_server import Sandbox
+from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import SECRET, Service, bearer, problem, settings_for

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.interchange import ExperimentRecord
+from promptlooper_export.records import ExperimentRecord
 from promptlooper_export.schemas import ReportSchema
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import choose
 from promptlooper_export.importers.interchange import read
-from promptlooper_export.interchange import ExperimentRecord, RunRecord
+from promptlooper_export.records import ExperimentRecord, RunRecord
 
 HEAD = '{"type":"experiment","name":"summaries","created_at":"2026-01-02T03:04:05Z"}'
 

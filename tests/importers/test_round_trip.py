@@ -14,7 +14,7 @@ from databases import Database
 from promptlooper_export.documents import StageResult
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.importers.interchange import read
-from promptlooper_export.interchange import ExperimentRecord
+from promptlooper_export.records import ExperimentRecord
 from promptlooper_export.registry import discover
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import Store, open_store

@@ -8,7 +8,7 @@ from uuid import UUID
 from builders import EPOCH, experiment, run
 from databases import Database
 from promptlooper_export.documents import Report
-from promptlooper_export.interchange import ExperimentRecord
+from promptlooper_export.records import ExperimentRecord
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR

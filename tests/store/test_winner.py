@@ -16,7 +16,7 @@ from promptlooper_export.errors import (
     InvalidConfigError,
     NothingToExportError,
 )
-from promptlooper_export.interchange import ExperimentRecord
+from promptlooper_export.records import ExperimentRecord
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR, Viewer

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from uuid import UUID, uuid5
 
 from promptlooper_export.documents import JSON, StageResult
-from promptlooper_export.interchange import ExperimentRecord, RunRecord
+from promptlooper_export.records import ExperimentRecord, RunRecord
 
 EXPERIMENT = UUID("5f3d2c1b-8a90-5e4f-b6a7-0c1d2e3f4a5b")
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

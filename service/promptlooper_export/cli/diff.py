@@ -24,8 +24,8 @@ from promptlooper_export.cli.rendering import (
     limits_for,
 )
 from promptlooper_export.cli.terminal import counted, note, printable
+from promptlooper_export.comparison import Change, changes
 from promptlooper_export.documents import JSON
-from promptlooper_export.drift import Change, changes
 from promptlooper_export.errors import DifferenceError
 from promptlooper_export.export import Selection, export
 from promptlooper_export.redaction.shapes import REDACTED

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from promptlooper_export.cli.terminal import printable
+from promptlooper_export.comparison import Change
 from promptlooper_export.documents import JSON
-from promptlooper_export.drift import Change
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.shapes import REDACTED, redact_text
 

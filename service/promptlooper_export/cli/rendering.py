@@ -15,7 +15,7 @@ from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Limits, Selection
 from promptlooper_export.registry import AnyFormat, Registry, discover
-from promptlooper_export.sandbox.foreign import ForeignFormat
+from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
 

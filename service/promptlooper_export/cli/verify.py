@@ -28,8 +28,8 @@ from promptlooper_export.cli.rendering import (
     selection_for,
 )
 from promptlooper_export.cli.terminal import counted, note
+from promptlooper_export.comparison import changes
 from promptlooper_export.documents import Runs
-from promptlooper_export.drift import changes
 from promptlooper_export.errors import ComparisonError, DifferenceError, UsageError
 from promptlooper_export.export import Selection, export
 from promptlooper_export.options import load_format_options

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from promptlooper_export.errors import SourceError, UsageError
-from promptlooper_export.interchange import Records
+from promptlooper_export.records import Records
 
 ENTRY_POINT_GROUP = "promptlooper_export.importers"
 

@@ -42,7 +42,7 @@ from promptlooper_export.importers.fields import (
 )
 from promptlooper_export.importers.importer import Importer
 from promptlooper_export.importers.lines import STDIN, Line, read_lines
-from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
+from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
 NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
 """Of the ids that are derived."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from promptlooper_export.documents import JSON, StageResult
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import Importer
-from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
+from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile

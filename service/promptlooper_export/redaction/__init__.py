@@ -1,6 +1,6 @@
 """Leave secrets out of documents."""
 
-from promptlooper_export.redaction.documents import redact
 from promptlooper_export.redaction.shapes import redact_text
+from promptlooper_export.redaction.walk import redact
 
 __all__ = ["redact", "redact_text"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from promptlooper_export.differences import Config, differences
+from promptlooper_export.comparison import Config, differences
 from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.store.best import cautions, decode_config

@@ -11,7 +11,7 @@ from peewee import DataError, IntegrityError
 
 from promptlooper_export.documents import JSON
 from promptlooper_export.errors import SourceError
-from promptlooper_export.interchange import ExperimentRecord, Records, RunRecord
+from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 from promptlooper_export.store.connection import Session, open_for_writing, writing
 from promptlooper_export.store.migrate import require_own
 

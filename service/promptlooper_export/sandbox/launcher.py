@@ -20,9 +20,9 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any, NoReturn
 
-from promptlooper_export.declaration import Format, as_format
 from promptlooper_export.documents import Notice, Run, Runs
 from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.format import Format, as_format
 from promptlooper_export.sandbox import frames
 
 ADDRESS_SPACE = 2 << 30

@@ -59,7 +59,7 @@ class Sandbox:
         control, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "promptlooper_export.sandbox.process"],
+                [sys.executable, "-P", "-m", "promptlooper_export.sandbox.launcher"],
                 stdin=theirs.fileno(),
                 stdout=sys.__stderr__,
                 env=_environment(),

@@ -8,16 +8,16 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from promptlooper_export.declaration import Format
 from promptlooper_export.documents import Best, Notice, Report, Runs
 from promptlooper_export.errors import (
     FormatFailedError,
     FormatTimeoutError,
     UnrepresentableError,
 )
+from promptlooper_export.format import Format
 from promptlooper_export.sandbox import frames
 from promptlooper_export.sandbox.exchange import exchange
-from promptlooper_export.sandbox.server import Sandbox
+from promptlooper_export.sandbox.fork_server import Sandbox
 
 NOTICES = 1000
 """As many notices as a rendering may give."""
