@@ -9,8 +9,8 @@ from uuid import UUID
 
 from peewee import prefetch
 
+from promptlooper_export.store.columns import TABLES, Run, Score
 from promptlooper_export.store.connection import open_for_reading
-from promptlooper_export.store.models import TABLES, Run, Score
 
 
 def winner(url: str, experiment: UUID, weights: Mapping[str, float]) -> UUID:

@@ -15,7 +15,7 @@ from promptlooper_export.records import ExperimentRecord, RunRecord
 from promptlooper_export.store import runs as store_runs
 from promptlooper_export.store.catalog import read_catalog
 from promptlooper_export.store.connection import open_for_reading, reading
-from promptlooper_export.store.pages import ORDER, page
+from promptlooper_export.store.runs import ORDER, page
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 

@@ -23,10 +23,13 @@ from promptlooper_export.cli.rendering import (
 from promptlooper_export.documents import Best
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Selection, export, export_document
-from promptlooper_export.importers.best import read_best
-from promptlooper_export.importers.importer import choose
-from promptlooper_export.options import load_format_options
-from promptlooper_export.registry import AnyFormat, Registry, discover
+from promptlooper_export.importers.importer import choose, read_best
+from promptlooper_export.registry import (
+    AnyFormat,
+    Registry,
+    discover,
+    load_format_options,
+)
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write

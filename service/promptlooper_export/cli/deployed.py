@@ -11,8 +11,7 @@ from uuid import UUID
 
 from promptlooper_export.documents import JSON, Best, Notice
 from promptlooper_export.errors import ComparisonError, UsageError
-from promptlooper_export.options import load_format_options
-from promptlooper_export.registry import AnyFormat, Registry
+from promptlooper_export.registry import AnyFormat, Registry, load_format_options
 
 STDIN = "-"
 

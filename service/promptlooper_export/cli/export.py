@@ -22,8 +22,7 @@ from promptlooper_export.cli.rendering import (
     write_body,
 )
 from promptlooper_export.export import export as render
-from promptlooper_export.options import load_format_options
-from promptlooper_export.registry import AnyFormat, discover
+from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 

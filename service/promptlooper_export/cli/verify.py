@@ -32,8 +32,7 @@ from promptlooper_export.comparison import changes
 from promptlooper_export.documents import Runs
 from promptlooper_export.errors import ComparisonError, DifferenceError, UsageError
 from promptlooper_export.export import Selection, export
-from promptlooper_export.options import load_format_options
-from promptlooper_export.registry import AnyFormat, discover
+from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.spool import Body
 from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.viewer import OPERATOR

@@ -1,11 +1,19 @@
-"""What an importer is, and which ones are installed."""
+"""Find the importer that recognises a file, and read the best documents of exports."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
 
+from marshmallow import ValidationError
+
+from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import SourceError, UsageError
 from promptlooper_export.records import Records
+from promptlooper_export.schemas import BestSchema
 
 ENTRY_POINT_GROUP = "promptlooper_export.importers"
 
@@ -58,3 +66,22 @@ def _load(point: EntryPoint) -> Importer:
         msg = f"{point.value} is no Importer; remove the package that declares it"
         raise SourceError(msg)
     return loaded
+
+
+def read_best(source: str, data: bytes) -> Best:
+    """Return the document, to the last bit. Raises SourceError for anything else."""
+    try:
+        loaded: Any = json.loads(data)
+        values = BestSchema().load(loaded)
+        values["exported_at"] = datetime.fromisoformat(values["exported_at"])
+    except (ValueError, ValidationError, TypeError) as error:
+        msg = (
+            f"{Path(source).name} is no JSON export of a best config, or not whole: "
+            f"{error}"
+        )
+        raise SourceError(msg) from error
+    values["warnings"] = tuple(
+        Notice(code=row["code"], message=row["message"], path=row.get("path"))
+        for row in values["warnings"]
+    )
+    return Best(**{field.name: values[field.name] for field in fields(Best)})

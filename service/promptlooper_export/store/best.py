@@ -10,9 +10,8 @@ from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.ranking import Ranking, judgements
-from promptlooper_export.store.rows import Cells
+from promptlooper_export.store.rows import Cells, InvalidJsonError, strict_json
 from promptlooper_export.store.scoring import doubts, finite_means
-from promptlooper_export.store.values import InvalidJsonError, strict_json
 
 _RUN = "SELECT config, config_hash FROM {runs} AS run WHERE id = ?"
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from promptlooper_export.errors import DatabaseNotUnderstoodError
-from promptlooper_export.store.columns import Found, quoted, select
+from promptlooper_export.store.columns import TABLES, Found, quoted, select
 from promptlooper_export.store.connection import Row, Session
-from promptlooper_export.store.models import TABLES
 from promptlooper_export.store.rows import row_id
 
 OPTIONAL_TABLES = frozenset({"stage_results"})

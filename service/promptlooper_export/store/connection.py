@@ -29,9 +29,12 @@ from playhouse.pool import (
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
 )
-from promptlooper_export.store.locations import postgresql_location, sqlite_path
-from promptlooper_export.store.sqlite_file import SqliteFile
-from promptlooper_export.store.values import microseconds
+from promptlooper_export.store.locations import (
+    SqliteFile,
+    postgresql_location,
+    sqlite_path,
+)
+from promptlooper_export.store.rows import microseconds
 
 Row = tuple[Any, ...]
 

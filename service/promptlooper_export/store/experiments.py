@@ -1,10 +1,8 @@
-"""Find and list the experiments that a viewer may see.
+"""The experiments that a viewer may see: one by its id, and pages of them."""
 
-What is missing and what is not theirs to see is one case: the query gives no row.
-"""
-
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,10 +15,81 @@ from promptlooper_export.errors import (
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import microseconds_of
 from promptlooper_export.store.connection import Session
-from promptlooper_export.store.rows import UNKNOWN, Cells, row_id
+from promptlooper_export.store.rows import UNKNOWN, Cells, json_value, row_id
 from promptlooper_export.store.scoring import Rules, rules
-from promptlooper_export.store.values import json_value
-from promptlooper_export.store.visibility import Condition
+from promptlooper_export.viewer import Viewer
+
+# In the order of the values: admin, granted to the viewer, open, granted, not narrowed,
+# narrowed to.
+_CONDITION = """
+(? OR {id} {within} OR (? AND NOT {id} {within})) AND (? OR {id} {within})
+"""
+
+_WITHIN = {
+    "sqlite": "IN (SELECT value FROM json_each(?))",
+    "postgresql": "= ANY (CAST(? AS text[]))",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A condition in SQL, and the values of its placeholders."""
+
+    sql: str
+    values: tuple[object, ...]
+
+
+def may_see(
+    viewer: Viewer,
+    experiment: UUID,
+    grantees: frozenset[str],
+    *,
+    open_experiments: bool,
+) -> bool:
+    """Return whether a viewer sees an experiment that was granted to `grantees`."""
+    if viewer.experiments is not None and experiment not in viewer.experiments:
+        return False
+    if viewer.admin or not grantees.isdisjoint(_names_of(viewer)):
+        return True
+    return open_experiments and not grantees
+
+
+def visible(
+    catalog: Catalog,
+    viewer: Viewer,
+    grants: Mapping[UUID, frozenset[str]],
+    *,
+    open_experiments: bool,
+) -> Condition:
+    """Return the same rule as a condition on the rows of `experiment`."""
+    names = _names_of(viewer)
+    mine = (id_ for id_, held in grants.items() if not held.isdisjoint(names))
+
+    def listed(ids: Iterable[UUID]) -> object:
+        digits = [one.hex for one in ids]
+        return json.dumps(digits) if catalog.kind == "sqlite" else digits
+
+    return Condition(
+        sql=_CONDITION.format(
+            id=catalog.hex("experiments.id", "experiment.id"),
+            within=_WITHIN[catalog.kind],
+        ),
+        values=(
+            viewer.admin,
+            listed(mine),
+            open_experiments,
+            listed(grants),
+            viewer.experiments is None,
+            listed(viewer.experiments or ()),
+        ),
+    )
+
+
+def _names_of(viewer: Viewer) -> frozenset[str]:
+    return frozenset(
+        (f"user:{viewer.subject}", *(f"group:{name}" for name in viewer.groups))
+    )
+
 
 # Whether it may be seen is decided before, and costs the same either way.
 _EXPERIMENT = """

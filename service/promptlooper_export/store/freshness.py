@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from peewee import OperationalError
 
 from promptlooper_export.store.connection import refusals
-from promptlooper_export.store.sqlite_file import SqliteFile
+from promptlooper_export.store.locations import SqliteFile
 
 V = TypeVar("V")
 

@@ -1,7 +1,18 @@
-"""What a database's URL says: which file, or which server."""
+"""Where a database is, and how a SQLite file is opened without a trace."""
 
+import os
 import re
+import shutil
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from peewee import OperationalError
 
 from promptlooper_export.errors import SettingsError
 
@@ -46,3 +57,152 @@ def postgresql_location(url: str) -> str:
         )
         raise SettingsError(msg) from None
     return "postgresql://" + url.split("://", 1)[1]
+
+
+_HEADER = b"SQLite format 3\x00"
+_VERSIONS = slice(18, 20)
+"""Where a file's header says in which mode it is read and written."""
+
+_WAL = b"\x02\x02"
+_ROLLBACK = b"\x01\x01"
+
+_SETTLED_SECONDS = 2.0
+"""A file that changed less long ago may change again without its time changing."""
+
+_DIRECT_BYTES = 1 << 20
+"""Size up to which a file outside WAL is read as it is: in about a quarter of a second,
+whatever is made of it; as much is copied in some milliseconds."""
+
+_ATTEMPTS = 5
+
+Mode = Literal["ro", "rw", "copy", "backup"]
+
+
+class SqliteFile:
+    """A file as this process opens it; `location` is the URI to open."""
+
+    def __init__(self, path: Path, *, is_read_long: bool = True) -> None:
+        """Take the file, and whether more than a few rows are read at once."""
+        self._path = path
+        self._is_read_long = is_read_long
+        self.location = _uri(path, "mode=ro")
+        self._copied: tuple[tuple[object, ...], Path] | None = None
+        self._copies = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def mode(self) -> Mode | None:
+        """Return how the file is to be opened now; None if there is no file."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        if not _is_wal(self._path, found.st_dev, found.st_ino):
+            is_large = self._is_read_long and found.st_size > _DIRECT_BYTES
+            return "backup" if is_large else "ro"
+        if self._is_ours(found):
+            return "rw"
+        is_open = all(self._beside(end).exists() for end in ("-wal", "-shm"))
+        return "ro" if is_open else "copy"
+
+    def opening(self) -> tuple[object, ...] | None:
+        """Make ready to open the file as it is now, and set `location` accordingly.
+
+        What is returned is another one if connections that are open lead elsewhere.
+        """
+        mode = self.mode()
+        if mode in ("copy", "backup"):
+            return self._copy(mode)
+        self.location = _uri(self._path, f"mode={mode or 'ro'}")
+        if mode is None:
+            return None
+        found = self._path.stat()
+        return (mode, found.st_dev, found.st_ino)
+
+    def settled_state(self) -> tuple[object, ...] | None:
+        """Return what changes whenever the file does; None while it might not."""
+        found = self._path.stat()
+        is_settled = time.time() - found.st_mtime > _SETTLED_SECONDS
+        return _state(found) if is_settled else None
+
+    def _copy(self, mode: str) -> tuple[object, ...] | None:
+        """Copy the file, unless there is a copy of it as it certainly is."""
+        settled = self.settled_state()
+        if settled is None or self._copied is None or self._copied[0] != settled:
+            for _ in range(_ATTEMPTS):
+                before = _state(self._path.stat())
+                copy = self._next_copy()
+                if mode == "backup":
+                    _back_up(self._path, copy)
+                    break
+                _copy_at_rest(self._path, copy)
+                if self._beside("-wal").exists():
+                    return self.opening()
+                if _state(self._path.stat()) == before:
+                    break
+            else:
+                msg = f"{self._path} changes while it is copied"
+                raise OperationalError(msg)
+            self._copied = (settled or (), copy)
+        # Nobody writes to the copy, so it is immutable.
+        self.location = _uri(self._copied[1], "mode=ro&immutable=1")
+        return ("copy", self._copies)
+
+    def _next_copy(self) -> Path:
+        """Return where the next copy goes; the last one is given up.
+
+        Connections that have it open go on reading it.
+        """
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="promptlooper-")
+        if self._copied is not None:
+            self._copied[1].unlink(missing_ok=True)
+            self._copied = None
+        self._copies += 1
+        return Path(self._folder.name) / f"{self._copies}.db"
+
+    def _is_ours(self, found: os.stat_result) -> bool:
+        return (
+            os.geteuid() in (0, found.st_uid)
+            and os.access(self._path, os.W_OK)
+            and os.access(self._path.parent, os.W_OK)
+        )
+
+    def _beside(self, end: str) -> Path:
+        return Path(f"{self._path}{end}")
+
+
+@lru_cache(maxsize=64)
+def _is_wal(path: Path, device: int, inode: int) -> bool:  # noqa: ARG001  of which file
+    """Return whether a file is in WAL mode.
+
+    Asked once of each file, before SQLite opens it: to close a descriptor gives up all
+    locks that this process holds on the file (POSIX).
+    """
+    with path.open("rb") as opened:
+        header = opened.read(_VERSIONS.stop)
+    return header.startswith(_HEADER) and header[_VERSIONS] == _WAL
+
+
+def _copy_at_rest(path: Path, copy: Path) -> None:
+    """Copy a file in WAL mode that nobody has open: all of it is in the one file."""
+    shutil.copyfile(path, copy)
+    with copy.open("r+b") as opened:
+        opened.seek(_VERSIONS.start)
+        opened.write(_ROLLBACK)
+
+
+def _back_up(path: Path, copy: Path) -> None:
+    """Copy a file outside WAL in one go, under one lock."""
+    with (
+        closing(sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=2)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+
+
+def _state(found: os.stat_result) -> tuple[object, ...]:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _uri(path: Path, options: str) -> str:
+    return f"file:{quote(str(path))}?{options}"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 from promptlooper_export.errors import MigrationError
+from promptlooper_export.store.columns import TABLES
 from promptlooper_export.store.connection import Session
-from promptlooper_export.store.models import TABLES
 
 RUNNER_TABLES = "tables"
 STATE = "state"

@@ -24,13 +24,16 @@ from promptlooper_export.store.connection import (
     sqlstate,
 )
 from promptlooper_export.store.earlier import is_earlier
-from promptlooper_export.store.experiments import ExperimentRow, ExperimentSummary
+from promptlooper_export.store.experiments import (
+    Condition,
+    ExperimentRow,
+    ExperimentSummary,
+)
 from promptlooper_export.store.freshness import Kept, Sentinel, Token
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.ranking import Ranking, rank
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
-from promptlooper_export.store.visibility import Condition, may_see, visible
 from promptlooper_export.viewer import Viewer
 
 _LOCK = """
@@ -197,7 +200,7 @@ class Snapshot:
         Whether they may is asked for each snapshot, also if the row is kept.
         """
         if experiment not in self._seen:
-            self._seen[experiment] = may_see(
+            self._seen[experiment] = experiments.may_see(
                 self._viewer,
                 experiment,
                 self._state.grantees(self._session, experiment) or frozenset(),
@@ -230,7 +233,7 @@ class Snapshot:
         )
 
     def _visible(self) -> Condition:
-        return visible(
+        return experiments.visible(
             self._catalog,
             self._viewer,
             self._state.grants(self._session),

@@ -17,9 +17,8 @@ from promptlooper_export.documents import Best, Document, Notice, Run, Runs
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.format import Format, as_format
 from promptlooper_export.negotiation import Offer, choose
-from promptlooper_export.options import load_options
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
-from promptlooper_export.registry import discover
+from promptlooper_export.registry import discover, load_options
 from promptlooper_export.sandbox.fork_server import Sandbox
 from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.testing.documents import documents

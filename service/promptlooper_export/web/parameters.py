@@ -11,13 +11,14 @@ from marshmallow.validate import OneOf, Range
 
 from promptlooper_export.documents import Document, Report, Runs
 from promptlooper_export.errors import InvalidParameterError
-from promptlooper_export.options import (
+from promptlooper_export.registry import (
+    AnyFormat,
+    Registry,
     load_format_options,
     load_options,
     names_of,
     strict,
 )
-from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.web.describe import options as describe_options
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
