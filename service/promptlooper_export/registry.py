@@ -1,17 +1,20 @@
 """Which formats are installed and offered, and how their options are read."""
 
+import dataclasses
 import logging
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
-from marshmallow import RAISE, Schema, ValidationError
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
+from marshmallow.validate import OneOf, Range
 
+from promptlooper_export.documents import JSON
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,
@@ -29,6 +32,12 @@ logger = logging.getLogger(__name__)
 AnyFormat: TypeAlias = Format[Any]
 
 OURS = "promptlooper-export"
+
+_TYPES = (
+    (fields.Boolean, "boolean"),
+    (fields.Integer, "integer"),
+    (fields.Float, "number"),
+)
 
 BUILT_IN_ORDER = (
     "json", "env", "yaml", "toml", "markdown", "html", "report-json",
@@ -60,7 +69,7 @@ class Registry:
     formats: Mapping[str, AnyFormat]
     versions: Mapping[str, str]
     broken: tuple[BrokenFormat, ...] = ()
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def require(self, name: str) -> None:
         """Raise FormatNotInstalledError where the format lacks a library here."""
@@ -144,7 +153,9 @@ def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
             raise _UnusableError(msg) from error
     if _distribution(point) == OURS:
         return loaded
-    declaration = {row.name: getattr(loaded, row.name) for row in fields(Format)}
+    declaration = {
+        row.name: getattr(loaded, row.name) for row in dataclasses.fields(Format)
+    }
     return ForeignFormat(**declaration, source=point.value, sandbox=sandbox)
 
 
@@ -198,7 +209,7 @@ def load_options(
             raise InvalidParameterError(detail, parameter=name, allowed=allowed)
         if name in values:
             detail = f"The parameter {name!r} is given more than once; give it once."
-            raise InvalidParameterError(detail, parameter=name)
+            raise _refusal(detail, loader, name)
         values[name] = value
     try:
         loaded: dict[str, Any] = loader.load(values)
@@ -206,7 +217,7 @@ def load_options(
         name, messages = next(iter(error.messages_dict.items()))
         reason = " ".join(messages) if isinstance(messages, list) else str(messages)
         detail = f"The parameter {name!r} has a value that is not allowed: {reason}"
-        raise InvalidParameterError(detail, parameter=name) from None
+        raise _refusal(detail, loader, name) from None
     return loaded
 
 
@@ -233,3 +244,51 @@ def load_format_options(
 
 def _choice(allowed: list[str]) -> str:
     return f"allowed are: {', '.join(allowed)}" if allowed else "none is allowed here"
+
+
+def _refusal(detail: str, schema: Schema, name: str) -> InvalidParameterError:
+    """Refuse a value of the option, and list what it may be if the schema declares it.
+
+    `name` may be a member of no field: a schema can report what it likes.
+    """
+    for key, field in schema.load_fields.items():
+        allowed = _allowed(field)
+        if (field.data_key or key) == name and allowed is not None:
+            return InvalidParameterError(detail, parameter=name, allowed=allowed)
+    return InvalidParameterError(detail, parameter=name)
+
+
+def describe_options(schema: type[Schema]) -> list[dict[str, JSON]]:
+    """Describe each option of a format: name, type, and where declared what is allowed.
+
+    `allowed` is a list of values, or an object with `minimum` and `maximum`.
+    """
+    return [
+        _option(field.data_key or name, field)
+        for name, field in schema().load_fields.items()
+    ]
+
+
+def _option(name: str, field: fields.Field[Any]) -> dict[str, JSON]:
+    row: dict[str, JSON] = {"name": name, "type": "string"}
+    for kind, word in _TYPES:
+        if isinstance(field, kind):
+            row["type"] = word
+    if field.load_default is not missing:
+        row["default"] = field.load_default
+    if "description" in field.metadata:
+        row["description"] = field.metadata["description"]
+    if (allowed := _allowed(field)) is not None:
+        row["allowed"] = allowed
+    return row
+
+
+def _allowed(field: fields.Field[Any]) -> JSON:
+    """Return the choices of a field, or its bounds; None if it declares neither."""
+    allowed: JSON = None
+    for validator in field.validators:
+        if isinstance(validator, OneOf):
+            allowed = list(validator.choices)
+        elif isinstance(validator, Range):
+            allowed = {"minimum": validator.min, "maximum": validator.max}
+    return allowed

@@ -1,20 +1,11 @@
 """Say what can be had: `/formats`."""
 
 import json
-from typing import Any
 
 from flask import Blueprint, Response
-from marshmallow import Schema, fields, missing
-from marshmallow.validate import OneOf, Range
 
 from promptlooper_export.documents import JSON
-from promptlooper_export.registry import AnyFormat, Registry
-
-_TYPES = (
-    (fields.Boolean, "boolean"),
-    (fields.Integer, "integer"),
-    (fields.Float, "number"),
-)
+from promptlooper_export.registry import AnyFormat, Registry, describe_options
 
 
 def blueprint(registry: Registry) -> Blueprint:
@@ -38,17 +29,6 @@ def rows(registry: Registry) -> list[dict[str, JSON]]:
     ]
 
 
-def options(schema: type[Schema]) -> list[dict[str, JSON]]:
-    """Describe each option of a format: name, type, and where declared what is allowed.
-
-    `allowed` is a list of values, or an object with `minimum` and `maximum`.
-    """
-    return [
-        _option(field.data_key or name, field)
-        for name, field in schema().load_fields.items()
-    ]
-
-
 def _format(format: AnyFormat) -> dict[str, JSON]:  # noqa: A002  the field's word
     return {
         "name": format.name,
@@ -56,7 +36,7 @@ def _format(format: AnyFormat) -> dict[str, JSON]:  # noqa: A002  the field's wo
         "document": format.document.__name__.lower(),
         "media_types": list(format.media_types),
         "extension": format.extension,
-        "options": list(options(format.options)),
+        "options": list(describe_options(format.options)),
     }
 
 
@@ -69,20 +49,3 @@ def _installation(command: str | None) -> dict[str, JSON]:
             "install": command,
         }
     )
-
-
-def _option(name: str, field: fields.Field[Any]) -> dict[str, JSON]:
-    row: dict[str, JSON] = {"name": name, "type": "string"}
-    for kind, word in _TYPES:
-        if isinstance(field, kind):
-            row["type"] = word
-    if field.load_default is not missing:
-        row["default"] = field.load_default
-    if "description" in field.metadata:
-        row["description"] = field.metadata["description"]
-    for validator in field.validators:
-        if isinstance(validator, OneOf):
-            row["allowed"] = list(validator.choices)
-        elif isinstance(validator, Range):
-            row["allowed"] = {"minimum": validator.min, "maximum": validator.max}
-    return row

@@ -47,7 +47,7 @@ def blueprint(registry: Registry) -> Blueprint:
             documents=DOCUMENTS,
             address=shlex.quote(f"{request.url_root}experiments/ID/export"),
         )
-        return responses.conditional(page)
+        return responses.with_etag(page)
 
     routes.add_url_rule("/openapi.json", view_func=openapi_json)
     routes.add_url_rule("/docs", view_func=docs)
@@ -82,4 +82,4 @@ def _format(row: Mapping[str, Any], api: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(document: dict[str, Any], media_type: str) -> Response:
     response = Response(json.dumps(document), mimetype=media_type)
-    return responses.conditional(response)
+    return responses.with_etag(response)

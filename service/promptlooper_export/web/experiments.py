@@ -18,14 +18,14 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
-from promptlooper_export.registry import AnyFormat, Registry
+from promptlooper_export.registry import AnyFormat, Registry, load_options
 from promptlooper_export.store.experiments import ExperimentSummary
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.web import pages, responses, tokens
 from promptlooper_export.web.answers import ExperimentsSchema
 from promptlooper_export.web.choosing import location
 from promptlooper_export.web.exports import SCOPES
-from promptlooper_export.web.parameters import FORMAT, Identifier, WholeNumber, load
+from promptlooper_export.web.parameters import FORMAT, Identifier, WholeNumber
 
 _OFFERS = (
     Offer(name="json", media_types=("application/json",)),
@@ -71,7 +71,7 @@ def _root() -> Response:
 
 def _list(store: Store, registry: Registry) -> Response:
     viewer = tokens.viewer()
-    asked = load(PageParameters, list(request.args.items(multi=True)))
+    asked = load_options(PageParameters, list(request.args.items(multi=True)))
     name = _choose()
     with store.snapshot(viewer) as snapshot:
         found = _page(snapshot, asked.get("after"), asked["limit"] + 1)
@@ -98,7 +98,7 @@ def _list(store: Store, registry: Registry) -> Response:
             ExperimentsSchema().dumps(document), mimetype="application/json"
         )
     response.headers["Vary"] = "Accept"
-    return responses.conditional(response)
+    return responses.with_etag(response)
 
 
 def _choose() -> str:

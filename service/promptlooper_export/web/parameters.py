@@ -1,8 +1,7 @@
 """Read the id and the query of a request, strictly."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -19,7 +18,6 @@ from promptlooper_export.registry import (
     names_of,
     strict,
 )
-from promptlooper_export.web.describe import options as describe_options
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 """The parameters of a query, in its order."""
@@ -137,7 +135,7 @@ def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
     Raises InvalidParameterError.
     """
     names = strict(common).load_fields
-    return load(common, [pair for pair in pairs if pair[0] in names])
+    return load_options(common, [pair for pair in pairs if pair[0] in names])
 
 
 def read_options(
@@ -155,8 +153,7 @@ def read_options(
         if name not in own and name not in shared:
             detail = _unknown(name, format, [*shared, *own])
             raise InvalidParameterError(detail, parameter=name, allowed=[*shared, *own])
-    with _showing_what_is_allowed(format.options):
-        return load_format_options(format, [pair for pair in pairs if pair[0] in own])
+    return load_format_options(format, [pair for pair in pairs if pair[0] in own])
 
 
 def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: A002
@@ -167,24 +164,3 @@ def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: 
         reason = "is unknown"
     choice = f"allowed: {', '.join(allowed)}" if allowed else "it takes none here"
     return f"The parameter {name!r} {reason}; format {format.name!r}, {choice}."
-
-
-def load(schema: type[Schema], pairs: Pairs) -> dict[str, Any]:
-    """Load the pairs, and say in a refusal which values the parameter may have.
-
-    Raises InvalidParameterError.
-    """
-    with _showing_what_is_allowed(schema):
-        return load_options(schema, pairs)
-
-
-@contextmanager
-def _showing_what_is_allowed(schema: type[Schema]) -> Iterator[None]:
-    """Say in a refusal which values the parameter may have."""
-    try:
-        yield
-    except InvalidParameterError as error:
-        for row in describe_options(schema):
-            if row["name"] == error.members["parameter"] and "allowed" in row:
-                error.members["allowed"] = row["allowed"]
-        raise

@@ -77,7 +77,7 @@ def not_modified(tag: Tag) -> Response:
     return Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": str(tag)})
 
 
-def conditional(response: Response) -> Response:
+def with_etag(response: Response) -> Response:
     """Tag a small answer by its bytes, and leave them out where the client has them."""
     response.add_etag()
     response.make_conditional(request)

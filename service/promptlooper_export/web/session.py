@@ -18,8 +18,8 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
+from promptlooper_export.registry import load_options
 from promptlooper_export.web import pages, problems, tokens
-from promptlooper_export.web.parameters import load
 
 MAXIMUM_FORM_BYTES = 16_384
 """A token, the address to go to next, and their encoding: the largest body we read."""
@@ -63,7 +63,7 @@ def blueprint() -> Blueprint:
 
 
 def _show() -> Response:
-    asked = load(SessionParameters, list(request.args.items(multi=True)))
+    asked = load_options(SessionParameters, list(request.args.items(multi=True)))
     subject = None
     if request.headers.get("Authorization") or tokens.session_credentials():
         try:

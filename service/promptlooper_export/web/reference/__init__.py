@@ -1,0 +1,1 @@
+"""What the service says of itself: /openapi.json, /docs, /formats and /schemas."""
