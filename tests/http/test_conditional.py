@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from builders import EPOCH, experiment, restart, run
 from databases import Database
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.web import etags
+from promptlooper_export.web import conditional
 from webservice import Service, problem, settings_for
 
 CLOCKED = ("json", "env", "yaml", "markdown")
@@ -352,7 +352,7 @@ def test_a_new_version_of_the_service_changes_every_tag(
     service: Service, id_: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tag_of(service, strong(id_))
-    monkeypatch.setattr(etags, "__version__", "99.0")
+    monkeypatch.setattr(conditional, "__version__", "99.0")
     assert tag_of(service, strong(id_)) != before
 
 

@@ -13,7 +13,7 @@ from builders import experiment, run
 from databases import Database
 from http_server import listening
 from pages import Page, harmless
-from promptlooper_export.web.snippets import SNIPPETS, snippets
+from promptlooper_export.web.reference.formats import SNIPPETS, snippets
 from webservice import Service, bearer, settings_for
 
 RUNNERS = {

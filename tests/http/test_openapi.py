@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from promptlooper_export.plugin import Best, Format
 from promptlooper_export.registry import Registry
-from promptlooper_export.web.openapi import openapi
+from promptlooper_export.web.reference.openapi import openapi
 from webservice import Service
 
 EXPORT = "/experiments/{experiment}/export"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.spool import spool
-from promptlooper_export.web.etags import Tag
-from promptlooper_export.web.responses import disposition, send, warnings_field
+from promptlooper_export.web.conditional import Tag
+from promptlooper_export.web.delivery import disposition, send, warnings_field
 
 FIELD = re.compile(
     r"inline; filename=\"([A-Za-z0-9._-]+)\.json\""

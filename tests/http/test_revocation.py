@@ -15,8 +15,8 @@ from databases import Database
 from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store.state import revoke_token
 from promptlooper_export.tokens import identify, issue
-from promptlooper_export.web import revocation
-from promptlooper_export.web.revocation import Revocations
+from promptlooper_export.web import authentication
+from promptlooper_export.web.authentication import Revocations
 from webservice import Service, bearer, problem, settings_for, without_instance
 
 ROW = experiment(run({"accuracy": 0.5}))
@@ -36,7 +36,7 @@ ASKED: dict[str, tuple[str, str, dict[str, str]]] = {
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no set of revoked tokens be young enough."""
-    monkeypatch.setattr(revocation, "MAXIMUM_AGE", 0.0)
+    monkeypatch.setattr(authentication, "MAXIMUM_AGE", 0.0)
 
 
 def field(service: Service) -> dict[str, str]:

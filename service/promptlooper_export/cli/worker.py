@@ -14,7 +14,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from promptlooper_export.verdict import PROBLEM
 from promptlooper_export.web.app import HEADERS
-from promptlooper_export.web.responses import digest_field
+from promptlooper_export.web.delivery import digest_field
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,

@@ -13,17 +13,15 @@ from promptlooper_export.export import Limits
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.web import (
-    describe,
-    description,
+    authentication,
+    delivery,
     experiments,
     exports,
     health,
     pages,
-    problem_pages,
     problems,
-    responses,
+    reference,
     session,
-    tokens,
 )
 from promptlooper_export.web.delivery import Exports
 from promptlooper_export.web.problems import request_id
@@ -59,7 +57,7 @@ def create_app(settings: Settings) -> Flask:
             x_port=hops,
             x_prefix=hops,
         )
-    tokens.install(app, settings)
+    authentication.install(app, settings)
     problems.install(app)
     session.install(app)
     pages.install(app)
@@ -78,11 +76,9 @@ def create_app(settings: Settings) -> Flask:
     )
     app.register_blueprint(exports.blueprint(served))
     app.register_blueprint(experiments.blueprint(store, formats))
-    app.register_blueprint(describe.blueprint(formats))
-    app.register_blueprint(description.blueprint(formats))
     app.register_blueprint(session.blueprint())
     app.register_blueprint(health.blueprint(store))
-    app.register_blueprint(problem_pages.blueprint())
+    reference.install(app, formats)
     app.before_request(_begin)
     app.after_request(_finish)
     return app
@@ -105,7 +101,7 @@ def _finish(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = request_id()
-    responses.prove(response)
+    delivery.prove(response)
     logger.info(
         RequestServed(
             request_id=request_id(),

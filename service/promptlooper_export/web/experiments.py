@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
-from marshmallow import Schema
+from marshmallow import Schema, fields
 from marshmallow.validate import Range
 
 from promptlooper_export.errors import (
@@ -19,18 +19,47 @@ from promptlooper_export.errors import (
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import AnyFormat, Registry, load_options
+from promptlooper_export.schemas import DocumentSchema, Timestamp
 from promptlooper_export.store.experiments import ExperimentSummary
 from promptlooper_export.store.snapshot import Snapshot, Store
-from promptlooper_export.web import pages, responses, tokens
-from promptlooper_export.web.answers import ExperimentsSchema
-from promptlooper_export.web.choosing import location
-from promptlooper_export.web.exports import SCOPES
+from promptlooper_export.web import authentication, delivery, pages
+from promptlooper_export.web.exports import SCOPES, location
 from promptlooper_export.web.parameters import FORMAT, Identifier, WholeNumber
 
 _OFFERS = (
     Offer(name="json", media_types=("application/json",)),
     Offer(name="html", media_types=("text/html",)),
 )
+
+
+class ListedExperimentSchema(DocumentSchema):
+    """An experiment that the token may see."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    status = fields.String(required=True)
+    runs = fields.Integer(required=True)
+    created_at = Timestamp(required=True, allow_none=True)
+    formats = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(metadata={"format": "uri-reference"}),
+        required=True,
+        metadata={"description": "The address of each export, by name of the format."},
+    )
+
+
+class ExperimentsSchema(DocumentSchema):
+    """A page of experiments, newest first."""
+
+    items = fields.List(fields.Nested(ListedExperimentSchema), required=True)
+    next = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "format": "uri-reference",
+            "description": "The address of the next page, null on the last one.",
+        },
+    )
 
 
 class PageParameters(Schema):
@@ -70,7 +99,7 @@ def _root() -> Response:
 
 
 def _list(store: Store, registry: Registry) -> Response:
-    viewer = tokens.viewer()
+    viewer = authentication.viewer()
     asked = load_options(PageParameters, list(request.args.items(multi=True)))
     name = _choose()
     with store.snapshot(viewer) as snapshot:
@@ -98,7 +127,7 @@ def _list(store: Store, registry: Registry) -> Response:
             ExperimentsSchema().dumps(document), mimetype="application/json"
         )
     response.headers["Vary"] = "Accept"
-    return responses.with_etag(response)
+    return delivery.with_etag(response)
 
 
 def _choose() -> str:

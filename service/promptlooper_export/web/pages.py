@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from promptlooper_export import __version__
 from promptlooper_export.schemas import timestamp
-from promptlooper_export.web.policy import page_policy
+from promptlooper_export.web.delivery import page_policy
 
 TEMPLATES = "web/templates"
 """Where the templates are, from the package's own folder."""

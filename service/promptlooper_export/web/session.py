@@ -19,7 +19,7 @@ from promptlooper_export.errors import (
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import load_options
-from promptlooper_export.web import pages, problems, tokens
+from promptlooper_export.web import authentication, pages, problems
 
 MAXIMUM_FORM_BYTES = 16_384
 """A token, the address to go to next, and their encoding: the largest body we read."""
@@ -65,9 +65,9 @@ def blueprint() -> Blueprint:
 def _show() -> Response:
     asked = load_options(SessionParameters, list(request.args.items(multi=True)))
     subject = None
-    if request.headers.get("Authorization") or tokens.session_credentials():
+    if request.headers.get("Authorization") or authentication.session_credentials():
         try:
-            subject = tokens.viewer().subject
+            subject = authentication.viewer().subject
         except UnauthorizedError:
             subject = None
     return _page(subject=subject, following=_local(asked["next"]))
@@ -80,7 +80,7 @@ def _begin() -> Response:
     if request.headers.get("Authorization"):
         return _signed_in(Response(status=HTTPStatus.NO_CONTENT))
     if not _is_from_here():
-        tokens.refuse("the form was sent by another site")
+        authentication.refuse("the form was sent by another site")
     if request.form.get("action") == _SIGN_OUT:
         return _signed_out(_go_to(url_for("session.page")))
     token = request.form.get("token", "").strip()
@@ -94,7 +94,7 @@ def _end() -> Response:
 
 
 def _signed_in(response: Response) -> Response:
-    viewer = tokens.viewer()
+    viewer = authentication.viewer()
     if viewer.unconfirmed is not None:
         raise DatabaseUnavailableError(viewer.unconfirmed)
     token = request.headers["Authorization"].partition(" ")[2]
@@ -105,9 +105,9 @@ def _signed_in(response: Response) -> Response:
         )
         raise InvalidParameterError(detail, parameter="token")
     response.set_cookie(
-        tokens.SESSION_COOKIE,
+        authentication.SESSION_COOKIE,
         token,
-        expires=tokens.expires(),
+        expires=authentication.expires(),
         path=_cookie_path(),
         secure=request.is_secure,
         httponly=True,
@@ -118,7 +118,7 @@ def _signed_in(response: Response) -> Response:
 
 def _signed_out(response: Response) -> Response:
     response.delete_cookie(
-        tokens.SESSION_COOKIE,
+        authentication.SESSION_COOKIE,
         path=_cookie_path(),
         secure=request.is_secure,
         httponly=True,

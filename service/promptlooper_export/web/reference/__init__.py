@@ -1,1 +1,13 @@
 """What the service says of itself: /openapi.json, /docs, /formats and /schemas."""
+
+from flask import Flask
+
+from promptlooper_export.registry import Registry
+from promptlooper_export.web.reference import formats, pages, problems
+
+
+def install(app: Flask, registry: Registry) -> None:
+    """Route the reference; no token is needed to read it."""
+    app.register_blueprint(formats.blueprint(registry))
+    app.register_blueprint(pages.blueprint(registry))
+    app.register_blueprint(problems.blueprint())

@@ -10,10 +10,11 @@ from flask import Blueprint, Response, request
 
 from promptlooper_export.errors import NotFoundError
 from promptlooper_export.registry import Registry
-from promptlooper_export.web import describe, pages, responses
-from promptlooper_export.web.answers import DOCUMENTS
-from promptlooper_export.web.problem_pages import KINDS
-from promptlooper_export.web.snippets import snippets
+from promptlooper_export.web import pages
+from promptlooper_export.web.delivery import with_etag
+from promptlooper_export.web.reference.formats import rows, snippets
+from promptlooper_export.web.reference.problems import KINDS
+from promptlooper_export.web.reference.schemas import DOCUMENTS
 
 EXPORT = "/experiments/{experiment}/export"
 
@@ -27,7 +28,7 @@ def blueprint(registry: Registry) -> Blueprint:
 
     @cache
     def described() -> dict[str, Any]:
-        from promptlooper_export.web.openapi import openapi  # noqa: PLC0415  see above
+        from promptlooper_export.web.reference.openapi import openapi  # noqa: PLC0415  see above
 
         # A stranger's default or choice may be any object.
         plain: dict[str, Any] = json.loads(json.dumps(openapi(registry), default=str))
@@ -42,12 +43,12 @@ def blueprint(registry: Registry) -> Blueprint:
         page = pages.page(
             "docs.html",
             api=described(),
-            formats=[_format(row, described()) for row in describe.rows(registry)],
+            formats=[_format(row, described()) for row in rows(registry)],
             kinds=KINDS,
             documents=DOCUMENTS,
             address=shlex.quote(f"{request.url_root}experiments/ID/export"),
         )
-        return responses.with_etag(page)
+        return with_etag(page)
 
     routes.add_url_rule("/openapi.json", view_func=openapi_json)
     routes.add_url_rule("/docs", view_func=docs)
@@ -60,7 +61,7 @@ def schema(document: str) -> Response:
     if document not in DOCUMENTS:
         detail = f"There is no such schema; there are {', '.join(DOCUMENTS)}."
         raise NotFoundError(detail, available=list(DOCUMENTS))
-    from promptlooper_export.web import json_schema  # noqa: PLC0415  see blueprint
+    from promptlooper_export.web.reference import json_schema  # noqa: PLC0415  see blueprint
 
     described = json_schema.json_schema(document, DOCUMENTS[document])
     return _json(described, json_schema.MEDIA_TYPE)
@@ -82,4 +83,4 @@ def _format(row: Mapping[str, Any], api: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(document: dict[str, Any], media_type: str) -> Response:
     response = Response(json.dumps(document), mimetype=media_type)
-    return responses.with_etag(response)
+    return with_etag(response)

@@ -17,15 +17,14 @@ from promptlooper_export.errors import (
     RequestTooLargeError,
     UnauthorizedError,
 )
-from promptlooper_export.web import json_schema
-from promptlooper_export.web.answers import (
+from promptlooper_export.web.experiments import ExperimentsSchema, PageParameters
+from promptlooper_export.web.reference import json_schema
+from promptlooper_export.web.reference.problems import KINDS
+from promptlooper_export.web.reference.schemas import (
     DOCUMENTS,
-    ExperimentsSchema,
     FormatsSchema,
     HealthSchema,
 )
-from promptlooper_export.web.experiments import PageParameters
-from promptlooper_export.web.problem_pages import KINDS
 from promptlooper_export.web.session import SessionParameters
 
 PAGE = {"text/html": {"schema": {"type": "string"}}}

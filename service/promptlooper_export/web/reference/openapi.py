@@ -7,18 +7,22 @@ from apispec import APISpec
 from promptlooper_export import __version__
 from promptlooper_export.errors import ExportError, UnauthorizedError
 from promptlooper_export.registry import Registry
-from promptlooper_export.web import headers, problems
-from promptlooper_export.web.answers import DOCUMENTS, ProblemSchema
-from promptlooper_export.web.export_operations import export_operations
-from promptlooper_export.web.json_schema import Converter, Plugin
-from promptlooper_export.web.operations import (
+from promptlooper_export.web import problems
+from promptlooper_export.web.delivery import BODILESS
+from promptlooper_export.web.reference import headers
+from promptlooper_export.web.reference.export_operations import export_operations
+from promptlooper_export.web.reference.json_schema import (
+    Converter,
+    Plugin,
+)
+from promptlooper_export.web.reference.operations import (
     PAGE,
     WITHOUT_EXPORTS,
     Answer,
     Operation,
 )
-from promptlooper_export.web.problem_pages import KINDS, explanation
-from promptlooper_export.web.responses import BODILESS
+from promptlooper_export.web.reference.problems import KINDS, explanation
+from promptlooper_export.web.reference.schemas import DOCUMENTS, ProblemSchema
 
 DESCRIPTION = """\
 Which run of an experiment won, and how to get its config to where it is used.

@@ -33,14 +33,14 @@ from promptlooper_export.negotiation import is_textual
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.schemas import BestSchema, ReportSchema
 from promptlooper_export.web.exports import CLASSIC
-from promptlooper_export.web.json_schema import Converter
-from promptlooper_export.web.operations import (
+from promptlooper_export.web.parameters import common_parameters, names_for
+from promptlooper_export.web.reference.json_schema import Converter
+from promptlooper_export.web.reference.operations import (
     IF_NONE_MATCH,
     NOT_MODIFIED,
     Answer,
     Operation,
 )
-from promptlooper_export.web.parameters import common_parameters, names_for
 
 JSON_DOCUMENTS: Mapping[str, type[Schema]] = {
     "json": BestSchema,

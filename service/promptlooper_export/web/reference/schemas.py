@@ -10,7 +10,6 @@ from promptlooper_export.schemas import (
     DocumentSchema,
     ReportSchema,
     RunSchema,
-    Timestamp,
 )
 
 
@@ -92,36 +91,6 @@ class FormatsSchema(DocumentSchema):
     """Every registered format, in the order that breaks ties."""
 
     formats = fields.List(fields.Nested(FormatSchema), required=True)
-
-
-class ListedExperimentSchema(DocumentSchema):
-    """An experiment that the token may see."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    status = fields.String(required=True)
-    runs = fields.Integer(required=True)
-    created_at = Timestamp(required=True, allow_none=True)
-    formats = fields.Dict(
-        keys=fields.String(),
-        values=fields.String(metadata={"format": "uri-reference"}),
-        required=True,
-        metadata={"description": "The address of each export, by name of the format."},
-    )
-
-
-class ExperimentsSchema(DocumentSchema):
-    """A page of experiments, newest first."""
-
-    items = fields.List(fields.Nested(ListedExperimentSchema), required=True)
-    next = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={
-            "format": "uri-reference",
-            "description": "The address of the next page, null on the last one.",
-        },
-    )
 
 
 class HealthSchema(DocumentSchema):

@@ -4,7 +4,13 @@ They take the address and the token from the environment. The token is never an
 argument, which everybody on the machine could read, and an incomplete answer fails.
 """
 
+import json
 from collections.abc import Mapping
+
+from flask import Blueprint, Response
+
+from promptlooper_export.documents import JSON
+from promptlooper_export.registry import AnyFormat, Registry, describe_options
 
 SNIPPETS: Mapping[str, str] = {
     "curl": """\
@@ -44,3 +50,46 @@ def snippets(name: str, extension: str) -> dict[str, str]:
         tool: text.replace("FORMAT", name).replace("FILE", f"export.{extension}")
         for tool, text in SNIPPETS.items()
     }
+
+
+def blueprint(registry: Registry) -> Blueprint:
+    """Route `/formats`; no token needed."""
+    routes = Blueprint("describe", __name__)
+
+    def formats() -> Response:
+        # A stranger's default or choice may be any object.
+        text = json.dumps({"formats": rows(registry)}, default=str)
+        return Response(text, mimetype="application/json")
+
+    routes.add_url_rule("/formats", view_func=formats)
+    return routes
+
+
+def rows(registry: Registry) -> list[dict[str, JSON]]:
+    """Describe every format on offer."""
+    return [
+        _format(row) | _installation(registry.missing.get(row.name))
+        for row in registry.formats.values()
+    ]
+
+
+def _format(format: AnyFormat) -> dict[str, JSON]:  # noqa: A002  the field's word
+    return {
+        "name": format.name,
+        "title": format.title,
+        "document": format.document.__name__.lower(),
+        "media_types": list(format.media_types),
+        "extension": format.extension,
+        "options": list(describe_options(format.options)),
+    }
+
+
+def _installation(command: str | None) -> dict[str, JSON]:
+    return (
+        {"installed": True}
+        if command is None
+        else {
+            "installed": False,
+            "install": command,
+        }
+    )
