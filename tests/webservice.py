@@ -8,8 +8,8 @@ from uuid import UUID
 
 from werkzeug.test import TestResponse
 
+from promptlooper_export.auth.issuing import issue
 from promptlooper_export.settings import Settings, load
-from promptlooper_export.tokens import issue
 from promptlooper_export.web.app import create_app
 
 SECRET = secrets.token_hex(32)

@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 from promptlooper_export.plugin import Format, Notice, Runs
-from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
-from promptlooper_formats.columns import alike
 from promptlooper_formats.parquet import Written
+from promptlooper_formats.shared.arrow_table import (
+    REQUIRES,
+    batches,
+    schema,
+    table_columns,
+)
+from promptlooper_formats.shared.columns import alike
 
 
 def render(runs: Runs) -> Iterator[bytes | Notice]:

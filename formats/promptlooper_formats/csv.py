@@ -23,9 +23,9 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     timestamp,
 )
-from promptlooper_formats.columns import alike, config_leaves, names
-from promptlooper_formats.options import switch
-from promptlooper_formats.pieces import together
+from promptlooper_formats.shared.columns import alike, config_leaves, names
+from promptlooper_formats.shared.lines import together
+from promptlooper_formats.shared.variables import switch
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
 # them: whoever takes one from each cell that begins with it has the text again.

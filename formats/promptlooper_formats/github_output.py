@@ -14,9 +14,8 @@ from marshmallow import Schema
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.env.assignments import Assignment, assignments
 from promptlooper_formats.env.reading import decoded
-from promptlooper_formats.notices import refuse_surrogates
-from promptlooper_formats.options import PREFIX
-from promptlooper_formats.shell_variables import has_a_meaning
+from promptlooper_formats.shared.notices import refuse_surrogates
+from promptlooper_formats.shared.variables import PREFIX, has_a_meaning
 
 # All outputs of a job together, in bytes of UTF-16.
 _LARGEST = 1 << 20

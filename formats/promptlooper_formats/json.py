@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from promptlooper_export.plugin import JSON, Best, Format, Notice
-from promptlooper_formats.best_document import BestOptions, config_in, members
-from promptlooper_formats.json_text import read_json, write_json
-from promptlooper_formats.notices import big_integers, lone_surrogates
+from promptlooper_formats.shared.best_document import BestOptions, config_in, members
+from promptlooper_formats.shared.json_text import read_json, write_json
+from promptlooper_formats.shared.notices import big_integers, lone_surrogates
 
 
 def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:

@@ -23,13 +23,12 @@ from promptlooper_export.plugin import (
     flatten,
 )
 from promptlooper_formats.env.assignments import Assignment, assignments
-from promptlooper_formats.header import header, warning
-from promptlooper_formats.json_text import write_json
-from promptlooper_formats.notices import refuse_surrogates
-from promptlooper_formats.options import PREFIX
-from promptlooper_formats.shell_variables import has_a_meaning
+from promptlooper_formats.shared.json_text import write_json
+from promptlooper_formats.shared.lines import header, warning
+from promptlooper_formats.shared.notices import refuse_surrogates
+from promptlooper_formats.shared.variables import PREFIX, has_a_meaning
+from promptlooper_formats.shared.yaml_reading import read_yaml
 from promptlooper_formats.yaml import dumped
-from promptlooper_formats.yaml_reading import read_yaml
 
 # RFC 1123, as https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"

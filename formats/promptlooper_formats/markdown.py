@@ -13,7 +13,7 @@ from promptlooper_export.plugin import (
     ScorerStatistics,
     timestamp,
 )
-from promptlooper_formats.markdown_text import (
+from promptlooper_formats.shared.markdown_text import (
     bars,
     code,
     duration,

@@ -8,10 +8,14 @@ from itertools import islice
 from marshmallow import Schema
 
 from promptlooper_export.plugin import Format, Notice, Run, Runs, timestamp
-from promptlooper_formats.interchange import experiment_line, run_line, stage_line
-from promptlooper_formats.notices import big_integers
-from promptlooper_formats.options import switch
-from promptlooper_formats.pieces import together
+from promptlooper_formats.shared.interchange import (
+    experiment_line,
+    run_line,
+    stage_line,
+)
+from promptlooper_formats.shared.lines import together
+from promptlooper_formats.shared.notices import big_integers
+from promptlooper_formats.shared.variables import switch
 
 # A number of so many digits as JSON is written here. What begins a pattern is found
 # quickly, if it is one character: that before a number within an object or a list.

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from io import BytesIO
 
 from promptlooper_export.plugin import Format, Notice, Runs
-from promptlooper_formats.arrow_table import REQUIRES, batches, schema, table_columns
-from promptlooper_formats.columns import alike
+from promptlooper_formats.shared.arrow_table import (
+    REQUIRES,
+    batches,
+    schema,
+    table_columns,
+)
+from promptlooper_formats.shared.columns import alike
 
 _GROUP = 8
 _GROUP_BYTES = 1 << 25

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from promptlooper_export.plugin import Format, Notice, Report, ReportSchema
-from promptlooper_formats.json_text import write_json
+from promptlooper_formats.shared.json_text import write_json
 
 
 def render(report: Report) -> Iterator[bytes | Notice]:

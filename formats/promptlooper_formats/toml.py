@@ -17,14 +17,14 @@ from promptlooper_export.plugin import (
     Path,
     UnrepresentableError,
 )
-from promptlooper_formats.best_document import (
+from promptlooper_formats.shared.best_document import (
     BestOptions,
     config_in,
     members,
     refuse_unencodable,
 )
-from promptlooper_formats.header import header, warning
-from promptlooper_formats.notices import big_integers, scalars
+from promptlooper_formats.shared.lines import header, warning
+from promptlooper_formats.shared.notices import big_integers, scalars
 
 # What TOML asks of its readers at least: https://toml.io/en/v1.0.0#integer
 _INTEGERS = range(-(2**63), 2**63)

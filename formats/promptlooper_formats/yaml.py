@@ -7,15 +7,15 @@ import yaml
 from yaml.representer import SafeRepresenter
 
 from promptlooper_export.plugin import JSON, Best, Format, Notice, UnrepresentableError
-from promptlooper_formats.best_document import (
+from promptlooper_formats.shared.best_document import (
     BestOptions,
     config_in,
     members,
     refuse_unencodable,
 )
-from promptlooper_formats.header import header, warning
-from promptlooper_formats.notices import big_integers, scalars
-from promptlooper_formats.yaml_reading import read_yaml
+from promptlooper_formats.shared.lines import header, warning
+from promptlooper_formats.shared.notices import big_integers, scalars
+from promptlooper_formats.shared.yaml_reading import read_yaml
 
 try:
     from yaml import CSafeDumper as BaseDumper

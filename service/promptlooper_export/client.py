@@ -24,7 +24,7 @@ from typing import IO, Any, TypeAlias
 from urllib import request
 from urllib.parse import quote, unquote, urlencode
 
-from promptlooper_export.verdict import Answer, Verdict, verify
+from promptlooper_export.proof import Answer, Verdict, verify
 
 __all__ = [
     "Answer",

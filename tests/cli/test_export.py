@@ -12,7 +12,7 @@ from cli.console import Console, on_sqlite
 from cli.strangers import beside_strangers
 from databases import Database
 from promptlooper_export import settings
-from promptlooper_export.tokens import issue
+from promptlooper_export.auth.issuing import issue
 from promptlooper_export.web.app import create_app
 
 MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?")

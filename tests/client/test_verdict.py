@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.scripted import digest
-from promptlooper_export.verdict import Answer, Outcome, verify
+from promptlooper_export.proof import Answer, Outcome, verify
 
 BODY = b"PROMPT=hello\n"
 PROBLEM = ("Content-Type", "application/problem+json")

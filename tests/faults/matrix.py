@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from faults import formats
 from faults.injector import Injector, close, injector, reset
 from faults.receiving import VERSIONS, judge
-from promptlooper_export.verdict import Verdict
+from promptlooper_export.proof import Verdict
 from served import Served, served
 from servers import DEFAULT, PROXIES, SHIPPED, gunicorn, proxy
 

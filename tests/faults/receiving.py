@@ -5,7 +5,7 @@ from contextlib import closing
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 
-from promptlooper_export.verdict import Answer, Verdict, verify
+from promptlooper_export.proof import Answer, Verdict, verify
 from servers import HOST
 
 

@@ -18,9 +18,9 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from cli.console import on_sqlite
 from databases import Database
+from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.events import KeysUnreadable
-from promptlooper_export.keys import key_finder
 from promptlooper_export.settings import load
 from promptlooper_export.web.app import create_app
 

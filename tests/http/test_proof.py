@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.verdict import Answer, Outcome, verify
+from promptlooper_export.proof import Answer, Outcome, verify
 from webservice import Service
 
 MISSING = UUID(int=7)

@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 
 from builders import experiment, run
 from databases import Database
+from promptlooper_export.auth.issuing import identify, issue
 from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store.state import revoke_token
-from promptlooper_export.tokens import identify, issue
 from promptlooper_export.web import authentication
 from promptlooper_export.web.authentication import Revocations
 from webservice import Service, bearer, problem, settings_for, without_instance

@@ -14,7 +14,7 @@ from builders import experiment, run
 from cli.console import on_sqlite
 from databases import Database
 from pages import harmless
-from promptlooper_export.tokens import issue
+from promptlooper_export.auth.issuing import issue
 from webservice import Service, bearer, problem, settings_for, without_instance
 
 pytestmark = on_sqlite

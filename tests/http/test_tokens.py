@@ -15,7 +15,7 @@ from hypothesis import assume, given, strategies
 from hypothesis.strategies import DataObject
 from werkzeug.test import EnvironBuilder, TestResponse
 
-from promptlooper_export.tokens import issue
+from promptlooper_export.auth.issuing import issue
 from webservice import (
     SECRET,
     Service,

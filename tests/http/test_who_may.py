@@ -15,9 +15,9 @@ from werkzeug.routing import Rule
 
 from builders import experiment, run
 from databases import Database
+from promptlooper_export.auth.issuing import identify, issue
 from promptlooper_export.store import state
 from promptlooper_export.store.state import revoke_token
-from promptlooper_export.tokens import identify, issue
 from webservice import Claims, Service, bearer, settings_for, without_instance
 
 ID, UNGRANTED, MISSING = UUID(int=0xAB), UUID(int=0xCD), UUID(int=0xEF)

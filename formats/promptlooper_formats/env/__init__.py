@@ -9,9 +9,9 @@ from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableErro
 from promptlooper_formats.env.assignments import Assignment, assignments
 from promptlooper_formats.env.dialects import DIALECTS, Dialect
 from promptlooper_formats.env.reading import read_variables
-from promptlooper_formats.header import header, warning
-from promptlooper_formats.notices import refuse_surrogates
-from promptlooper_formats.options import PREFIX, switch
+from promptlooper_formats.shared.lines import header, warning
+from promptlooper_formats.shared.notices import refuse_surrogates
+from promptlooper_formats.shared.variables import PREFIX, switch
 
 
 class EnvOptions(Schema):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from promptlooper_formats.env import quoting
 from promptlooper_formats.env.assignments import Assignment
-from promptlooper_formats.shell_variables import EVALUATED, has_a_meaning
+from promptlooper_formats.shared.variables import EVALUATED, has_a_meaning
 
 _LATER_ASSIGNMENT = re.compile(r"[\r\n].*=", re.DOTALL)
 _NONCHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")

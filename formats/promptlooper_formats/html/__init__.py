@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptlooper_export.plugin import JSON, Format, Notice, Report, timestamp
 from promptlooper_formats.html.charts import histogram, history
-from promptlooper_formats.markdown_text import duration, number, visible
+from promptlooper_formats.shared.markdown_text import duration, number, visible
 
 if TYPE_CHECKING:
     from jinja2 import Template

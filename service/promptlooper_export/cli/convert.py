@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.rendering import (
+from promptlooper_export.cli.writing import (
     FORMAT,
     OPTIONS,
     OUTPUT,

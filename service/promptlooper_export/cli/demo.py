@@ -16,13 +16,13 @@ import click
 from gunicorn.arbiter import Arbiter
 
 from promptlooper_export import settings
+from promptlooper_export.auth.issuing import issue
 from promptlooper_export.cli.demo_data import demo_experiment
 from promptlooper_export.cli.server import Server
 from promptlooper_export.cli.terminal import note
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.writer import write
-from promptlooper_export.tokens import issue
 
 HOST = "127.0.0.1"
 PORT = 8000

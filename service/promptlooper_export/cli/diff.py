@@ -16,14 +16,14 @@ from promptlooper_export.cli.deployed import (
     load_deployed,
     poorer,
     read_config,
+    write_changes,
 )
-from promptlooper_export.cli.differences import write_changes
-from promptlooper_export.cli.rendering import (
+from promptlooper_export.cli.terminal import counted, note, printable
+from promptlooper_export.cli.writing import (
     FROM,
     OPTIONS,
     limits_for,
 )
-from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.comparison import Change, changes
 from promptlooper_export.documents import JSON
 from promptlooper_export.errors import DifferenceError

@@ -1,19 +1,152 @@
-"""`promptlooper-export doctor`."""
+"""`promptlooper-export doctor`: what must hold before the service can work."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.checks import (
-    Check,
-    database_checks,
-    plugin_checks,
-    setting_checks,
-    state_check,
-)
+from promptlooper_export.auth.keys import key_finder
+from promptlooper_export.cli.config import shown
 from promptlooper_export.cli.terminal import printable
-from promptlooper_export.errors import SettingsError
+from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
+from promptlooper_export.registry import discover
+from promptlooper_export.settings import SETTINGS, SYMMETRIC, Settings
+from promptlooper_export.store.diagnosis import diagnose, reach
+from promptlooper_export.store.indexes import Indexes
+from promptlooper_export.store.state import locate
+
+DATABASE = "PROMPTLOOPER_DATABASE_URL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Something looked at; `remedy` says what to do, and is None where all is well."""
+
+    subject: str
+    state: str
+    remedy: str | None = None
+
+
+def setting_checks(settings: Settings) -> Iterator[Check]:
+    """Show every setting; of those that could be read, only the secret may be bad."""
+    for row in SETTINGS:
+        value, origin = shown(row, os.environ)
+        state, remedy = f"{value} ({origin})", None
+        if row.name == _verifies_with(settings):
+            try:
+                key_finder(settings)
+            except SettingsError as error:
+                state, _, remedy = _without(row.variable, error.detail).partition("; ")
+                remedy = remedy or f"see to {row.variable}"
+        yield Check(subject=row.variable, state=state.strip(), remedy=remedy)
+
+
+def _without(variable: str, detail: str) -> str:
+    return detail.removeprefix(variable).removeprefix(": ")
+
+
+def _verifies_with(settings: Settings) -> str:
+    """Return the name of the setting that gives the keys."""
+    if settings.jwt_algorithm in SYMMETRIC:
+        return "JWT_SECRET_KEY"
+    return "JWT_JWKS_FILE" if settings.jwt_jwks_file else "JWT_PUBLIC_KEY_FILE"
+
+
+def database_checks(url: str) -> Iterator[Check]:
+    """Look at the database; no further than the first check that fails."""
+    try:
+        reach(url)
+    except DatabaseUnavailableError as error:
+        yield Check(
+            subject="database",
+            state=error.detail.rstrip("."),
+            remedy=f"correct {DATABASE} or start the database",
+        )
+        return
+    yield Check(subject="database", state="reachable")
+    try:
+        found = diagnose(url)
+    except DatabaseUnavailableError as error:
+        yield Check(
+            subject="tables",
+            state=error.detail.rstrip("."),
+            remedy=f"correct {DATABASE} or the tables",
+        )
+        return
+    yield Check(
+        subject="tables",
+        state="made by promptlooper-export migrate" if found.is_own else "the runner's",
+    )
+    if found.is_filtered:
+        yield Check(
+            subject="row-level security",
+            state="active; only the rows that this role may see are exported",
+        )
+    if found.journal_mode is not None:
+        yield Check(subject="journal mode", state=_journal_mode(found.journal_mode))
+    yield from _index_checks(found.indexes)
+
+
+def _journal_mode(mode: str) -> str:
+    if mode == "wal":
+        return mode
+    return (
+        f"{mode}; recommended: PRAGMA journal_mode=WAL, set by the runner, so that "
+        "long exports need not copy the file first"
+    )
+
+
+def _index_checks(indexes: Indexes) -> Iterator[Check]:
+    for statement in indexes.statements:
+        yield Check(
+            subject="index",
+            state=f"could be quicker: {statement}; promptlooper-export index makes it",
+        )
+    for table in indexes.impossible:
+        yield Check(
+            subject="index",
+            state=f"could be quicker: an index on the tables that {table} reads",
+        )
+    if not indexes.statements and not indexes.impossible:
+        yield Check(subject="index", state="complete")
+
+
+def state_check(settings: Settings) -> Check:
+    """Say where grants and revocations are kept; a failure refuses the configuration.
+
+    That the database does not answer is for `database_checks` to say.
+    """
+    try:
+        place = locate(settings.database_url, settings.state_url)
+    except SettingsError as error:
+        return Check(
+            subject="state",
+            state=error.detail,
+            remedy="repair it, or run: promptlooper-export migrate",
+        )
+    except DatabaseUnavailableError:
+        return Check(subject="state", state="unknown until the database can be read")
+    if place is None:
+        return Check(
+            subject="state",
+            state="none, so every valid token sees what is open; promptlooper-export "
+            "migrate makes a place for grants and revocations",
+        )
+    return Check(subject="state", state=f"in {place}")
+
+
+def plugin_checks() -> Iterator[Check]:
+    """Show how many formats are on offer, and each one that is left out."""
+    registry = discover()
+    yield Check(subject="formats", state=f"{len(registry.formats)} on offer")
+    for row in registry.broken:
+        yield Check(
+            subject=f"format {row.name}",
+            state=f"left out: {row.reason}",
+            remedy=f"fix or remove the package {row.distribution}",
+        )
 
 
 @click.command()

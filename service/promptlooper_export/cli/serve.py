@@ -4,9 +4,9 @@ import click
 from gunicorn.util import parse_address
 
 from promptlooper_export import settings
+from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.cli.server import Server
 from promptlooper_export.errors import SettingsError
-from promptlooper_export.keys import key_finder
 from promptlooper_export.logs import configure
 from promptlooper_export.store.diagnosis import diagnose
 from promptlooper_export.store.state import locate

@@ -9,9 +9,9 @@ import click
 from click.core import ParameterSource
 
 from promptlooper_export import settings
+from promptlooper_export.auth.issuing import identify, is_name, issue
 from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.store.state import revoke_token
-from promptlooper_export.tokens import identify, is_name, issue
 
 STDIN = "-"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -15,9 +15,9 @@ from uuid import UUID
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.deployed import read_config, recognised
-from promptlooper_export.cli.differences import write_changes
-from promptlooper_export.cli.rendering import (
+from promptlooper_export.cli.deployed import read_config, recognised, write_changes
+from promptlooper_export.cli.terminal import counted, note
+from promptlooper_export.cli.writing import (
     AFTER,
     FROM,
     LIMIT,
@@ -27,7 +27,6 @@ from promptlooper_export.cli.rendering import (
     limits_for,
     selection_for,
 )
-from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.comparison import changes
 from promptlooper_export.documents import Runs
 from promptlooper_export.errors import ComparisonError, DifferenceError, UsageError

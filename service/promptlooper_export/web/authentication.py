@@ -22,12 +22,12 @@ from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import InvalidTokenError, PyJWTError
 
+from promptlooper_export.auth.issuing import ACCESS, is_name
+from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedError
 from promptlooper_export.events import TokenRefused
-from promptlooper_export.keys import key_finder
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.state import revoked_tokens
-from promptlooper_export.tokens import ACCESS, is_name
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web.parameters import read_id
 from promptlooper_export.web.problems import request_id

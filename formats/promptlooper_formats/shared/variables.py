@@ -1,4 +1,28 @@
-"""Variables that shells and programs give a meaning of their own."""
+"""Variables: options for their names, and names that have a meaning to programs."""
+
+from marshmallow import fields
+from marshmallow.validate import Regexp
+
+PREFIX = fields.String(
+    load_default="",
+    validate=Regexp(
+        "([A-Z_][A-Z0-9_]*)?\\Z",
+        error="Must be upper-case letters, digits and underscores, such as APP_.",
+    ),
+    metadata={"description": "What every name begins with, such as APP_"},
+)
+"""The option of formats whose names are those of variables."""
+
+
+def switch(description: str) -> fields.Boolean:
+    """Return an option that is off unless it is 1 or true."""
+    return fields.Boolean(
+        load_default=False,
+        truthy={"1", "true"},
+        falsy={"0", "false"},
+        metadata={"description": description},
+    )
+
 
 # What is assigned to these is evaluated as arithmetic, and arithmetic runs the commands
 # in a subscript: bash(1) for the first four, zshparam(1) for all.

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from promptlooper_export.plugin import JSON, Best, BestSchema, Notice
-from promptlooper_formats.notices import refuse_surrogates
+from promptlooper_formats.shared.notices import refuse_surrogates
 
 _SCHEMA = BestSchema()
 

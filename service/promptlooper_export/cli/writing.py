@@ -1,15 +1,17 @@
-"""What the commands that write exports have in common."""
+"""What the commands that write exports share: their options, and whole files."""
 
+import os
+import secrets
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 from uuid import UUID
 
 import click
 from click.shell_completion import CompletionItem
 
-from promptlooper_export.cli.files import write_whole
 from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError
@@ -18,6 +20,32 @@ from promptlooper_export.registry import AnyFormat, Registry, discover
 from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
+
+
+def write_whole(path: Path, body: IO[bytes]) -> None:
+    """Put the body in the place of the file, in one step.
+
+    A link is followed; an existing file's mode is kept. A device or a pipe is written
+    to as it is, since it cannot be replaced. On failure (OSError) the old file stays.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            shutil.copyfileobj(body, device)
+        return
+    target = path.resolve()
+    temporary = target.with_name(f".promptlooper-{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            shutil.copyfileobj(body, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
 
 STDOUT = "-"
 UNLIMITED = 1 << 63

@@ -1,6 +1,6 @@
-"""The comment that .env and YAML files begin with."""
+"""Lines: the comments that a file begins with, and lines joined into larger pieces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from promptlooper_export.plugin import Best, Notice, timestamp
 
@@ -34,3 +34,23 @@ def harmless(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+_BYTES = 1 << 16
+
+
+def together(lines: Iterable[bytes | Notice]) -> Iterator[bytes | Notice]:
+    """Yield the lines in pieces of at least 64 KiB, the notices as they come."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        if isinstance(line, Notice):
+            yield line
+            continue
+        waiting.append(line)
+        size += len(line)
+        if size >= _BYTES:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    yield b"".join(waiting)

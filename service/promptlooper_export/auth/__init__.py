@@ -1,0 +1,1 @@
+"""Tokens without HTTP: the keys they are signed with, and how they are issued."""
