@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypedDict, Unpack
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from promptlooper_export.documents import JSON, StageResult
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import StageResult
 from promptlooper_export.records import ExperimentRecord, RunRecord
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ No whole one stands here, so that scanners of source code find none.
 
 from itertools import cycle, islice
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 _MIXED = "aZ3k9Qx7Lm2Pw8Rt5Vb1Yc6Nd4Hs0Jf"
 

@@ -130,6 +130,19 @@ def test_an_entry_point_leads_somewhere(point: EntryPoint) -> None:
     assert point.load() is not None
 
 
+def test_the_page_of_the_architecture_names_files_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/.]+\.(?:py|cfg))`", page))
+    service = ROOT / "service" / "promptlooper_export"
+
+    assert len(named) > 20
+    assert [
+        name
+        for name in sorted(named)
+        if not (service / name).is_file() and not (ROOT / name).is_file()
+    ] == []
+
+
 def test_a_module_can_be_read_at_one_sitting() -> None:
     long = [
         name_of(path)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from promptlooper_export.documents import JSON, Difference, Differences
-from promptlooper_export.plugin import flatten
+from promptlooper_export.configs import JSON, flatten
+from promptlooper_export.documents import Difference, Differences
 
 Config = Mapping[str, JSON]
 

@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
-"""A decoded JSON value; its floats are finite."""
+from promptlooper_export.configs import JSON
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""

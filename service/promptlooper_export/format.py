@@ -9,7 +9,8 @@ from typing import Any, Concatenate, Generic, TypeVar
 
 from marshmallow import Schema, missing
 
-from promptlooper_export.documents import JSON, Best, Notice, Report, Runs
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Best, Notice, Report, Runs
 
 API_VERSION = 1
 

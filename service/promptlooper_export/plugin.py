@@ -6,12 +6,8 @@ pieces; it sees no request, no database and no web framework. The built-in forma
 only this module, too.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-
+from promptlooper_export.configs import JSON, ROOT, Path, flatten, leaves, strict_json
 from promptlooper_export.documents import (
-    JSON,
     Best,
     Bin,
     Columns,
@@ -63,56 +59,8 @@ __all__ = [
     "Winner",
     "flatten",
     "leaves",
+    "strict_json",
     "timestamp",
 ]
 
 ENTRY_POINT_GROUP = "promptlooper_export.formats"
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Path(tuple[str, ...]):
-    """Where a value stands in a config: the keys, and places in lists, from the top."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        """Join the keys with dots; a key with other characters is quoted."""
-        return ".".join(
-            key if _PLAIN_KEY.fullmatch(key) else '"' + key.replace('"', '\\"') + '"'
-            for key in self
-        )
-
-
-ROOT = Path()
-"""The path of the config itself."""
-
-
-def leaves(config: Mapping[str, JSON], parent: str = "") -> Iterator[tuple[str, JSON]]:
-    """Yield what flatten yields, each path as text: in a fifth of the time."""
-    for key, value in config.items():
-        path = f"{parent}{_segment(key)}"
-        if isinstance(value, dict) and value:
-            yield from leaves(value, f"{path}.")
-        else:
-            yield path, value
-
-
-@lru_cache(maxsize=10_000)
-def _segment(key: str) -> str:
-    return str(Path((key,)))
-
-
-def flatten(
-    config: Mapping[str, JSON], parent: Path = ROOT
-) -> Iterator[tuple[Path, JSON]]:
-    """Yield every leaf of a config with its path, in the order of the config.
-
-    A leaf is anything but a non-empty object: lists and empty objects are leaves.
-    """
-    for key, value in config.items():
-        path = Path((*parent, key))
-        if isinstance(value, dict) and value:
-            yield from flatten(value, path)
-        else:
-            yield path, value

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from promptlooper_export.documents import JSON, StageResult
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import StageResult
 
 
 @dataclass(frozen=True, kw_only=True)

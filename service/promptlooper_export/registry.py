@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 from marshmallow.validate import OneOf, Range
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,

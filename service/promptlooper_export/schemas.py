@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields, post_dump
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 
 def timestamp(moment: datetime) -> str:

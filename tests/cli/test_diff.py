@@ -6,7 +6,7 @@ import pytest
 from builders import experiment, run
 from cli.console import Console, on_sqlite
 from databases import Database
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 CONFIG: JSON = {
     "model": {"name": "small", "temperature": 0.5, "stop": ["\n", "###"]},

@@ -1,7 +1,7 @@
 """Configs that something, somewhere, does not read back."""
 
 from formats.configs import NASTY, Config
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 
 def _nested(depth: int) -> Config:

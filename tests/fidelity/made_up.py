@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from formats.configs import SIGNIFICANT, Config, configs
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 # What some language takes for more than text.
 _PLAIN = """

@@ -18,7 +18,7 @@ from fidelity.readers import Failure, Reading, in_python, node, ruby
 from fidelity.verdicts import Tally, same
 from formats.configs import Config
 from formats.rendering import Rendered, render, row, table
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.plugin import flatten
 from promptlooper_export.registry import discover

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from math import copysign
 
 from fidelity.readers import Failure
-from promptlooper_export.documents import JSON, Notice
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Notice
 from promptlooper_export.plugin import Path
 
 Leaves = Mapping[tuple[str, ...], object]

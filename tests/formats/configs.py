@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 Config = dict[str, JSON]
 

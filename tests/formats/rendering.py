@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
+from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
-    JSON,
     Best,
     Columns,
     Cost,

@@ -9,7 +9,8 @@ from formats.configs import NASTY, Config, same, values
 from formats.dotenv_readers import EXCUSES, OWN, READERS, read
 from formats.rendering import Rendered, best, render
 from formats.variables import variables
-from promptlooper_export.documents import JSON, Notice
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Notice
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_formats.env import ENV
 

@@ -18,8 +18,8 @@ from formats.rendering import (
     report,
     won,
 )
+from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
-    JSON,
     Bin,
     Cost,
     Difference,

@@ -12,7 +12,7 @@ from formats.configs import Config, configs
 from formats.rendering import best, render
 from formats.variables import variables
 from promptlooper_export.comparison import changes
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.registry import discover
 

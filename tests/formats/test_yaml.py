@@ -9,7 +9,8 @@ from hypothesis import given
 
 from formats.configs import NASTY, Config, configs, same
 from formats.rendering import Rendered, best, render
-from promptlooper_export.documents import JSON, Notice
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Notice
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_formats.yaml import YAML
 

@@ -3,7 +3,7 @@
 import string
 
 from formats.configs import Config
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.plugin import Path
 
 

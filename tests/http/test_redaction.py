@@ -10,7 +10,8 @@ import pytest
 import secrets_corpus as corpus
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.documents import JSON, StageResult
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import StageResult
 from promptlooper_export.events import SecretsExported
 from webservice import Service, problem, settings_for
 

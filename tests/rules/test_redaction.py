@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 import secrets_corpus as corpus
 from formats.configs import Config, configs
 from formats.rendering import best, report, row, table
-from promptlooper_export.documents import JSON, Best, Difference, Differences, Runs
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Best, Difference, Differences, Runs
 from promptlooper_export.redaction import redact, redact_text
 
 SECRETS = [*corpus.SHAPES.values(), *corpus.IN_TEXT.values()]

@@ -10,7 +10,8 @@ import pytest
 
 from builders import EPOCH, experiment, run
 from databases import Database
-from promptlooper_export.documents import JSON, Best, Report
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Best, Report
 from promptlooper_export.errors import (
     ExperimentNotFoundError,
     InvalidConfigError,

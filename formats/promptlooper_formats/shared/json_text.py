@@ -1,9 +1,8 @@
 """JSON as our formats write and read it: nothing repeated, nothing but JSON."""
 
 import json
-import math
 
-from promptlooper_export.plugin import JSON
+from promptlooper_export.plugin import JSON, strict_json
 
 
 def write_json(value: object, *, indent: int | None = None) -> str:
@@ -14,32 +13,8 @@ def write_json(value: object, *, indent: int | None = None) -> str:
 
 
 def read_json(data: bytes) -> JSON:
-    """Decode JSON text; raises ValueError, saying where, for anything else.
+    """Decode strict JSON in UTF-8, with or without a byte order mark.
 
-    Refused are NaN and infinities, a number beyond a double, and a repeated key.
+    Raises ValueError, saying where, for anything else.
     """
-    value: JSON = json.loads(
-        data.decode("utf-8-sig"),
-        object_pairs_hook=_distinct,
-        parse_float=_finite,
-        parse_constant=_finite,
-    )
-    return value
-
-
-def _distinct(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    value = dict(items)
-    if len(value) < len(items):
-        keys = [key for key, _ in items]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        msg = f"the key {repeated!r} is there twice"
-        raise ValueError(msg)
-    return value
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        msg = f"{text} is no number of JSON"
-        raise ValueError(msg)
-    return number
+    return strict_json(data.decode("utf-8-sig"))

@@ -13,7 +13,8 @@ from random import Random
 from typing import TypeAlias
 from uuid import UUID, uuid5
 
-from promptlooper_export.documents import JSON, StageResult
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import StageResult
 from promptlooper_export.records import ExperimentRecord, RunRecord
 
 EXPERIMENT = UUID("5f3d2c1b-8a90-5e4f-b6a7-0c1d2e3f4a5b")

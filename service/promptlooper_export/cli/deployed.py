@@ -14,7 +14,8 @@ import click
 
 from promptlooper_export.cli.terminal import printable
 from promptlooper_export.comparison import Change
-from promptlooper_export.documents import JSON, Best, Notice
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import ComparisonError, UsageError
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.shapes import REDACTED, redact_text

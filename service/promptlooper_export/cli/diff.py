@@ -25,7 +25,7 @@ from promptlooper_export.cli.writing import (
     limits_for,
 )
 from promptlooper_export.comparison import Change, changes
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.errors import DifferenceError
 from promptlooper_export.export import Selection, export
 from promptlooper_export.redaction.shapes import REDACTED

@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 
 LARGEST = (1 << 63) - 1
 """The largest whole number that both databases hold."""

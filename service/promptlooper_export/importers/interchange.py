@@ -30,7 +30,8 @@ from uuid import UUID, uuid5
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from promptlooper_export.documents import JSON, StageResult, Status
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import StageResult, Status
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.fields import (
     Json,

@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.errors import SourceError
 
 LONGEST_LINE = 64 << 20

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from promptlooper_export.documents import JSON, StageResult
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import StageResult
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import Importer
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord

@@ -9,6 +9,7 @@ from operator import is_
 from typing import Any, TypeVar
 from uuid import UUID
 
+from promptlooper_export.configs import ROOT, Path
 from promptlooper_export.documents import (
     Best,
     Columns,
@@ -20,7 +21,6 @@ from promptlooper_export.documents import (
     Runs,
     ValueKind,
 )
-from promptlooper_export.plugin import ROOT, Path
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.shapes import REDACTED, is_reference, redact_text
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from promptlooper_export.documents import JSON, Best, Notice
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import InvalidConfigError, NothingToExportError
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.ranking import Ranking, judgements
-from promptlooper_export.store.rows import Cells, InvalidJsonError, strict_json
+from promptlooper_export.store.rows import Cells, InvalidJsonError, stored_json
 from promptlooper_export.store.scoring import doubts, finite_means
 
 _RUN = "SELECT config, config_hash FROM {runs} AS run WHERE id = ?"
@@ -63,7 +64,7 @@ def decode_config(
 ) -> tuple[Mapping[str, JSON], tuple[Notice, ...]]:
     """Decode a stored config. Raises InvalidConfigError naming the run and the path."""
     try:
-        config, notices = strict_json(text)
+        config, notices = stored_json(text)
     except InvalidJsonError as error:
         where = f" at {error.path}" if error.path else ""
         msg = f"The config of run {run} {error}{where}; correct that row."

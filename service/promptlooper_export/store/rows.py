@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from promptlooper_export.documents import JSON, Notice
+from promptlooper_export.configs import JSON, Path, repeated, strict_json
+from promptlooper_export.documents import Notice
 from promptlooper_export.errors import UnreadableRowError
-from promptlooper_export.plugin import Path
 
 UNKNOWN = "unknown"
 """What a status that cannot be read is called."""
@@ -163,7 +163,7 @@ class InvalidJsonError(ValueError):
         self.path = path
 
 
-def strict_json(text: str | None) -> tuple[JSON, tuple[Notice, ...]]:
+def stored_json(text: str | None) -> tuple[JSON, tuple[Notice, ...]]:
     """Decode JSON text, with a notice for each object that repeats a key.
 
     Raises InvalidJsonError for anything that RFC 8259 has no form for (NaN, infinity),
@@ -180,21 +180,20 @@ def strict_json(text: str | None) -> tuple[JSON, tuple[Notice, ...]]:
             raise InvalidJsonError(reason) from None
     if text.count("{") + text.count("[") <= DEEPEST:
         try:
-            return _FLAWLESS.decode(text), ()
+            return strict_json(text), ()
         except (ValueError, RecursionError):
             pass  # what is wrong, if anything, takes longer to say
     return _flawed_json(text)
 
 
 def _flawed_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
-    """Decode JSON text that may be deep, or may not be strict: see strict_json."""
-    repeated: list[str] = []
+    """Decode JSON text that may be deep, or may not be strict: see stored_json."""
+    flaws: list[str] = []
 
     def pairs(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
         value = dict(items)
         if len(value) < len(items):
-            keys = [key for key, _ in items]
-            repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
+            flaws.extend(repeated(key for key, _ in items))
         return value
 
     try:
@@ -214,29 +213,9 @@ def _flawed_json(text: str) -> tuple[JSON, tuple[Notice, ...]]:
             message=f"The stored JSON repeats the key {key!r}: the last value counts.",
             path=key,
         )
-        for key in repeated
+        for key in flaws
     )
     return value, notices
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _distinct(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    value = dict(items)
-    if len(value) < len(items):
-        raise ValueError(items)
-    return value
-
-
-# Strict by its hooks alone, which cost a fraction of a second look at every value.
-_FLAWLESS = json.JSONDecoder(
-    object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_finite
-)
 
 
 def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
@@ -244,7 +223,7 @@ def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
     if text is None:
         return None, ()
     try:
-        return strict_json(text)
+        return stored_json(text)
     except InvalidJsonError as error:
         message = f"The stored {path} {error} and is left out."
         return None, (Notice(code="invalid-json", message=message, path=path),)

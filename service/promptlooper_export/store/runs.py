@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
 
+from promptlooper_export.configs import JSON, leaves
 from promptlooper_export.documents import (
-    JSON,
     Columns,
     Notice,
     Run,
@@ -19,7 +19,6 @@ from promptlooper_export.documents import (
     ValueKind,
 )
 from promptlooper_export.errors import InvalidConfigError, InvalidParameterError
-from promptlooper_export.plugin import leaves
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import FINITE

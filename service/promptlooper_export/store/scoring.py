@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeGuard
 
-from promptlooper_export.documents import JSON, Notice
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Notice
 
 Direction = Literal["maximize", "minimize"]
 

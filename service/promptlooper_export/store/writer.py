@@ -9,7 +9,7 @@ from uuid import UUID
 
 from peewee import DataError, IntegrityError
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.errors import SourceError
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 from promptlooper_export.store.connection import Session, open_for_writing, writing

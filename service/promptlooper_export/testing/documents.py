@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
-    JSON,
     Best,
     Bin,
     Columns,

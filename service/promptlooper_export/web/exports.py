@@ -12,7 +12,8 @@ from flask import Blueprint, Response, g, request, url_for
 from marshmallow import Schema
 
 from promptlooper_export import codings
-from promptlooper_export.documents import JSON, Best, Report, Runs
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
     CodingNotAcceptableError,
     ForbiddenError,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response
 
-from promptlooper_export.documents import JSON
+from promptlooper_export.configs import JSON
 from promptlooper_export.registry import AnyFormat, Registry, describe_options
 
 SNIPPETS: Mapping[str, str] = {
