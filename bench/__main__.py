@@ -7,23 +7,20 @@ machine say little about another.
 
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from statistics import median
-from uuid import UUID
+from pathlib import Path
 
 import classic
+import commits
 import plain
+from timing import alternate, compare, exporting
 
 import data
-from promptlooper_export.export import Limits, Selection, export
-from promptlooper_export.registry import AnyFormat, discover
+from promptlooper_export.registry import discover
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.snapshot import Store, open_store
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.writer import write
-from promptlooper_export.viewer import OPERATOR
 
 FEW, MANY = 1_000, 100_000
 ROUNDS = 200
@@ -37,45 +34,6 @@ PLAINEST = {
     "arrow": plain.fetch,
 }
 """Full exports, and the plainest that does the same; for the last two, only reading."""
-LIMITS = Limits(spool_bytes=1 << 40)
-
-Timed = Callable[[], object]
-
-
-def exporting(store: Store, experiment: UUID, chosen: AnyFormat) -> Timed:
-    """Return a call that exports once."""
-
-    def run() -> None:
-        body = export(
-            store,
-            OPERATOR,
-            experiment,
-            chosen,
-            {},
-            selection=Selection(),
-            limits=LIMITS,
-        )
-        body.file.close()
-
-    return run
-
-
-def alternate(
-    first: Timed, second: Timed, rounds: int, *, before: Timed | None = None
-) -> tuple[float, float]:
-    """Run both in turn; return their median times in seconds.
-
-    What is to happen `before` each call is not timed.
-    """
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for call, taken in zip((first, second), times, strict=True):
-            if before is not None:
-                before()
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return median(times[0]), median(times[1])
 
 
 def measure(url: str) -> None:
@@ -125,19 +83,11 @@ def measure(url: str) -> None:
             compare(f"{name} of {MANY:,} runs against the plainest", ours, plainest)
 
 
-def compare(what: str, seconds: float, reference: float) -> None:
-    """Print a ratio and the two medians that it is made of."""
-    print(
-        f"{what:<45} x{seconds / reference:<10.2f}"
-        f"({seconds * 1000:.2f} ms / {reference * 1000:.2f} ms)",
-        flush=True,
-    )
-
-
 def main() -> None:
     """Measure on the database named, or on a new file."""
     with tempfile.TemporaryDirectory() as folder:
         measure(sys.argv[1] if sys.argv[1:] else f"sqlite:///{folder}/bench.db")
+        commits.measure(Path(folder))
 
 
 if __name__ == "__main__":
