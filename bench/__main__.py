@@ -13,6 +13,7 @@ from pathlib import Path
 
 import classic
 import commits
+import indexes
 import plain
 from timing import alternate, compare, exporting
 
@@ -81,6 +82,7 @@ def measure(url: str) -> None:
                 FULL_ROUNDS,
             )
             compare(f"{name} of {MANY:,} runs against the plainest", ours, plainest)
+    indexes.measure(url, few.id, many.id)
 
 
 def main() -> None:

@@ -11,11 +11,18 @@ from promptlooper_export.store.snapshot import Store
 from promptlooper_export.viewer import OPERATOR
 
 LIMITS = Limits(spool_bytes=1 << 40)
+EVERYTHING = Selection()
 
 Timed = Callable[[], object]
 
 
-def exporting(store: Store, experiment: UUID, chosen: AnyFormat) -> Timed:
+def exporting(
+    store: Store,
+    experiment: UUID,
+    chosen: AnyFormat,
+    *,
+    selection: Selection = EVERYTHING,
+) -> Timed:
     """Return a call that exports once."""
 
     def run() -> None:
@@ -25,7 +32,7 @@ def exporting(store: Store, experiment: UUID, chosen: AnyFormat) -> Timed:
             experiment,
             chosen,
             {},
-            selection=Selection(),
+            selection=selection,
             limits=LIMITS,
         )
         body.file.close()
@@ -43,22 +50,27 @@ def alternate(
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for call, taken in zip((first, second), times, strict=True):
-            if before is not None:
-                before()
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
+            taken.append(seconds(call, before))
     return median(times[0]), median(times[1])
 
 
-def compare(what: str, seconds: float, reference: float) -> None:
+def seconds(call: Timed, before: Timed | None = None) -> float:
+    """Return the time of a call in seconds; what is to happen `before` is not timed."""
+    if before is not None:
+        before()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def compare(what: str, measured: float, reference: float) -> None:
     """Print a line with a ratio."""
-    print(f"{what:<45} {ratio(seconds, reference)}", flush=True)
+    print(f"{what:<45} {ratio(measured, reference)}", flush=True)
 
 
-def ratio(seconds: float, reference: float) -> str:
+def ratio(measured: float, reference: float) -> str:
     """Return a ratio and the two times that it is made of."""
     return (
-        f"x{seconds / reference:<10.2f}"
-        f"({seconds * 1000:.2f} ms / {reference * 1000:.2f} ms)"
+        f"x{measured / reference:<10.2f}"
+        f"({measured * 1000:.2f} ms / {reference * 1000:.2f} ms)"
     )
