@@ -26,7 +26,7 @@ def below(process: int) -> set[int]:
 
 
 def exists(process: int) -> bool:
-    """Tell whether there is such a process, be it a zombie."""
+    """Return whether there is such a process, be it a zombie."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

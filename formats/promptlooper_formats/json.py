@@ -18,7 +18,7 @@ def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
 def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
     """Return the config of a whole document, or of a file that is the config alone.
 
-    Raises ValueError for what is no JSON object.
+    Raises ValueError for anything but a JSON object.
     """
     return config_in(read_json(data))
 

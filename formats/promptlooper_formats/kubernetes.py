@@ -159,7 +159,7 @@ def _read(
 ) -> Mapping[str, JSON]:
     """Return the text under each key; with `key`, the config that the file holds.
 
-    Raises ValueError for what is no such manifest.
+    Raises ValueError for any other file.
     """
     held = read_yaml(data).get("data")
     if not isinstance(held, dict):

@@ -85,7 +85,7 @@ def _is_normalized(value: object) -> bool:
 
 
 def read(data: bytes, *, variable: str = "") -> Mapping[str, JSON]:
-    """Return the config; raises ValueError for what is no such file."""
+    """Return the config; raises ValueError for any other file."""
     values = read_json(data)
     found = values.get(variable) if variable and isinstance(values, dict) else values
     if not isinstance(found, dict):

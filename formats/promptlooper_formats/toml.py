@@ -101,7 +101,7 @@ def _clean(value: JSON) -> JSON:
 def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
     """Return the config of a whole document, or of a file that is the config alone.
 
-    Raises ValueError for what is no TOML.
+    Raises ValueError if the file is not TOML.
     """
     return config_in(tomllib.loads(data.decode()))
 

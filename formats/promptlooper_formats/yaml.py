@@ -115,7 +115,7 @@ def dumped(value: Mapping[str, JSON]) -> bytes:
 def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
     """Return the config of a whole document, or of a file that is the config alone.
 
-    Raises ValueError, saying where, for what is no YAML, no mapping or no JSON value.
+    Raises ValueError, saying where, unless the file is YAML, a mapping and JSON values.
     """
     return config_in(read_yaml(data))
 

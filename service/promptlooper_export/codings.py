@@ -72,7 +72,7 @@ def choose_coding(accept_encoding: str | None, offers: Sequence[str]) -> str | N
 
 
 def takes_identity(accept_encoding: str | None) -> bool:
-    """Tell whether the client takes a body as it is."""
+    """Return whether the client takes a body as it is."""
     return choose_coding(accept_encoding, ()) is not None
 
 

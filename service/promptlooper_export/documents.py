@@ -220,7 +220,7 @@ class Run:
     """One run of any status; None where the database holds no value or none to read.
 
     `scores` holds the mean of each scorer's finite judgements, `judgements` all of them
-    as they are stored, None for what is no number.
+    as they are stored, None for anything that is not a number.
     """
 
     run_id: UUID

@@ -185,7 +185,7 @@ def _render(
     options: Mapping[str, Any],
     deadline: float,
 ) -> Generator[bytes | Notice]:
-    """Yield what the format yields; a stranger's is rendered in another process.
+    """Yield what the format yields; third-party ones render in another process.
 
     Whatever a format raises becomes a refusal.
     """

@@ -46,7 +46,7 @@ class Format(Generic[D]):
 
     `read`, where there is one, is the inverse for a format of the best config: it takes
     the bytes and the same options, and returns the config as far as the format can say
-    it. It raises ValueError, saying where, for what is cut off or none of the format.
+    it. It raises ValueError, saying where, for a file that is cut off or invalid.
 
     Raises ValueError where the declaration is no usable one.
     """

@@ -58,7 +58,7 @@ class _Range:
 
 
 def is_textual(media_type: str) -> bool:
-    """Tell whether `charset=utf-8` is true of a media type in lower case."""
+    """Return whether `charset=utf-8` is true of a media type in lower case."""
     return _TEXTUAL.fullmatch(media_type) is not None
 
 

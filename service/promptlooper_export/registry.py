@@ -136,19 +136,19 @@ def _precedence(point: EntryPoint) -> tuple[int, str, str]:
 
 
 def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
-    """Load a format; a stranger's keeps its place, to be loaded in the sandbox again.
+    """Load a format; a third party's is loaded again in the sandbox, by its place.
 
     Raises _UnusableError.
     """
-    # Data go to standard output; what a stranger prints on import is none.
+    # Standard output is for data, whatever a third party prints on import.
     with redirect_stdout(sys.stderr):
         try:
             declared = point.load()
-        except BaseException as error:  # a stranger's import may even exit
+        except BaseException as error:  # an import may even exit
             raise _UnusableError(_reason("import failed", error)) from error
         try:
             loaded = as_format(declared)
-        except BaseException as error:  # a stranger's class may, too
+        except BaseException as error:  # so may a class
             msg = _reason(f"{point.value} declares no format", error)
             raise _UnusableError(msg) from error
     if _distribution(point) == OURS:
@@ -225,7 +225,7 @@ def load_format_options(
     format: Format[Any],  # noqa: A002  the field's word
     pairs: Iterable[tuple[str, str]],
 ) -> dict[str, Any]:
-    """Validate the pairs with the schema of a format, which may be a stranger's.
+    """Validate the pairs with the schema of a format, which may be a third party's.
 
     Raises InvalidParameterError, and FormatFailedError where the schema raises
     anything but marshmallow's ValidationError.

@@ -267,7 +267,9 @@ def signing_key(settings: Settings) -> str:
     character, or made of nothing but placeholder words, digits and separators.
     """
     variable = f"{PREFIX}JWT_SECRET_KEY"
-    mend = 'set one with: export PROMPTLOOPER_JWT_SECRET_KEY="$(openssl rand -hex 32)"'
+    remedy = (
+        'set one with: export PROMPTLOOPER_JWT_SECRET_KEY="$(openssl rand -hex 32)"'
+    )
     key = settings.jwt_secret_key or ""
     if settings.jwt_algorithm not in SYMMETRIC:
         msg = (
@@ -277,13 +279,13 @@ def signing_key(settings: Settings) -> str:
         raise SettingsError(msg)
     size = len(key.encode("utf-8", "surrogateescape"))
     if not key:
-        msg = f"{variable} is not set; {mend}"
+        msg = f"{variable} is not set; {remedy}"
     elif size < MINIMUM_SECRET_BYTES:
-        msg = f"{variable} has {size} bytes, needs {MINIMUM_SECRET_BYTES}; {mend}"
+        msg = f"{variable} has {size} bytes, needs {MINIMUM_SECRET_BYTES}; {remedy}"
     elif len(set(key)) == 1:
-        msg = f"{variable} is one repeated character; {mend}"
+        msg = f"{variable} is one repeated character; {remedy}"
     elif _PLACEHOLDERS.fullmatch(key):
-        msg = f"{variable} is a placeholder; {mend}"
+        msg = f"{variable} is a placeholder; {remedy}"
     else:
         return key
     raise SettingsError(msg)

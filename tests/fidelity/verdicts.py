@@ -42,7 +42,7 @@ def leaves(
 
 
 def same(wanted: object, found: object, *, doubles: bool) -> bool:
-    """Tell whether a value is the same; readers with doubles only know no integers."""
+    """Return whether values are equal; readers with only doubles have no integers."""
     if doubles and _is_number(wanted) and _is_number(found):
         # What such a reader has is a double, in whatever digits it was told.
         signs = [copysign(1, float(str(value))) for value in (wanted, found)]
@@ -85,7 +85,7 @@ def variables_differ(
 
 
 def holds(text: str | None, value: JSON) -> bool:
-    """Tell whether a variable's text stands for the value."""
+    """Return whether a variable's text stands for the value."""
     if text is None:
         return False
     if value is None or isinstance(value, str):
@@ -114,7 +114,7 @@ def unexcused(
 
 
 def _is_under(path: str, named: set[str | None]) -> bool:
-    """Tell whether a warning names the path, what it is in, or what is in it."""
+    """Return whether a warning names the path, what it is in, or what is in it."""
     return path in named or any(
         name is not None
         and (path == "" or path.startswith(f"{name}.") or name.startswith(f"{path}."))

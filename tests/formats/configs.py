@@ -39,5 +39,5 @@ configs: st.SearchStrategy[Config] = st.dictionaries(texts, values, max_size=4)
 
 
 def same(one: object, other: object) -> bool:
-    """Tell whether two values are the same to the letter: 1 is no 1.0 and no True."""
+    """Return whether two values are the same to the letter: 1 is no 1.0 and no True."""
     return repr(one) == repr(other)

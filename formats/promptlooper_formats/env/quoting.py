@@ -11,7 +11,7 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 
 def needs_escapes(text: str) -> bool:
-    """Tell whether neither kind of quotes holds the text as it is for all readers."""
+    """Return whether neither kind of quotes holds the text as it is for all readers."""
     return bool(_ESCAPED_BY_SHELLS.search(text)) and (
         "'" in text or "\\\\" in text or text.endswith("\\")
     )

@@ -57,5 +57,5 @@ _FAMILIES = ("BASH", "COMP_", "LC_", "LD_", "ZSH_")
 
 
 def has_a_meaning(name: str) -> bool:
-    """Tell whether a variable of this name is more than a value."""
+    """Return whether a variable of this name is more than a value."""
     return name in EVALUATED or name in _OTHERS or name.startswith(_FAMILIES)

@@ -48,7 +48,7 @@ class _Loader(BaseLoader):
 def read_yaml(data: bytes) -> dict[str, JSON]:
     """Return the mapping that a file holds.
 
-    Raises ValueError, saying where, for what is no YAML, no mapping or no JSON value.
+    Raises ValueError, saying where, unless the file is YAML, a mapping and JSON values.
     """
     try:
         value = yaml.load(data, Loader=_Loader)  # noqa: S506  a safe one

@@ -70,5 +70,5 @@ def identify(token: bytes) -> tuple[str, int | None]:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether text can be a name in a claim and in every database."""
+    """Return whether text can be a name in a claim and in every database."""
     return bool(text) and not _UNSTORABLE.search(text)

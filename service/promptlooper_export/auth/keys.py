@@ -214,7 +214,7 @@ def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
 
 
 def _is_for(row: Mapping[str, Any], algorithm: str) -> bool:
-    """Tell whether a key is for verifying with the algorithm (RFC 7517, section 4)."""
+    """Return whether a key verifies with the algorithm (RFC 7517, section 4)."""
     return (
         _KINDS[algorithm].items() <= row.items()
         and row["use"] == "sig"

@@ -187,7 +187,7 @@ def config_said_in(
 
 
 def is_flat(deployed: Deployed) -> bool:
-    """Tell whether the format knows variables only."""
+    """Return whether the format knows variables only."""
     return _says(deployed) == 0
 
 

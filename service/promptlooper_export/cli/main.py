@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("import_:import_", "Write experiments from files into the database."),
     "list": ("list:list_", "List the experiments, newest first."),
     "export": ("export:export", "Write one experiment in one format."),
-    "verify": ("verify:verify", "Tell whether a file is what the service exports."),
+    "verify": ("verify:verify", "Check that a file is what the service exports."),
     "diff": ("diff:diff", "Say what differs between two configs."),
     "convert": (
         "convert:convert",

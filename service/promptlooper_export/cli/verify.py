@@ -83,7 +83,7 @@ def verify(  # noqa: PLR0913  its options
     after: UUID | None,
     unredacted: bool,
 ) -> None:
-    """Tell whether a file is what the service exports.
+    """Check that a file is what the service exports.
 
     The experiment that FILE names is exported again, as of the moment in FILE, and must
     give the same bytes: exit code 0, else 3. Give the options that FILE was made with.

@@ -177,7 +177,7 @@ def selection_for(
 
 
 def limits_for(loaded: Settings, chosen: AnyFormat) -> Limits:
-    """Bound what a stranger does; our own formats may take what they need."""
+    """Bound what a third-party format does; built-in ones may take what they need."""
     limits = Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
     if isinstance(chosen, ForeignFormat):
         return replace(limits, seconds=loaded.render_timeout)

@@ -120,7 +120,7 @@ def check_encodable(text: str) -> None:
 
 
 def as_double(value: object) -> float | None:
-    """Return a decoded JSON number as IEEE double; None for what is not one."""
+    """Return a decoded JSON number as IEEE double; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -49,7 +49,7 @@ _OF_TOKENS_IN_TEXT = _words("""
 
 @lru_cache(maxsize=4096)
 def names_secret(key: str) -> bool:
-    """Tell whether the value under this key is a secret, whatever it looks like."""
+    """Return whether the value under this key is a secret, whatever it looks like."""
     words = [word.lower() for word in _WORD.findall(key)]
     if not words or words[-1] in _ABOUT:
         return False

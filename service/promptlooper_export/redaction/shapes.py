@@ -130,7 +130,7 @@ _SHORTEST = 10  # such as pwd=secret
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether text only says where a secret is, or that it was left out."""
+    """Return whether text only says where a secret is, or that it was left out."""
     return _REFERENCE.fullmatch(text) is not None
 
 

@@ -119,7 +119,7 @@ def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
 
 
 def _is_clean(record: object) -> bool:
-    """Tell whether there is no secret in a record: a quick look, since few have one."""
+    """Return whether a record has no secret: a quick look, since few have one."""
     unknown: list[str] = []
     keys: list[str] = []
     pending = [record]
@@ -149,7 +149,7 @@ def _is_clean(record: object) -> bool:
 
 
 def _remember(clean: set[str], texts: list[str]) -> bool:
-    """Tell whether there is no secret in the texts; if so, add the short ones."""
+    """Return whether there is no secret in the texts; if so, add the short ones."""
     # A secret's shape is found in the joined text, too: most patterns end at a space,
     # and where one goes on into the next text the record is only looked at more
     # closely.
@@ -223,7 +223,7 @@ def _free_key(key: str, taken: Mapping[str, object]) -> str:
 
 
 def _is_secret(key: str, value: object, path: Path) -> bool:
-    """Tell whether a value is secret for its key's name."""
+    """Return whether a value is secret for its key's name."""
     if value is None or isinstance(value, bool) or value in ("", [], {}):
         return False
     if isinstance(value, str) and is_reference(value):

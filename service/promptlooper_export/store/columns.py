@@ -285,7 +285,7 @@ _NUMBERS = {
     "boolean": "CAST(CAST({0} AS integer) AS double precision)",
     # By way of its text, 0.685 stays 0.685.
     "real": "CAST(CAST({0} AS text) AS double precision)",
-    # A double has no room for what is beyond; what is next to nothing is 0.
+    # Beyond the range of a double is infinity; too small for one is 0.
     "numeric": (
         f"CASE WHEN {{0}} {FINITE} THEN CASE "
         "WHEN abs({0}) > 2.4703282292062328e-324 "

@@ -43,7 +43,7 @@ class Cells:
         self._row = row
 
     def text(self, column: str, value: object) -> str | None:
-        """Return text; in that which is no UTF-8, U+FFFD stands for what is not."""
+        """Return text, with U+FFFD in place of bytes that are not UTF-8."""
         if isinstance(value, str) and not is_utf_8(value):
             self._name(column, "is not UTF-8: U+FFFD stands for what cannot be read")
             return label(value)
@@ -125,7 +125,7 @@ def label(value: object) -> str:
 def row_id(value: Any, table: str) -> UUID:  # noqa: ANN401  a driver's own type
     """Return the id of a row, in whichever spelling it is stored.
 
-    Raises UnreadableRowError for what is not an id.
+    Raises UnreadableRowError for anything but an id.
     """
     if isinstance(value, UUID):
         return value
@@ -252,7 +252,7 @@ def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
 
 
 def microseconds(value: Any) -> int | None:  # noqa: ANN401  a driver's own type
-    """Return a stored moment in microseconds since 1970; None for what is no moment."""
+    """Return a stored moment in microseconds since 1970; None if it is not a moment."""
     try:
         since = moment(value.decode() if isinstance(value, bytes) else value) - _EPOCH
     except (TypeError, ValueError, OverflowError, OSError):

@@ -48,7 +48,7 @@ class Revocations:
         self._failed_at = -math.inf
 
     def hold(self, jti: str) -> bool:
-        """Tell whether the token was revoked more than a second ago, or later.
+        """Return whether the token was revoked more than a second ago, or later.
 
         Raises DatabaseUnavailableError where that cannot be found out.
         """

@@ -74,7 +74,7 @@ class Representation:
                 asdict(self.selection),
             ],
             sort_keys=True,
-            default=repr,  # a stranger's option may be any object
+            default=repr,  # a third party's option may be any object
         )
 
     def tag(self, content: bytes, coding: str | None) -> Tag:
@@ -94,7 +94,7 @@ _RANGE = re.compile(r"([0-9]{0,4000})-([0-9]{0,4000})")
 
 
 def asks_whether_modified(request: Request) -> bool:
-    """Tell whether a look at the tag alone may answer the request: If-None-Match.
+    """Return whether a look at the tag alone may answer the request: If-None-Match.
 
     `*` and If-Match speak of an export that may turn out not to be there (13.2.1).
     """

@@ -166,7 +166,7 @@ def _refuse(error: UnauthorizedError) -> Response:
 
 
 def _is_from_here() -> bool:
-    """Tell whether no other site sent the form, as far as the browser says."""
+    """Return whether no other site sent the form, as far as the browser says."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in {"same-origin", "none"}

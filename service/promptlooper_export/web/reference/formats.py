@@ -57,7 +57,7 @@ def blueprint(registry: Registry) -> Blueprint:
     routes = Blueprint("describe", __name__)
 
     def formats() -> Response:
-        # A stranger's default or choice may be any object.
+        # A third party's default or choice may be any object.
         text = json.dumps({"formats": rows(registry)}, default=str)
         return Response(text, mimetype="application/json")
 

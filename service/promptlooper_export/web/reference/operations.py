@@ -256,7 +256,7 @@ WITHOUT_EXPORTS = (
         path="/health/live",
         id="isLive",
         tag="Health",
-        summary="Tell whether the process lives; touches nothing.",
+        summary="Return whether the process lives; touches nothing.",
         answers={
             HTTPStatus.OK: Answer(description="It lives.", content=_json(HealthSchema))
         },
@@ -265,7 +265,7 @@ WITHOUT_EXPORTS = (
         path="/health/ready",
         id="isReady",
         tag="Health",
-        summary="Tell whether exports can be served; asks the database.",
+        summary="Return whether exports can be served; asks the database.",
         answers={
             HTTPStatus.OK: Answer(
                 description="The database answers and is migrated.",

@@ -30,7 +30,7 @@ def blueprint(registry: Registry) -> Blueprint:
     def described() -> dict[str, Any]:
         from promptlooper_export.web.reference.openapi import openapi  # noqa: PLC0415  see above
 
-        # A stranger's default or choice may be any object.
+        # A third party's default or choice may be any object.
         plain: dict[str, Any] = json.loads(json.dumps(openapi(registry), default=str))
         return plain
 
