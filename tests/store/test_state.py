@@ -66,6 +66,23 @@ def test_grants_hold_until_they_are_taken_back(runner_database: Database) -> Non
     assert grantees(url, None, EXPERIMENT) == ("group:lab",)
 
 
+def test_a_runners_own_tables_may_have_the_names_of_ours(
+    runner_database: Database,
+) -> None:
+    url = runner_database.url
+    for name in ("export_grants", "export_revoked_tokens"):
+        runner_database.execute(f"CREATE TABLE {name} (id INTEGER)")
+
+    with closing(open_state(url, None)) as state:
+        assert seen(runner_database, state) is None
+    migrate(url)
+    grant(url, None, EXPERIMENT, "user:ada")
+
+    with closing(open_state(url, None)) as state:
+        assert seen(runner_database, state) == frozenset({"user:ada"})
+    assert runner_database.execute("SELECT count(*) FROM export_grants") == [(0,)]
+
+
 def test_without_a_state_nothing_is_granted_or_revoked(
     runner_database: Database, state: State
 ) -> None:

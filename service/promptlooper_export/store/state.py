@@ -55,9 +55,13 @@ _TABLES = {
 }
 
 _IS_HERE = {
+    # A runner may have tables of these names; ours are told by their columns.
     "sqlite": """
-        SELECT count(*) FROM sqlite_master
-        WHERE type = 'table' AND name IN ('export_grants', 'export_revoked_tokens')
+        SELECT EXISTS (
+            SELECT 1 FROM pragma_table_info('export_grants') WHERE name = 'grantee'
+        ) OR EXISTS (
+            SELECT 1 FROM pragma_table_info('export_revoked_tokens') WHERE name = 'jti'
+        )
     """,
     "postgresql": """
         SELECT to_regclass('promptlooper_export.grants') IS NOT NULL
