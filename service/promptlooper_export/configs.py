@@ -87,7 +87,7 @@ def _distinct(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        msg = f"{text} is no number of JSON"
+        msg = f"{text} is not a number of JSON"
         raise ValueError(msg)
     return number
 

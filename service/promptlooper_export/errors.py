@@ -12,7 +12,7 @@ ExportError
 ├── PreconditionFailedError    412  If-Match names another representation
 ├── RangeNotSatisfiableError   416  the range begins after the end
 ├── InvalidParameterError      422  the query
-├── InvalidConfigError         422  a stored config is no strict JSON object
+├── InvalidConfigError         422  a stored config is not a strict JSON object
 ├── UnreadableRowError         422  a row cannot be told from others
 ├── UnrepresentableError       422  the format cannot hold a value
 ├── ExportTooLargeError        422  the body outgrew the spool
@@ -224,7 +224,7 @@ class FormatNotInstalledError(ExportError):
 
 
 class InvalidConfigError(ExportError):
-    """The stored config of the run is no JSON object, or holds NaN or infinity.
+    """The stored config of the run is not a JSON object, or holds NaN or infinity.
 
     Correct the config in the database; reports show the other runs meanwhile.
     """

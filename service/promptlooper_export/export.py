@@ -112,7 +112,7 @@ def export_document(  # noqa: PLR0913  each has its own origin
 ) -> Body:
     """Render a document, without its secrets if it is to be `redacted`.
 
-    If it `has_clock`, the moment of the export is no part of its content.
+    If it `has_clock`, the moment of the export is not part of its content.
 
     `deadline` is a moment of time.monotonic(). Raises what the format refuses
     (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError

@@ -48,7 +48,7 @@ class Format(Generic[D]):
     the bytes and the same options, and returns the config as far as the format can say
     it. It raises ValueError, saying where, for a file that is cut off or invalid.
 
-    Raises ValueError where the declaration is no usable one.
+    Raises ValueError where the declaration is not a usable one.
     """
 
     name: str
@@ -133,7 +133,7 @@ def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field'
     ):
         yield f"requires of {format.name} does not map modules to requirements of pip"
     if not isinstance(format.options, type) or not issubclass(format.options, Schema):
-        yield f"options of {format.name} is no subclass of marshmallow.Schema"
+        yield f"options of {format.name} is not a subclass of marshmallow.Schema"
     else:
         yield from _option_complaints(format)
 
@@ -141,7 +141,7 @@ def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field'
 def _media_type_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
     types = format.media_types
     if not isinstance(types, tuple | list) or not types:
-        yield f"media_types of {format.name} is no tuple of types"
+        yield f"media_types of {format.name} is not a tuple of types"
     elif not all(_fits(_MEDIA_TYPE, media_type) for media_type in types):
         yield (
             f"media_types of {format.name} are not plain types such as 'text/csv', "

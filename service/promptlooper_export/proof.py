@@ -95,9 +95,9 @@ def _flaw(answer: Answer) -> str | None:
         return None if _ENTITY_TAG.fullmatch(tag) else "a 304 without its ETag"
     if answer.status >= HTTPStatus.BAD_REQUEST:
         if answer.media_type != PROBLEM:
-            return f"a {answer.status} that is no problem document of the service"
+            return f"a {answer.status} that is not a problem document of the service"
     elif answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-        return f"the status {answer.status} is no export"
+        return f"the status {answer.status} is not an export"
     if answer.field("Transfer-Encoding") is not None:
         return "a stream without a length"
     return _wrong_length(answer) or _wrong_digest(answer)
@@ -108,7 +108,7 @@ def _wrong_length(answer: Answer) -> str | None:
     if announced is None:
         return "no Content-Length"
     if not re.fullmatch("[0-9]+", announced, re.ASCII):
-        return "Content-Length is no number"
+        return "Content-Length is not a number"
     if answer.method == "HEAD":
         return None
     came = answer.length - answer.offset

@@ -244,7 +244,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         if variable.startswith(PREFIX) and variable not in known:
             close = difflib.get_close_matches(variable, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else "; unset it"
-            msg = f"{variable} is no setting of this service{hint}"
+            msg = f"{variable} is not a setting of this service{hint}"
             raise SettingsError(msg)
     return Settings(**{row.name.lower(): _value(row, environ) for row in SETTINGS})
 

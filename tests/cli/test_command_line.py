@@ -70,8 +70,8 @@ def test_an_unknown_setting_is_refused_with_a_suggestion(bare: Console) -> None:
     done = bare.run("list", DATABSE_URL="sqlite:///x.db")
     assert done.returncode == 78
     assert done.stderr.decode() == (
-        "promptlooper-export: PROMPTLOOPER_DATABSE_URL is no setting of this service; "
-        "did you mean PROMPTLOOPER_DATABASE_URL?\n"
+        "promptlooper-export: PROMPTLOOPER_DATABSE_URL is not a setting of this "
+        "service; did you mean PROMPTLOOPER_DATABASE_URL?\n"
     )
 
 

@@ -59,7 +59,7 @@ def test_an_unknown_kind_is_refused_with_those_that_are_known() -> None:
     [
         ("import nowhere", "the importer notebook cannot be loaded"),
         ("", "the importer notebook cannot be loaded"),
-        ("NOTEBOOK = 1", "strangers_importers:NOTEBOOK is no Importer"),
+        ("NOTEBOOK = 1", "strangers_importers:NOTEBOOK is not an Importer"),
     ],
 )
 def test_a_broken_importer_is_named(site: Path, module: str, reason: str) -> None:

@@ -218,7 +218,7 @@ ID = '"id":"00000000-0000-0000-0000-000000000001"'
         ('{"type":["run"],"config":{}}', 'must be "experiment" or "run"'),
         ('{"type":"run"}', "config: must be there and be an object"),
         ('{"type":"run","config":[]}', "config: must be there and be an object"),
-        ('{"type":"run","config":{"a":NaN}}', "NaN is no JSON value"),
+        ('{"type":"run","config":{"a":NaN}}', "NaN is not a JSON value"),
         ('{"type":"run","config":{"a":1e999}}', "1e999 is beyond the range"),
         (RUN + ',"scores":[1]}', "scores: Must be an object"),
         (RUN + ',"scores":{"a":"1"}}', "scores.a: Must be a number"),

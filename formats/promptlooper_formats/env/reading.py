@@ -38,7 +38,7 @@ class Grammar:
 
 _RAW = Quotes()
 _AFTER_SPACE = re.compile(r"(?:(?<=[ \t])|[ \t])#")
-# To shells, a comment right behind the quote is no comment.
+# To shells, a comment right behind the quote is not a comment.
 _REST = re.compile(r"[ \t\r]*(?:(?<=[ \t])#[^\n]*)?(?:\n|\Z)")
 _REST_OF_SHELLS = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\n]*)?(?:\n|\Z)")
 
@@ -108,7 +108,7 @@ _CONTROLS = {
 def read_variables(data: bytes, dialect: str) -> Mapping[str, str]:
     """Return each variable with its text; of two of one name, the last counts.
 
-    Raises ValueError naming the line that is no assignment, does not end, or holds what
+    Raises ValueError naming a line that is no assignment, does not end, or holds what
     the readers of the dialect would expand, split or read each in its own way.
     """
     text = decoded(data).removeprefix("\ufeff")

@@ -30,13 +30,13 @@ class _Loader(BaseLoader):
         node: MappingNode,
         deep: bool = False,  # noqa: FBT001, FBT002
     ) -> dict[Hashable, Any]:
-        """Build a mapping; raises ValueError where a key is no text or comes twice."""
+        """Build a mapping; raises ValueError where a key is not text or comes twice."""
         seen: set[str] = set()
         for key, _ in node.value:
             name = self.construct_object(key)
             where = f"line {key.start_mark.line + 1}"
             if not isinstance(name, str):
-                msg = f"{where}: the key {name!r} is no text"
+                msg = f"{where}: the key {name!r} is not text"
                 raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
             if name in seen:
                 msg = f"{where}: the key {name!r} is there twice"
@@ -68,5 +68,5 @@ def _check(value: object) -> None:
     elif not isinstance(value, str | int | float | None) or (
         isinstance(value, float) and not math.isfinite(value)
     ):
-        msg = f"{value!r} is no value of JSON"
+        msg = f"{value!r} is not a value of JSON"
         raise ValueError(msg)

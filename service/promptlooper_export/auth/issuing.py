@@ -58,7 +58,7 @@ def identify(token: bytes) -> tuple[str, int | None]:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.InvalidTokenError, RecursionError) as error:
-        msg = f"standard input is no token: {error}"
+        msg = f"standard input is not a token: {error}"
         raise UsageError(msg) from error
     jti, end = claims.get("jti"), claims.get("exp")
     if not isinstance(jti, str) or not is_name(jti):

@@ -173,7 +173,7 @@ def _read_pem(text: str, algorithm: str) -> Mapping[str | None, Any]:
     try:
         key = serialization.load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        msg = "is no public key in PEM"
+        msg = "is not a public key in PEM"
         raise ValueError(msg) from error
     _check_kind(key, algorithm)
     return {None: key}
@@ -188,7 +188,7 @@ def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
     try:
         rows = _KeySet().loads(text)["keys"]
     except (ValidationError, ValueError, RecursionError) as error:
-        msg = "is no JSON Web Key Set"
+        msg = "is not a JSON Web Key Set"
         raise ValueError(msg) from error
     keys: dict[str | None, Any] = {}
     for row in rows:

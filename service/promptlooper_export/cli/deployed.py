@@ -158,7 +158,7 @@ def read_config(
     try:
         return format.read(data, **options)
     except ValueError as error:
-        msg = f"{name} is no {format.title} file, or not whole: {error}"
+        msg = f"{name} is not a {format.title} file, or not whole: {error}"
         raise ComparisonError(msg) from error
 
 

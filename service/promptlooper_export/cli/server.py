@@ -71,7 +71,7 @@ def refusal(status: HTTPStatus, identifier: str) -> bytes:
         "type": "about:blank",
         "title": status.phrase,
         "status": status,
-        "detail": "The request is no HTTP/1.1 that this service takes; send it anew.",
+        "detail": "The request is not valid HTTP/1.1; send it anew.",
         "instance": f"urn:request:{identifier}",
     }
     body = json.dumps(document).encode()

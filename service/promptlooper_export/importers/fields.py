@@ -15,7 +15,7 @@ LARGEST = (1 << 63) - 1
 """The largest whole number that both databases hold."""
 
 _NUL = "Holds NUL (U+0000), which PostgreSQL cannot store."
-_SURROGATE = "Holds half a surrogate pair, which is no text."
+_SURROGATE = "Holds half a surrogate pair, which is not text."
 _WHOLE = f"Must be a whole number from 0 to {LARGEST}."
 _FINITE = "Must be a finite number."
 _MOMENT = "Must be a moment such as 2026-01-31T12:00:00Z."

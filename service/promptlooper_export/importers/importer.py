@@ -45,7 +45,7 @@ def choose(source: str, *, kind: str | None) -> Importer:
     known = ", ".join(sorted(points))
     if kind is not None:
         if kind not in points:
-            msg = f"{kind!r} is no kind of source; known are: {known}"
+            msg = f"{kind!r} is not a kind of source; known are: {known}"
             raise UsageError(msg)
         return _load(points[kind])
     for name in sorted(points):
@@ -63,7 +63,7 @@ def _load(point: EntryPoint) -> Importer:
         msg = f"the importer {point.name} cannot be loaded ({error}); reinstall it"
         raise SourceError(msg) from error
     if not isinstance(loaded, Importer):
-        msg = f"{point.value} is no Importer; remove the package that declares it"
+        msg = f"{point.value} is not an Importer; remove the package that declares it"
         raise SourceError(msg)
     return loaded
 
@@ -76,7 +76,7 @@ def read_best(source: str, data: bytes) -> Best:
         values["exported_at"] = datetime.fromisoformat(values["exported_at"])
     except (ValueError, ValidationError, TypeError) as error:
         msg = (
-            f"{Path(source).name} is no JSON export of a best config, or not whole: "
+            f"{Path(source).name} is not a JSON export of a best config, or not whole: "
             f"{error}"
         )
         raise SourceError(msg) from error

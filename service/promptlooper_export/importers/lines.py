@@ -120,7 +120,7 @@ def _past_gap(text: str, position: int) -> int:
 
 
 def _refuse(constant: str) -> JSON:
-    msg = f"{constant} is no JSON value, and read in scores only"
+    msg = f"{constant} is not a JSON value, and read in scores only"
     raise ValueError(msg)
 
 

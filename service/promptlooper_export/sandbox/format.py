@@ -74,7 +74,7 @@ class ForeignFormat(Format[D]):
         raise self._failed(reason)
 
     def _notice(self, kind: bytes, payload: bytes) -> Notice:
-        """Read a frame that is no piece; raise what the other process raised."""
+        """Read a frame that is not a piece; raise what the other process raised."""
         members = json.loads(payload)
         match kind, members:
             case frames.NOTICE, {"code": str(), "message": str(), "path": str() | None}:

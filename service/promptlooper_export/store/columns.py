@@ -124,7 +124,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
 """Columns without which nothing can be exported; every other one may be missing."""
 
 ORDERS = ("position", "stage_index", "order_index", "sequence", "created_at")
-"""Columns that tell the order of judgements and stages, if `id` is no number."""
+"""Columns that tell the order of judgements and stages, if `id` is not a number."""
 
 FINITE = "BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308"
 

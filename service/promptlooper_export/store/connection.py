@@ -155,7 +155,7 @@ def _for_postgresql(sql: str) -> str:
 
 
 class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
-    """SQLite that gives text which is no UTF-8, too: in lone surrogates.
+    """SQLite that gives text which is not UTF-8, too: in lone surrogates.
 
     A connection stays open as long as the path leads to the file it was opened on: a
     file that was replaced is read through new connections.

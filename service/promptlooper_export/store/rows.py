@@ -51,7 +51,7 @@ class Cells:
             return value
         if isinstance(value, int | float | UUID):
             return str(value)
-        self._leave_out(column, "is no text")
+        self._leave_out(column, "is not text")
         return None
 
     def required_text(self, column: str, value: object, *, instead: str = "") -> str:
@@ -69,7 +69,7 @@ class Cells:
             exact = Decimal(value)
             if exact.is_finite() and abs(exact) < _LARGEST and exact == int(exact):
                 return int(exact)
-        self._leave_out(column, "is no whole number")
+        self._leave_out(column, "is not a whole number")
         return None
 
     def number(self, column: str, value: object) -> float | None:
@@ -80,7 +80,7 @@ class Cells:
             value = float(value)
         if isinstance(value, int | float) and math.isfinite(value):
             return value
-        self._leave_out(column, "is no finite number")
+        self._leave_out(column, "is not a finite number")
         return None
 
     def time(self, column: str, value: object) -> datetime | None:
@@ -90,7 +90,7 @@ class Cells:
         try:
             return moment(value)
         except (TypeError, ValueError, OverflowError, OSError):
-            self._leave_out(column, "is no time")
+            self._leave_out(column, "is not a time")
             return None
 
     def _leave_out(self, column: str, reason: str) -> None:
@@ -156,7 +156,7 @@ _TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
 
 
 class InvalidJsonError(ValueError):
-    """Text that is no strict JSON, and why; `path` says where, if that is known."""
+    """Text that is not strict JSON, and why; `path` says where, if that is known."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         super().__init__(reason)

@@ -212,7 +212,7 @@ def _check_claims(claims: Mapping[str, Any], required: tuple[str, ...]) -> None:
             msg = f"the claim {name} has the wrong type or a value that is not allowed"
             raise InvalidTokenError(msg)
     if "type" in required and claims["type"] != ACCESS:
-        msg = f"the token is no {ACCESS} token"
+        msg = f"the token is not an {ACCESS} token"
         raise InvalidTokenError(msg)
 
 

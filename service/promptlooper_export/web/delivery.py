@@ -179,7 +179,7 @@ def warnings_field(notices: Sequence[Notice]) -> str:
     length = 0
     for notice in notices:
         row = {name: value for name, value in vars(notice).items() if value is not None}
-        text = json.dumps(row).replace("\x7f", "\\u007f")  # DEL is no field content
+        text = json.dumps(row).replace("\x7f", "\\u007f")  # DEL is not field content
         length += len(text) + len(", ")
         if length > MAXIMUM_WARNINGS_BYTES - len("[, 9999999999]"):
             break

@@ -124,7 +124,9 @@ def read_experiment(text: str) -> UUID:
     """Read the id in the path. Raises InvalidParameterError."""
     experiment = read_id(text)
     if experiment is None:
-        detail = "The id in the path is no UUID: 32 hexadecimal digits, with hyphens."
+        detail = (
+            "The id in the path is not a UUID: 32 hexadecimal digits, with hyphens."
+        )
         raise InvalidParameterError(detail, parameter="id", allowed="a UUID")
     return experiment
 

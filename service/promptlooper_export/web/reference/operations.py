@@ -32,7 +32,7 @@ PAGE = {"text/html": {"schema": {"type": "string"}}}
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer that is no refusal.
+    """An answer that is not a refusal.
 
     `content` maps media types to what OpenAPI says of them; `headers` are those beyond
     the fields of every answer.
@@ -275,4 +275,4 @@ WITHOUT_EXPORTS = (
         refusals=(DatabaseUnavailableError,),
     ),
 )
-"""What is no export."""
+"""What is not an export."""
