@@ -56,7 +56,7 @@ def test_length_and_digest_prove_an_export() -> None:
         (received(LENGTH, DIGEST, status=206), "a part"),
         (received(LENGTH, DIGEST, status=203), "203 is not an export"),
         (received(LENGTH, DIGEST, status=302), "302 is not an export"),
-        (received(LENGTH, DIGEST, status=502), "no problem document"),
+        (received(LENGTH, DIGEST, status=502), "not a problem document"),
         (received(PROBLEM, LENGTH, DIGEST, status=404, body=b"{"), "1 of 13"),
         (received(PROBLEM, status=404), "no Content-Length"),
         (received(LENGTH, method="HEAD", body=b""), "no Repr-Digest"),

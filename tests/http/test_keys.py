@@ -197,9 +197,9 @@ REFUSED: dict[str, tuple[str, str, Callable[[], str | bytes], str]] = {
     "a private key": (
         "ES256", "PUBLIC_KEY", lambda: private_pem(MAKE["ES256"]()), "private key",
     ),
-    "no key": ("RS256", "PUBLIC_KEY", lambda: "hello", "no public key"),
-    "nothing": ("RS256", "PUBLIC_KEY", lambda: "", "no public key"),
-    "no set": ("RS256", "JWKS", lambda: "[]", "no JSON Web Key Set"),
+    "no key": ("RS256", "PUBLIC_KEY", lambda: "hello", "not a public key"),
+    "nothing": ("RS256", "PUBLIC_KEY", lambda: "", "not a public key"),
+    "no set": ("RS256", "JWKS", lambda: "[]", "not a JSON Web Key Set"),
     "a set of numbers": ("RS256", "JWKS", lambda: '{"keys": [1]}', "Web Key Set"),
     "an empty set": ("RS256", "JWKS", lambda: '{"keys": []}', "has no key for RS256"),
     "a set of other kinds": (
@@ -220,7 +220,7 @@ REFUSED: dict[str, tuple[str, str, Callable[[], str | bytes], str]] = {
         ),
         "has no key",
     ),
-    "a key in DER": ("RS256", "PUBLIC_KEY", lambda: b"\x30\x82\xff", "no public key"),
+    "a key in DER": ("RS256", "PUBLIC_KEY", lambda: b"\x30\x82\xff", "not a public key"),
     "half a key": (
         "RS256", "JWKS", lambda: key_set({"kty": "RSA", "kid": "a"}), "cannot be read",
     ),
