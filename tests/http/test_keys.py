@@ -220,7 +220,9 @@ REFUSED: dict[str, tuple[str, str, Callable[[], str | bytes], str]] = {
         ),
         "has no key",
     ),
-    "a key in DER": ("RS256", "PUBLIC_KEY", lambda: b"\x30\x82\xff", "not a public key"),
+    "a key in DER": (
+        "RS256", "PUBLIC_KEY", lambda: b"\x30\x82\xff", "not a public key",
+    ),
     "half a key": (
         "RS256", "JWKS", lambda: key_set({"kty": "RSA", "kid": "a"}), "cannot be read",
     ),
