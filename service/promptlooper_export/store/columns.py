@@ -1,4 +1,9 @@
-"""Which columns there are, of which types, and the SQL that reads each of them."""
+"""Which columns there are, of which types, and the SQL that reads each of them.
+
+Each table becomes a subselect with the columns of its model, in one form: ids as
+stored, statuses in lower case, JSON as text, numbers as doubles or whole numbers, and
+the moment of creation as a time to order by. A type that is not understood is refused.
+"""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,10 @@
-"""The experiments that a viewer may see: one by its id, and pages of them."""
+"""The experiments that a viewer may see: one by its id, and pages of them.
+
+A viewer sees an experiment that was granted to them or to one of their groups, or one
+that was granted to nobody if `open_experiments` holds; admins see all. A token that is
+narrowed to some experiments sees no other, not even an admin's. What is missing and
+what is not theirs to see is one case: the query gives no row.
+"""
 
 import json
 import re

@@ -1,4 +1,14 @@
-"""Where a database is, and how a SQLite file is opened without a trace."""
+"""Where a database is, and how a SQLite file is opened without a trace.
+
+In WAL mode even a reader needs the files `-wal` and `-shm`. If it makes them, they
+belong to it, and the runner may not be able to write to them. Whoever owns the file (or
+is root, for whom SQLite gives them to the owner) opens it so that they are removed when
+the last connection closes; nothing is written through it. Anybody else reads through
+files that are there, and copies a file that nobody has open.
+
+Outside WAL a reader makes no files, but holds up commits for as long as it reads. So
+only a small file is read as it is; a larger one is copied in one go, and the copy read.
+"""
 
 import os
 import re

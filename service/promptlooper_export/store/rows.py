@@ -1,4 +1,8 @@
-"""Read the values of rows, and say which of them are invalid."""
+"""Read the values of rows, whatever they are, and name those that are invalid.
+
+SQLite keeps any value in any column, and PostgreSQL has times beyond our calendar. What
+a column is not for is left out and named, so that one odd row harms no other.
+"""
 
 import json
 import math

@@ -1,4 +1,8 @@
-"""All runs of an experiment as a stream, or a page of them."""
+"""All runs of an experiment as a stream, or a page of them.
+
+The order of runs is by the time at which they were created, those without one first,
+then by id. A page begins after a run that the client names.
+"""
 
 import math
 from array import array

@@ -1,12 +1,15 @@
-"""Know which tokens were revoked, at little cost.
+"""Verify the bearer's token, strictly, and say who asks.
+
+flask-jwt-extended checks signature, times, issuer and audience. It fills in claims
+that are missing and leaves others unchecked, so the claims as they were sent are
+checked where it asks for the key, before that.
 
 Each process keeps the set of revoked tokens in memory. A request whose token is good so
 far, and which finds the set a second old, reads it anew; requests that come meanwhile
 wait for that. So a token opens nothing from one second after its revocation on,
 whichever process it comes to; forged and expired tokens cost no look at the database,
-and all the others cost one look a second, on a connection that no export takes.
-
-Where the set cannot be read, nobody knows whether a token is good: see `Viewer`.
+and all the others cost one look a second, on a connection that no export takes. If the
+set cannot be read, nobody knows whether a token is good: see `Viewer`.
 """
 
 import logging

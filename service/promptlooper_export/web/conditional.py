@@ -1,8 +1,12 @@
-"""Entity tags of exports (RFC 9110, section 8.8.3).
+"""Entity tags, preconditions and ranges of exports (RFC 9110).
 
-A tag is a digest over all that decides the bytes, the data's part in it being a digest
-of the content: so the same data have the same tag in every worker, after a restart and
-on a standby.
+A tag (section 8.8.3) is a digest over all that decides the bytes; the data's part in it
+is a digest of the content. So the same data have the same tag in every worker, after a
+restart and on a standby.
+
+Preconditions are evaluated in the order of section 13.2.2. Exports have no
+Last-Modified, so what compares dates is ignored. Section numbers below are those of
+RFC 9110.
 """
 
 import json

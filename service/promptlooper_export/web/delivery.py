@@ -1,4 +1,7 @@
-"""Deliver an export: render it if the client lacks it, code it, send it or a part."""
+"""Deliver an export: render it if the client lacks it, code it, send it or a part.
+
+What is left to be refused here needs the database.
+"""
 
 import json
 import re

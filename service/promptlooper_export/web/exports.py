@@ -1,4 +1,8 @@
-"""Choose the format and the coding of an export, and say what there is to choose."""
+"""The exports of an experiment: one negotiated resource, and four fixed ones.
+
+The order of the checks is part of the contract: what is wrong with the request alone is
+said alike for every experiment, and costs no database connection.
+"""
 
 import logging
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
-"""Commands that get an export, to be copied: one for each way, the same in each format.
+"""`/formats`: every format on offer, and commands that get an export in it.
 
-They take the address and the token from the environment. The token is never an
-argument, which everybody on the machine could read, and an incomplete answer fails.
+The commands are made to be copied, one for each tool, the same in each format. They
+take the address and the token from the environment. The token is never an argument,
+which everybody on the machine could read, and an incomplete answer fails.
 """
 
 import json
