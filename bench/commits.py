@@ -88,10 +88,12 @@ def exports(url: str, experiment: UUID) -> Iterator[None]:
         target=export_forever, args=(url, experiment, has_begun)
     )
     exporter.start()
-    has_begun.wait()
-    yield
-    exporter.terminate()
-    exporter.join()
+    try:
+        has_begun.wait()
+        yield
+    finally:
+        exporter.terminate()
+        exporter.join()
 
 
 def export_forever(url: str, experiment: UUID, has_begun: Event) -> None:
