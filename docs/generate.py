@@ -18,6 +18,7 @@ from promptlooper_export.cli.main import COMMANDS, promptlooper_export
 from promptlooper_export.errors import ExportError
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
 from promptlooper_export.registry import AnyFormat, build
+from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -142,7 +143,7 @@ def commands() -> Iterator[str]:
 def built_ins() -> Sequence[AnyFormat]:
     """Return our own formats, whatever else is installed beside them."""
     points = distribution("promptlooper-export").entry_points
-    found = build(tuple(points.select(group=ENTRY_POINT_GROUP)))
+    found = build(tuple(points.select(group=ENTRY_POINT_GROUP)), sandbox=Sandbox())
     if found.broken:
         msg = f"broken formats: {found.broken}"
         raise SystemExit(msg)

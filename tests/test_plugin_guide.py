@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from promptlooper_export.format import COMMON_PARAMETERS
-from promptlooper_export.sandbox.fork_server import ENVIRONMENT
+from promptlooper_export.sandbox.launcher import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

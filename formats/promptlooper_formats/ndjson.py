@@ -83,4 +83,5 @@ NDJSON = Format(
     extension="ndjson",
     render=render,
     options=NdjsonOptions,
+    needs_columns=False,
 )

@@ -1,9 +1,9 @@
 """The documents that formats render: plain values, the same for every format."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from itertools import islice
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -272,22 +272,33 @@ class Columns:
 class Runs:
     """Every run of an experiment, or a page of them, by created_at, then id.
 
-    `count` is the number of `rows`, which can be read once; `warnings` is complete when
-    they were read to their end. `last` is the last run of a page behind which there are
-    others, None where there are none. `columns` are those of every run.
+    `count` is the number of `rows`, which can be read once; `warnings` is complete
+    after their end. `last` is the last run of a page if more follow it.
+    `found_columns` are None for a format that does not need them.
     """
 
     experiment: Experiment
     count: int
     rows: Iterator[Run] = field(repr=False)
-    find_columns: Callable[[], Columns] = field(repr=False)
     warnings: Sequence[Notice] = ()
     last: UUID | None = None
+    found_columns: Columns | None = None
 
-    @cached_property
+    @property
     def columns(self) -> Columns:
-        """What occurs in any of the runs: finding it reads all of them once more."""
-        return self.find_columns()
+        """What occurs in any run of the experiment, be it on this page or not.
+
+        Raises ValueError for a format that has declared that it needs none.
+        """
+        if self.found_columns is None:
+            msg = "columns are found for formats that declare needs_columns=True"
+            raise ValueError(msg)
+        return self.found_columns
+
+    def batches(self, size: int) -> Iterator[list[Run]]:
+        """Yield the rows, at most `size` at once."""
+        while batch := list(islice(self.rows, size)):
+            yield batch
 
 
 Document: TypeAlias = Best | Report | Runs

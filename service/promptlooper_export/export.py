@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,11 +14,9 @@ from promptlooper_export.documents import Best, Document, Notice, Report, Runs
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,
-    FormatTimeoutError,
 )
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
-from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.spool import Body, spool
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.viewer import Viewer
@@ -85,7 +83,7 @@ def export(  # noqa: PLR0913  each has its own origin
     """
     deadline = time.monotonic() + limits.seconds
     with store.snapshot(viewer) as snapshot:
-        document = _DOCUMENTS[format.document](snapshot, experiment, selection)
+        document = _document(snapshot, experiment, format, selection)
         body = export_document(
             document,
             format,
@@ -152,25 +150,23 @@ def _moment(
     return selection.exported_at
 
 
-def _best(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Best:
+def _document(
+    snapshot: Snapshot,
+    experiment: UUID,
+    format: AnyFormat,  # noqa: A002  the field's word
+    selection: Selection,
+) -> Document:
+    if format.document is Runs:
+        return snapshot.runs(
+            experiment,
+            limit=selection.limit,
+            after=selection.after,
+            with_columns=format.needs_columns,
+        )
     moment = _moment(snapshot, experiment, selection)
+    if format.document is Report:
+        return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
     return snapshot.best(experiment, exported_at=moment)
-
-
-def _report(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Report:
-    moment = _moment(snapshot, experiment, selection)
-    return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
-
-
-def _runs(snapshot: Snapshot, experiment: UUID, selection: Selection) -> Runs:
-    return snapshot.runs(experiment, limit=selection.limit, after=selection.after)
-
-
-_DOCUMENTS: Mapping[type, Callable[[Snapshot, UUID, Selection], Document]] = {
-    Best: _best,
-    Report: _report,
-    Runs: _runs,
-}
 
 
 def _title(document: Document) -> str:
@@ -185,15 +181,9 @@ def _render(
     options: Mapping[str, Any],
     deadline: float,
 ) -> Generator[bytes | Notice]:
-    """Yield what the format yields; third-party ones render in another process.
-
-    Whatever a format raises becomes a refusal.
-    """
+    """Yield what the format yields; whatever it raises becomes a refusal."""
     try:
-        if isinstance(format, ForeignFormat):
-            yield from format.isolated_pieces(document, options, deadline=deadline)
-        else:
-            yield from _in_time(format, document, options, deadline)
+        yield from format.stream(document, options, deadline=deadline)
         if isinstance(document, Runs):
             # Tables have no place for them, and not all were known at the start.
             yield from document.warnings
@@ -203,15 +193,3 @@ def _render(
         kind = type(error).__name__
         detail = f"The format {format.name!r} failed: {kind}. Choose another one."
         raise FormatFailedError(detail, format=format.name) from error
-
-
-def _in_time(
-    format: AnyFormat,  # noqa: A002
-    document: Document,
-    options: Mapping[str, Any],
-    deadline: float,
-) -> Iterator[bytes | Notice]:
-    for piece in format.pieces(document, **options):
-        if time.monotonic() > deadline:
-            raise FormatTimeoutError(format.name)
-        yield piece

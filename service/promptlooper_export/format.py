@@ -1,16 +1,20 @@
 """What a format declares, and which declarations can be offered."""
 
 import inspect
+import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any, Concatenate, Generic, TypeVar
 
 from marshmallow import Schema, missing
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Notice, Report, Runs
+from promptlooper_export.errors import FormatTimeoutError
 
 API_VERSION = 1
 
@@ -44,6 +48,9 @@ class Format(Generic[D]):
     `requires` maps the import name of each module that `render` needs, and may be
     without, to what pip is to install: the format is offered where all are there.
 
+    A format of runs that never asks for `columns` says so with `needs_columns`: finding
+    them reads every config once more.
+
     `read`, where there is one, is the inverse for a format of the best config: it takes
     the bytes and the same options, and returns the config as far as the format can say
     it. It raises ValueError, saying where, for a file that is cut off or invalid.
@@ -60,6 +67,7 @@ class Format(Generic[D]):
     options: type[Schema] = Schema
     requires: Mapping[str, str] = field(default_factory=dict)
     read: Callable[Concatenate[bytes, ...], Mapping[str, JSON]] | None = None
+    needs_columns: bool = True
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:
@@ -75,17 +83,40 @@ class Format(Generic[D]):
             if find_spec(module) is None
         )
 
-    def pieces(self, document: D, **options: object) -> Iterator[bytes | Notice]:
-        """Render and yield what there is, a whole body as one piece.
+    def stream(
+        self,
+        document: D,
+        options: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        deadline: float = math.inf,
+    ) -> Iterator[bytes | Notice]:
+        """Render and yield each piece as it comes, a whole body as one piece.
 
-        Raises TypeError for anything but bytes and notices, and what `render` raises.
+        `options` are the keywords of `render`; `deadline` is a moment of
+        time.monotonic(). Raises FormatTimeoutError after it, TypeError for anything but
+        bytes and notices, and what `render` raises.
         """
         rendered = self.render(document, **options)
         for piece in [rendered] if isinstance(rendered, bytes) else rendered:
             if not isinstance(piece, bytes | Notice):
                 msg = f"render of {self.name} yielded {type(piece).__name__}, no bytes"
                 raise TypeError(msg)
+            if time.monotonic() > deadline:
+                raise FormatTimeoutError(self.name)
             yield piece
+
+    def parse(
+        self, data: bytes, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> Mapping[str, JSON]:
+        """Return the config that a file in this format holds, as far as it can say it.
+
+        Raises ValueError if the file is cut off or invalid, or if the format has no
+        `read`.
+        """
+        if self.read is None:
+            msg = f"the format {self.name!r} cannot be read back"
+            raise ValueError(msg)
+        return self.read(data, **options)
 
 
 def as_format(declared: object) -> Format[Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
@@ -24,8 +25,8 @@ from promptlooper_export.errors import (
 from promptlooper_export.events import FormatLeftOut
 from promptlooper_export.format import Format, as_format
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
-from promptlooper_export.sandbox.fork_server import Sandbox
 from promptlooper_export.sandbox.format import ForeignFormat
+from promptlooper_export.sandbox.launcher import Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -87,18 +88,21 @@ class _UnusableError(Exception):
     """The reason for which an entry point is left out."""
 
 
-def discover() -> Registry:
-    """Load every entry point of the group, each in its own guard."""
-    return build(entry_points(group=ENTRY_POINT_GROUP))
+def discover(*, sandbox_seconds: float = math.inf) -> Registry:
+    """Load every entry point of the group, each in its own guard.
+
+    A third-party format has `sandbox_seconds` for each rendering or reading.
+    """
+    found = entry_points(group=ENTRY_POINT_GROUP)
+    return build(found, sandbox=Sandbox(seconds=sandbox_seconds))
 
 
-def build(found: Iterable[EntryPoint]) -> Registry:
+def build(found: Iterable[EntryPoint], *, sandbox: Sandbox) -> Registry:
     """Register entry points: built-ins, then plugins; the first of a name wins."""
     formats: dict[str, AnyFormat] = {}
     versions: dict[str, str] = {}
     owners: dict[str, str] = {}
     broken: list[BrokenFormat] = []
-    sandbox = Sandbox()
     for point in sorted(found, key=_precedence):
         try:
             loaded = _load(point, sandbox)

@@ -53,7 +53,7 @@ class Rendered:
 def render(
     format_: Format[Any], document: Best | Report | Runs, **options: object
 ) -> Rendered:
-    pieces = list(format_.pieces(document, **options))
+    pieces = list(format_.stream(document, options))
     return Rendered(
         body=b"".join(piece for piece in pieces if isinstance(piece, bytes)),
         notices=tuple(piece for piece in pieces if isinstance(piece, Notice)),
@@ -247,5 +247,5 @@ def table(*rows: Run) -> Runs:
         experiment=experiment(),
         count=len(rows),
         rows=iter(rows),
-        find_columns=lambda: columns,
+        found_columns=columns,
     )

@@ -151,7 +151,7 @@ def test_options_are_keywords_of_render_under_their_attribute() -> None:
 
     declared(options=Options, render=partial(with_options, dialect="docker"))
     made = declared(options=Options, render=with_options)
-    assert list(made.pieces(best({}), dialect="posix")) == [b"c0ffee posix plain"]
+    assert list(made.stream(best({}), {"dialect": "posix"})) == [b"c0ffee posix plain"]
 
 
 class Attributes:
@@ -183,7 +183,7 @@ class Subclass(Format[Best]):
 def test_a_class_or_an_instance_declares_a_format(declaration: object) -> None:
     made = as_format(declaration)
     assert made.api_version == API_VERSION
-    assert b"".join(made.pieces(best({}))).endswith(b"c0ffee")  # type: ignore[arg-type]
+    assert b"".join(made.stream(best({}))).endswith(b"c0ffee")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("declaration", [7, render, Schema, object, plugins, None])

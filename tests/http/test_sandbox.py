@@ -1,7 +1,6 @@
 """Processes for other people's formats come and go, and leave nothing behind."""
 
 import gc
-import math
 import os
 import signal
 import socket
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from uuid import UUID
@@ -29,8 +27,8 @@ from promptlooper_export.errors import FormatTimeoutError
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.plugin import Format
 from promptlooper_export.registry import discover
-from promptlooper_export.sandbox.fork_server import Sandbox
 from promptlooper_export.sandbox.format import ForeignFormat
+from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import SECRET, Service, bearer, problem, settings_for
@@ -260,14 +258,14 @@ def isolated(name: str, rows: Rows) -> Iterator[bytes]:
         experiment=rendering.experiment(),
         count=rows.count,
         rows=rows,
-        find_columns=partial(Columns, config=(), scores=()),
+        found_columns=Columns(config=(), scores=()),
         warnings=rows.warnings,
     )
     declared: Format[Runs] = __import__(name).FORMAT
     format_ = ForeignFormat(
         **vars(declared), source=f"{name}:FORMAT", sandbox=Sandbox()
     )
-    for piece in format_.isolated_pieces(document, {}, deadline=math.inf):
+    for piece in format_.stream(document):
         assert isinstance(piece, bytes)
         yield piece
 

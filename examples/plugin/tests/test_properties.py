@@ -30,9 +30,9 @@ class TestProperties(RoundTripSuite):
 def test_two_paths_of_one_key_are_refused() -> None:
     config = json.loads('{"a": {"b": 1}, "a.b": 2}')
     with pytest.raises(UnrepresentableError, match="both called"):
-        list(PROPERTIES.pieces(best(config), encoding="ascii"))
+        list(PROPERTIES.stream(best(config), {"encoding": "ascii"}))
 
 
 def test_half_of_a_pair_is_refused() -> None:
     with pytest.raises(UnrepresentableError, match="prompt"):
-        list(PROPERTIES.pieces(best({"prompt": "half \ud800"}), encoding="ascii"))
+        list(PROPERTIES.stream(best({"prompt": "half \ud800"}), {"encoding": "ascii"}))

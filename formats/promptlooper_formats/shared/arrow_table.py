@@ -8,7 +8,6 @@ tells null from missing and 1 from 1.0, and `judgements` every score as it was g
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from promptlooper_export.plugin import (
@@ -95,7 +94,7 @@ def batches(
     import pyarrow as pa  # noqa: PLC0415
 
     places = dict.fromkeys(runs.columns.config)
-    while some := list(islice(runs.rows, BATCH)):
+    for some in runs.batches(BATCH):
         found = [config_leaves(run, places) for run in some]
         arrays = []
         for column in columns:

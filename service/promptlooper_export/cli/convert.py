@@ -63,12 +63,12 @@ def convert(  # noqa: PLR0913  its options
     FILE is what `export` wrote as ndjson with header=1 or as parquet, for any format,
     or as json, for the formats of the best config; or what `import` takes.
     """
-    registry = discover()
+    loaded = settings.load()
+    registry = discover(sandbox_seconds=loaded.render_timeout)
     chosen = choose_format(registry, name=format_name, output=output)
     options = load_format_options(chosen, pairs)
-    loaded = settings.load()
     selection = Selection(reproducible=reproducible, redact=not unredacted)
-    limits = limits_for(loaded, chosen)
+    limits = limits_for(loaded)
     if Path(source).suffix == ".json":
         best = _best(source, registry, chosen)
         body = export_document(
@@ -98,7 +98,7 @@ def _best(source: str, registry: Registry, chosen: AnyFormat) -> Best:
         raise UsageError(msg)
     best = read_best(source, Path(source).read_bytes())
     # What JSON warned of is no matter of another format.
-    told = set(registry.formats["json"].pieces(best))
+    told = set(registry.formats["json"].stream(best))
     warnings = tuple(notice for notice in best.warnings if notice not in told)
     return replace(best, warnings=warnings)
 

@@ -152,11 +152,8 @@ def read_config(
     name: str,
 ) -> Mapping[str, JSON]:
     """Return the config as far as the format can say it. Raises ComparisonError."""
-    if format.read is None:
-        msg = f"{name}: the format {format.name!r} cannot be read back"
-        raise ComparisonError(msg)
     try:
-        return format.read(data, **options)
+        return format.parse(data, options)
     except ValueError as error:
         msg = f"{name} is not a {format.title} file, or not whole: {error}"
         raise ComparisonError(msg) from error
@@ -181,7 +178,7 @@ def config_said_in(
         config_hash="",
         config=config,
     )
-    pieces = format.pieces(best, **options)
+    pieces = format.stream(best, options)
     data = b"".join(piece for piece in pieces if not isinstance(piece, Notice))
     return read_config(format, data, options, name=format.name)
 

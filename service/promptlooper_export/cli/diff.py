@@ -69,14 +69,15 @@ def diff(  # noqa: PLR0913  its options
     A file is compared with an experiment in what the file's format can say: a .env file
     by variable, for example.
     """
-    registry = discover()
+    loaded = settings.load()
+    registry = discover(sandbox_seconds=loaded.render_timeout)
     one, other = (
         load_deployed(source, registry, kind=kind, pairs=pairs)
         if _is_file(source)
         else source
         for source in (a, b)
     )
-    old, new = _configs(one, other, registry, redact=not unredacted)
+    old, new = _configs(one, other, registry, loaded, redact=not unredacted)
     found = list(changes(old, new))
     hidden = _hidden(found)
     if hidden:
@@ -100,7 +101,12 @@ def _paths(found: list[Change]) -> str:
 
 
 def _configs(
-    one: Deployed | str, other: Deployed | str, registry: Registry, *, redact: bool
+    one: Deployed | str,
+    other: Deployed | str,
+    registry: Registry,
+    loaded: settings.Settings,
+    *,
+    redact: bool,
 ) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
     """Return both configs in a form that both can be said in."""
     if isinstance(one, Deployed) and isinstance(other, Deployed):
@@ -110,7 +116,6 @@ def _configs(
         (source for source in (one, other) if isinstance(source, Deployed)),
         Deployed(name="", data=b"", format=registry.formats["json"], options={}),
     )
-    loaded = settings.load()
     with closing(open_store(loaded.database_url)) as store:
 
         def config(source: Deployed | str) -> Mapping[str, JSON]:
@@ -148,7 +153,7 @@ def _winner(
         target.format,
         target.options,
         selection=Selection(redact=redact),
-        limits=limits_for(loaded, target.format),
+        limits=limits_for(loaded),
     )
     with body.file:
         data = body.file.read()

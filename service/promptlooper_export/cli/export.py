@@ -76,7 +76,9 @@ def export(  # noqa: PLR0913  its options
     bytes are those that the HTTP service answers.
     """
     loaded = settings.load()
-    chosen = choose_format(discover(), name=format_name, output=output)
+    chosen = choose_format(
+        discover(sandbox_seconds=loaded.render_timeout), name=format_name, output=output
+    )
     options = load_format_options(chosen, pairs)
     selection = selection_for(chosen, top_n=top_n, limit=limit, after=after)
     selection = replace(selection, reproducible=reproducible, redact=not unredacted)
@@ -90,6 +92,6 @@ def export(  # noqa: PLR0913  its options
             chosen,
             options,
             selection=selection,
-            limits=limits_for(loaded, chosen),
+            limits=limits_for(loaded),
         )
     write_body(body, output)

@@ -91,7 +91,8 @@ def verify(  # noqa: PLR0913  its options
     if digest is not None:
         _check_digest(file, digest)
         return
-    formats = discover().formats
+    loaded = settings.load()
+    formats = discover(sandbox_seconds=loaded.render_timeout).formats
     ends = _ends(file)
     name = kind or recognised(str(file), ends, formats) or ""
     if name not in formats:
@@ -101,11 +102,10 @@ def verify(  # noqa: PLR0913  its options
     options = load_format_options(chosen, pairs)
     plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
     selections = _selections(ends, chosen, replace(plain, redact=not unredacted))
-    loaded = settings.load()
     with closing(open_store(loaded.database_url)) as store:
         found = _experiment(store, file, ends, experiment)
         render = partial(export, store, OPERATOR, found, chosen, options)
-        limits = limits_for(loaded, chosen)
+        limits = limits_for(loaded)
         place, body = _closest(
             file, (render(selection=one, limits=limits) for one in selections)
         )

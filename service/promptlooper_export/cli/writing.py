@@ -17,7 +17,6 @@ from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Limits, Selection
 from promptlooper_export.registry import AnyFormat, Registry, discover
-from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
 
@@ -176,12 +175,9 @@ def selection_for(
     return selection if top_n is None else replace(selection, top_n=top_n)
 
 
-def limits_for(loaded: Settings, chosen: AnyFormat) -> Limits:
-    """Bound what a third-party format does; built-in ones may take what they need."""
-    limits = Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
-    if isinstance(chosen, ForeignFormat):
-        return replace(limits, seconds=loaded.render_timeout)
-    return limits
+def limits_for(loaded: Settings) -> Limits:
+    """Return the limits of an export to a file: as large and slow as it must be."""
+    return Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
 
 
 def write_body(body: Body, output: str) -> None:

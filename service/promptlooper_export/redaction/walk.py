@@ -76,24 +76,26 @@ def _runs(runs: Runs, found: dict[str, None]) -> Runs:
         warnings.extend(_fields(notice, ROOT, {}) for notice in runs.warnings)
         warnings.extend(_notices(found))
 
-    def columns() -> Columns:
-        kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
-        for path in runs.columns.config:
-            clean, is_hidden = _column(path)
-            found = runs.columns.kinds.get(path, frozenset())
-            kinds[clean] |= _HIDDEN | (found & _SHOWN) if is_hidden else found
-        return Columns(
-            config=tuple(sorted(kinds)),
-            scores=tuple(sorted(map(redact_text, runs.columns.scores))),
-            kinds={path: frozenset(found) for path, found in kinds.items()},
-        )
-
     return replace(
         runs,
         experiment=_fields(runs.experiment, Path(("experiment",)), found),
         rows=rows(),
-        find_columns=columns,
+        found_columns=runs.found_columns and _columns(runs.found_columns),
         warnings=warnings,
+    )
+
+
+def _columns(columns: Columns) -> Columns:
+    """Return the columns that the redacted runs have."""
+    kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
+    for path in columns.config:
+        clean, is_hidden = _column(path)
+        found = columns.kinds.get(path, frozenset())
+        kinds[clean] |= _HIDDEN | (found & _SHOWN) if is_hidden else found
+    return Columns(
+        config=tuple(sorted(kinds)),
+        scores=tuple(sorted(map(redact_text, columns.scores))),
+        kinds={path: frozenset(found) for path, found in kinds.items()},
     )
 
 

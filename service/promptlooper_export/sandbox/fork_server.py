@@ -1,81 +1,169 @@
-"""The service's end of the process that makes rendering processes."""
+"""The process that makes a process for each task of a third-party format.
 
+It runs no code of a third party itself and has a single thread, so that it can fork at
+any time. A rendering lives as long as its lease, a pipe whose other end the service
+holds: once that is closed, for whatever reason, the rendering's process is killed.
+"""
+
+import json
 import os
+import pickle
+import resource
+import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
-from weakref import finalize
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from typing import IO, Any, NoReturn
 
-ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
-"""All that a rendering sees of the service's environment: no secrets."""
+from promptlooper_export.documents import Notice, Run, Runs
+from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.format import Format, as_format
+from promptlooper_export.sandbox import frames
+
+ADDRESS_SPACE = 2 << 30
+"""Bytes of memory that a rendering may ask for."""
+
+_TRACEBACK_SHOWN = 20_000
+_MESSAGE_SHOWN = 10_000
 
 
-class Sandbox:
-    """Makes processes for renderings, through one process that it starts when needed.
+class _InvalidFileError(Exception):
+    """The file to read is cut off or invalid."""
 
-    Forking this process would be unsafe, since it has threads, and starting Python for
-    each rendering takes ten times as long.
-    """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._owner: int | None = None
-        self._control: socket.socket | None = None
+def main() -> None:
+    """Serve renderings until the service closes its end of standard input."""
+    control = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+    processes: dict[int, int] = {}
+    with DefaultSelector() as selector:
+        selector.register(control, EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not control:
+                    selector.unregister(key.fd)
+                    _end(key.fd, processes.pop(key.fd))
+                    continue
+                _, received, _, _ = socket.recv_fds(control, 1, 2)
+                if not received:
+                    for lease, process in processes.items():
+                        _end(lease, process)
+                    return
+                channel, lease = received
+                processes[lease] = _begin(socket.socket(fileno=channel), control)
+                selector.register(lease, EVENT_READ)
 
-    @contextmanager
-    def channel(self) -> Iterator[socket.socket]:
-        """Open a channel to a new process, which is killed at the end of the block."""
-        ours, theirs = socket.socketpair()
-        lease, held = os.pipe()
+
+def _begin(channel: socket.socket, control: socket.socket) -> int:
+    """Return the id of a new process that renders what comes through the channel."""
+    process = os.fork()
+    if process == 0:
+        control.close()  # or the service would not notice that its server was killed
+        os.setpgid(0, 0)
+        _render(channel)
+    channel.close()
+    # Here, too: whichever of the two comes first, the group is there to be killed.
+    with suppress(OSError):
+        os.setpgid(process, process)
+    return process
+
+
+def _end(lease: int, process: int) -> None:
+    """Kill a process with all that it started in its group."""
+    os.close(lease)
+    with suppress(OSError):
+        os.killpg(process, signal.SIGKILL)
+    os.kill(process, signal.SIGKILL)  # had it left the group; not reaped, so still its
+    os.waitpid(process, 0)
+
+
+def _render(channel: socket.socket) -> NoReturn:
+    """Render, tell how it went, and end this process whatever else it has running."""
+    with channel.makefile("rb") as source, channel.makefile("wb") as sink:
         try:
-            self._hand_over(theirs.fileno(), lease)
-        except BaseException:
-            os.close(held)
-            ours.close()
-            raise
+            _limit()
+            for piece in _pieces(source):
+                _send(sink, piece)
+            frames.write(sink, frames.END)
+        except UnrepresentableError as error:
+            paths = error.members["paths"]
+            members = {"detail": error.detail, "paths": paths}
+            frames.write_members(sink, frames.REFUSAL, members)
+        except _InvalidFileError as error:
+            message = str(error)[:_MESSAGE_SHOWN].encode(errors="backslashreplace")
+            frames.write(sink, frames.INVALID, message)
+        except BaseException as error:  # noqa: BLE001  even SystemExit is a failure
+            text = traceback.format_exc()[-_TRACEBACK_SHOWN:]
+            members = {"kind": type(error).__name__, "traceback": text}
+            frames.write_members(sink, frames.FAILURE, members)
         finally:
-            os.close(lease)
-            theirs.close()
-        with ours:
             try:
-                yield ours
+                sink.flush()
             finally:
-                os.close(held)
-
-    def _hand_over(self, *descriptors: int) -> None:
-        with self._lock:
-            control = self._control
-            if control is None or self._owner != os.getpid():  # before or after a fork
-                control = self._start()
-            try:
-                socket.send_fds(control, [b"."], descriptors)
-            except ConnectionError:  # the process was killed
-                socket.send_fds(self._start(), [b"."], descriptors)
-
-    def _start(self) -> socket.socket:
-        control, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "promptlooper_export.sandbox.launcher"],
-                stdin=theirs.fileno(),
-                stdout=sys.__stderr__,
-                env=_environment(),
-                start_new_session=True,
-            )
-        finalize(self, _stop, control, process)
-        self._owner, self._control = os.getpid(), control
-        return control
+                os._exit(0)
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
+def _limit() -> None:
+    """Bound the memory, write no core file, and be the first that the kernel kills."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        bound = ADDRESS_SPACE if hard < 0 else min(ADDRESS_SPACE, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+        with suppress(OSError):  # where /proc may not be written, the bound has to do
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _stop(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
-    """Let the process end, and wait for that: it ends at once."""
-    control.close()
-    process.wait()
+def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
+    """Do what `source` asks for: render a document, or read a file as JSON."""
+    # The service wrote it.
+    place, task, subject, options = pickle.load(source)  # noqa: S301
+    point = EntryPoint(name="", value=place, group="")
+    format: Format[Any] = as_format(point.load())  # noqa: A001  the field's word
+    if task == frames.READ:
+        yield _read(format, subject, options)
+        return
+    if isinstance(subject, Runs):
+        warnings = list(subject.warnings)
+        rows = _rows(source, warnings)
+        subject = replace(subject, rows=rows, warnings=warnings)
+    yield from format.stream(subject, options)
+
+
+def _read(
+    format: Format[Any],  # noqa: A002
+    data: bytes,
+    options: Mapping[str, Any],
+) -> bytes:
+    try:
+        config = format.parse(data, options)
+    except ValueError as error:
+        raise _InvalidFileError(str(error)) from error
+    return json.dumps(dict(config)).encode()
+
+
+def _rows(source: IO[bytes], warnings: list[Notice]) -> Iterator[Run]:
+    """Yield the rows as they come; the warnings are complete after the last one."""
+    while batch := pickle.load(source):  # noqa: S301
+        yield from batch
+    warnings[:] = pickle.load(source)  # noqa: S301
+
+
+def _send(sink: IO[bytes], piece: bytes | Notice) -> None:
+    if isinstance(piece, Notice):
+        frames.write_members(sink, frames.NOTICE, vars(piece))
+        return
+    for start in range(0, len(piece), frames.LARGEST):
+        frames.write(sink, frames.PIECE, piece[start : start + frames.LARGEST])
+
+
+if __name__ == "__main__":
+    main()

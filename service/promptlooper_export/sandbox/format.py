@@ -1,13 +1,14 @@
-"""A third party's format, as the service holds it."""
+"""A third-party format, as the service holds it: its code runs in the sandbox."""
 
 import json
+import math
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from promptlooper_export.configs import JSON, strict_json
 from promptlooper_export.documents import Best, Notice, Report, Runs
 from promptlooper_export.errors import (
     FormatFailedError,
@@ -16,96 +17,139 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.format import Format
 from promptlooper_export.sandbox import frames
-from promptlooper_export.sandbox.exchange import exchange
-from promptlooper_export.sandbox.fork_server import Sandbox
+from promptlooper_export.sandbox.launcher import Sandbox
 
 NOTICES = 1000
-"""As many notices as a rendering may give."""
+"""The most notices that one rendering may give."""
+
+CONFIG_BYTES = 1 << 26
+"""The longest config that a reading may give, in bytes of JSON."""
 
 _ROWS_AT_ONCE = 100
 
 D = TypeVar("D", Best, Report, Runs)
 
 
-class RenderingError(Exception):
-    """What went wrong in a rendering process: its traceback."""
+class SandboxedError(Exception):
+    """What went wrong in a process of the sandbox: its traceback."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignFormat(Format[D]):
-    """A third party's format; `source` is where its declaration is, module:attribute.
+    """A third-party format; `source` is where its declaration is, module:attribute.
 
-    Its `render` is not called in this process, but in one of the sandbox.
+    Its `render` and `read` are never called in this process.
     """
 
     source: str
     sandbox: Sandbox = field(repr=False)
 
-    def isolated_pieces(
-        self, document: D, options: Mapping[str, Any], *, deadline: float
+    def stream(
+        self,
+        document: D,
+        options: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        deadline: float = math.inf,
     ) -> Iterator[bytes | Notice]:
         """Yield the pieces as they come out of the process that renders.
 
         `deadline` is a moment of time.monotonic(). Raises UnrepresentableError,
         FormatFailedError and FormatTimeoutError.
         """
-        parcels = _parcels(self.source, document, options)
         notices = 0
+        parcels = _rendering(self.source, document, options)
+        for kind, payload in self._received(parcels, deadline):
+            if kind == frames.PIECE:
+                yield payload
+                continue
+            notices += 1
+            yield self._notice(kind, payload)
+            if notices > NOTICES:
+                reason = f"more than {NOTICES} notices"
+                raise self._failed(reason)
+
+    def parse(
+        self, data: bytes, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> Mapping[str, JSON]:
+        """Return the config that the process of the sandbox reads from a file.
+
+        Raises ValueError for a file that `read` refuses, and FormatFailedError and
+        FormatTimeoutError.
+        """
+        text = bytearray()
+        parcels = iter([pickle.dumps((self.source, frames.READ, data, dict(options)))])
+        for kind, payload in self._received(parcels, math.inf):
+            if kind == frames.INVALID:
+                raise ValueError(payload.decode())
+            if kind != frames.PIECE:
+                self._notice(kind, payload)
+            text += payload
+            if len(text) > CONFIG_BYTES:
+                reason = f"it read a config of more than {CONFIG_BYTES} bytes"
+                raise self._failed(reason)
+        try:
+            config = strict_json(text.decode())
+        except (ValueError, RecursionError) as error:
+            reason = f"what it read is not JSON: {error}"
+            raise self._failed(reason) from error
+        if not isinstance(config, dict):
+            reason = f"it read a {type(config).__name__}, not a mapping"
+            raise self._failed(reason)
+        return config
+
+    def _received(
+        self, parcels: Iterator[bytes], deadline: float
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Send the parcels to a new process, and yield the frames that it sends."""
         with self.sandbox.channel() as channel:
-            received = exchange(channel, parcels, deadline=deadline)
+            received = self.sandbox.exchange(channel, parcels, deadline=deadline)
             try:
                 for kind, payload in received:
                     if kind == frames.END:
                         return
-                    if kind == frames.PIECE:
-                        yield payload
-                        continue
-                    notices += 1
-                    yield self._notice(kind, payload)
-                    if notices > NOTICES:
-                        reason = f"more than {NOTICES} notices"
-                        raise self._failed(reason)
+                    yield kind, payload
             except TimeoutError:
                 raise FormatTimeoutError(self.name) from None
-            except ValueError as error:
+            except frames.FrameError as error:
                 reason = "it sent what it should not"
                 raise self._failed(reason) from error
         reason = "its process ended before the body did"
         raise self._failed(reason)
 
     def _notice(self, kind: bytes, payload: bytes) -> Notice:
-        """Read a frame that is not a piece; raise what the other process raised."""
-        members = json.loads(payload)
+        """Return the notice in a frame; raise what the other process raised."""
+        try:
+            members = json.loads(payload)
+        except ValueError:
+            members = None
         match kind, members:
             case frames.NOTICE, {"code": str(), "message": str(), "path": str() | None}:
                 return Notice(**members)
             case frames.REFUSAL, {"detail": str(detail), "paths": [*paths]}:
                 raise UnrepresentableError(detail, paths=tuple(map(str, paths)))
             case frames.FAILURE, {"kind": str(reason), "traceback": str(text)}:
-                raise self._failed(reason) from RenderingError(text)
-        msg = f"a frame of kind {kind!r}"
-        raise ValueError(msg)
+                raise self._failed(reason) from SandboxedError(text)
+        reason = "it sent what it should not"
+        raise self._failed(reason)
 
     def _failed(self, reason: str) -> FormatFailedError:
         detail = f"The format {self.name!r} failed: {reason}. Choose another one."
         return FormatFailedError(detail, format=self.name)
 
 
-def _parcels(
+def _rendering(
     source: str, document: Best | Report | Runs, options: Mapping[str, Any]
 ) -> Iterator[bytes]:
     """Yield what the rendering process unpickles, the rows of runs in batches.
 
     After the last of them come the warnings, which are complete only then.
     """
-    yield pickle.dumps(source)
     if not isinstance(document, Runs):
-        yield pickle.dumps((document, options))
+        yield pickle.dumps((source, frames.RENDER, document, dict(options)))
         return
-    columns = partial(replace, document.columns)  # found here, where the database is
-    document_alone = replace(document, rows=iter(()), find_columns=columns)
-    yield pickle.dumps((document_alone, options))
-    while batch := list(islice(document.rows, _ROWS_AT_ONCE)):
+    alone = replace(document, rows=iter(()))
+    yield pickle.dumps((source, frames.RENDER, alone, dict(options)))
+    for batch in document.batches(_ROWS_AT_ONCE):
         yield pickle.dumps(batch)
     yield pickle.dumps([])
     yield pickle.dumps(list(document.warnings))

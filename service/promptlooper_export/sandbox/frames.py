@@ -1,4 +1,7 @@
-"""What a rendering process sends back: frames of a kind, a length and a payload."""
+"""What a process of the sandbox sends back: frames of a kind, a length and a payload.
+
+Nothing that it sends is unpickled, since its code is not the service's.
+"""
 
 import json
 import struct
@@ -9,11 +12,20 @@ HEAD = struct.Struct("!cI")
 LARGEST = 1 << 20
 """Bytes of the longest payload; longer pieces of a body take several frames."""
 
+RENDER = "render"
+READ = "read"
+"""What a process can be asked to do."""
+
 PIECE = b"p"
 NOTICE = b"n"
 REFUSAL = b"r"
+INVALID = b"i"
 FAILURE = b"f"
 END = b"e"
+
+
+class FrameError(Exception):
+    """What was received cannot be a frame."""
 
 
 def write(sink: IO[bytes], kind: bytes, payload: bytes = b"") -> None:
@@ -30,13 +42,13 @@ def write_members(sink: IO[bytes], kind: bytes, members: Mapping[str, object]) -
 def complete(received: bytearray) -> Iterator[tuple[bytes, bytes]]:
     """Take the complete frames out of what was received.
 
-    Raises ValueError for a payload that is too long.
+    Raises FrameError for a payload that is too long.
     """
     while len(received) >= HEAD.size:
         kind, length = HEAD.unpack_from(received)
         if length > LARGEST:
             msg = f"a frame of {length} bytes"
-            raise ValueError(msg)
+            raise FrameError(msg)
         end = HEAD.size + length
         if len(received) < end:
             return

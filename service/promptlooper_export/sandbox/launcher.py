@@ -1,145 +1,137 @@
-"""The process that makes a process for each rendering by a third party's format.
+"""The service's end of the sandbox: it starts processes and talks with them."""
 
-It runs no code of a third party itself and has a single thread, so that it can fork at
-any time. A rendering lives as long as its lease, a pipe whose other end the service
-holds: once that is closed, for whatever reason, the rendering's process is killed.
-"""
-
+import math
 import os
-import pickle
-import resource
-import signal
 import socket
+import subprocess
 import sys
-import traceback
+import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
-from importlib.metadata import EntryPoint
-from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
-from typing import IO, Any, NoReturn
+from contextlib import contextmanager
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from threading import Lock
+from weakref import finalize
 
-from promptlooper_export.documents import Notice, Run, Runs
-from promptlooper_export.errors import UnrepresentableError
-from promptlooper_export.format import Format, as_format
 from promptlooper_export.sandbox import frames
 
-ADDRESS_SPACE = 2 << 30
-"""Bytes of memory that a rendering may ask for."""
+ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
+"""All that a rendering sees of the service's environment: no secrets."""
 
-_TRACEBACK_SHOWN = 20_000
-
-
-def main() -> None:
-    """Serve renderings until the service closes its end of standard input."""
-    control = socket.socket(fileno=os.dup(sys.stdin.fileno()))
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, sys.stdin.fileno())
-    os.close(nothing)
-    processes: dict[int, int] = {}
-    with DefaultSelector() as selector:
-        selector.register(control, EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is not control:
-                    selector.unregister(key.fd)
-                    _end(key.fd, processes.pop(key.fd))
-                    continue
-                _, received, _, _ = socket.recv_fds(control, 1, 2)
-                if not received:
-                    for lease, process in processes.items():
-                        _end(lease, process)
-                    return
-                channel, lease = received
-                processes[lease] = _begin(socket.socket(fileno=channel), control)
-                selector.register(lease, EVENT_READ)
+_AT_ONCE = 1 << 16
 
 
-def _begin(channel: socket.socket, control: socket.socket) -> int:
-    """Return the id of a new process that renders what comes through the channel."""
-    process = os.fork()
-    if process == 0:
-        control.close()  # or the service would not notice that its server was killed
-        os.setpgid(0, 0)
-        _render(channel)
-    channel.close()
-    # Here, too: whichever of the two comes first, the group is there to be killed.
-    with suppress(OSError):
-        os.setpgid(process, process)
-    return process
+class Sandbox:
+    """Makes processes for third-party code, through one that it starts when needed.
 
+    Forking this process would be unsafe, since it has threads, and starting Python for
+    each rendering takes ten times as long.
+    """
 
-def _end(lease: int, process: int) -> None:
-    """Kill a process with all that it started in its group."""
-    os.close(lease)
-    with suppress(OSError):
-        os.killpg(process, signal.SIGKILL)
-    os.kill(process, signal.SIGKILL)  # had it left the group; not reaped, so still its
-    os.waitpid(process, 0)
+    def __init__(self, *, seconds: float = math.inf) -> None:
+        """Give each process `seconds` at most."""
+        self._seconds = seconds
+        self._lock = Lock()
+        self._owner: int | None = None
+        self._control: socket.socket | None = None
 
-
-def _render(channel: socket.socket) -> NoReturn:
-    """Render, tell how it went, and end this process whatever else it has running."""
-    with channel.makefile("rb") as source, channel.makefile("wb") as sink:
+    @contextmanager
+    def channel(self) -> Iterator[socket.socket]:
+        """Open a channel to a new process, which is killed at the end of the block."""
+        ours, theirs = socket.socketpair()
+        lease, held = os.pipe()
         try:
-            _limit()
-            for piece in _pieces(source):
-                _send(sink, piece)
-            frames.write(sink, frames.END)
-        except UnrepresentableError as error:
-            paths = error.members["paths"]
-            members = {"detail": error.detail, "paths": paths}
-            frames.write_members(sink, frames.REFUSAL, members)
-        except BaseException as error:  # noqa: BLE001  even SystemExit is a failure
-            text = traceback.format_exc()[-_TRACEBACK_SHOWN:]
-            members = {"kind": type(error).__name__, "traceback": text}
-            frames.write_members(sink, frames.FAILURE, members)
+            self._hand_over(theirs.fileno(), lease)
+        except BaseException:
+            os.close(held)
+            ours.close()
+            raise
         finally:
+            os.close(lease)
+            theirs.close()
+        with ours:
             try:
-                sink.flush()
+                yield ours
             finally:
-                os._exit(0)
+                os.close(held)
+
+    def exchange(
+        self, channel: socket.socket, parcels: Iterator[bytes], *, deadline: float
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the frames that come through the channel until its other end closes.
+
+        No more is taken from `parcels`, and no more received, than the other side keeps
+        up with. `deadline` is a moment of time.monotonic(). Raises TimeoutError after
+        it and FrameError for a frame that cannot be.
+        """
+        deadline = min(deadline, time.monotonic() + self._seconds)
+        channel.settimeout(0)  # never blocks
+        parcel = memoryview(b"")
+        received = bytearray()
+        with DefaultSelector() as selector:
+            selector.register(channel, EVENT_READ | EVENT_WRITE)
+            while (remaining := deadline - time.monotonic()) > 0:
+                ready = selector.select(None if math.isinf(remaining) else remaining)
+                events = ready[0][1] if ready else 0
+                if events & EVENT_WRITE:
+                    parcel = parcel or memoryview(next(parcels, b""))
+                    if not parcel:
+                        selector.modify(channel, EVENT_READ)
+                    parcel = parcel[_send(channel, parcel) :]
+                if events & EVENT_READ:
+                    data = _receive(channel)
+                    if not data:
+                        return
+                    received += data
+                    yield from frames.complete(received)
+        raise TimeoutError
+
+    def _hand_over(self, *descriptors: int) -> None:
+        with self._lock:
+            control = self._control
+            if control is None or self._owner != os.getpid():  # before or after a fork
+                control = self._start()
+            try:
+                socket.send_fds(control, [b"."], descriptors)
+            except ConnectionError:  # the process was killed
+                socket.send_fds(self._start(), [b"."], descriptors)
+
+    def _start(self) -> socket.socket:
+        control, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "promptlooper_export.sandbox.fork_server"],
+                stdin=theirs.fileno(),
+                stdout=sys.__stderr__,
+                env=_environment(),
+                start_new_session=True,
+            )
+        finalize(self, _stop, control, process)
+        self._owner, self._control = os.getpid(), control
+        return control
 
 
-def _limit() -> None:
-    """Bound the memory, write no core file, and be the first that the kernel kills."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        bound = ADDRESS_SPACE if hard < 0 else min(ADDRESS_SPACE, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
-        with suppress(OSError):  # where /proc may not be written, the bound has to do
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
-    """Render the document that `source` holds, in the format that it names."""
-    place: str = pickle.load(source)  # noqa: S301  the service wrote it
-    point = EntryPoint(name="", value=place, group="")
-    format: Format[Any] = as_format(point.load())  # noqa: A001  the field's word
-    document, options = pickle.load(source)  # noqa: S301
-    if isinstance(document, Runs):
-        warnings = list(document.warnings)
-        rows = _rows(source, warnings)
-        document = replace(document, rows=rows, warnings=warnings)
-    return format.pieces(document, **options)
+def _stop(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """Let the process end, and wait for that: it ends at once."""
+    control.close()
+    process.wait()
 
 
-def _rows(source: IO[bytes], warnings: list[Notice]) -> Iterator[Run]:
-    """Yield the rows as they come; the warnings are complete after the last one."""
-    while batch := pickle.load(source):  # noqa: S301
-        yield from batch
-    warnings[:] = pickle.load(source)  # noqa: S301
+def _send(channel: socket.socket, parcel: memoryview) -> int:
+    """Send some of a parcel; to a process that reads no more, all of it is sent."""
+    try:
+        return channel.send(parcel)
+    except ConnectionError:
+        return len(parcel)
 
 
-def _send(sink: IO[bytes], piece: bytes | Notice) -> None:
-    if isinstance(piece, Notice):
-        frames.write_members(sink, frames.NOTICE, vars(piece))
-        return
-    for start in range(0, len(piece), frames.LARGEST):
-        frames.write(sink, frames.PIECE, piece[start : start + frames.LARGEST])
-
-
-if __name__ == "__main__":
-    main()
+def _receive(channel: socket.socket) -> bytes:
+    """Receive some bytes; none where the process has ended."""
+    try:
+        return channel.recv(_AT_ONCE)
+    except ConnectionError:
+        return b""

@@ -7,7 +7,7 @@ then by id. A page begins after a run that the client names.
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
@@ -185,7 +185,7 @@ def read_runs(  # noqa: PLR0913  what a document of runs is made of
     *,
     limit: int | None,
     after: UUID | None,
-    find_columns: Callable[[], Columns],
+    columns: Columns | None,
 ) -> Runs:
     """Return runs of an experiment; they are read while the document is.
 
@@ -198,7 +198,7 @@ def read_runs(  # noqa: PLR0913  what a document of runs is made of
         count=wanted.count(session),
         last=wanted.last(session),
         rows=_rows(session, catalog, row, wanted, warnings),
-        find_columns=find_columns,
+        found_columns=columns,
         warnings=warnings.notices,
     )
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from peewee import Database
 
-from promptlooper_export.documents import Best, Report, Runs
+from promptlooper_export.documents import Best, Columns, Report, Runs
 from promptlooper_export.errors import (
     DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
@@ -120,6 +120,7 @@ class Snapshot:
         *,
         limit: int | None = None,
         after: UUID | None = None,
+        with_columns: bool = True,
     ) -> Runs:
         """Return every run; their rows are read while this snapshot is open.
 
@@ -128,18 +129,17 @@ class Snapshot:
         the experiment.
         """
         row = self._row(experiment)
+        columns = self._columns(row) if with_columns else None
         return runs.read_runs(
-            self._session,
-            self._catalog,
-            row,
-            limit=limit,
-            after=after,
-            find_columns=lambda: self._kept.find(
-                ("columns", experiment),
-                self._token,
-                lambda: runs.read_columns(self._session, self._catalog, row),
-                size=runs.columns_size,
-            ),
+            self._session, self._catalog, row, limit=limit, after=after, columns=columns
+        )
+
+    def _columns(self, row: ExperimentRow) -> Columns:
+        return self._kept.find(
+            ("columns", row.experiment.id),
+            self._token,
+            lambda: runs.read_columns(self._session, self._catalog, row),
+            size=runs.columns_size,
         )
 
     def last_change(self, experiment: UUID) -> datetime:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -258,7 +257,7 @@ def runs(*rows: Run, columns: tuple[str, ...] = ()) -> Runs:
         experiment=EXPERIMENT,
         count=len(rows),
         rows=iter(rows),
-        find_columns=partial(Columns, config=columns, scores=("accuracy",)),
+        found_columns=Columns(config=columns, scores=("accuracy",)),
     )
 
 

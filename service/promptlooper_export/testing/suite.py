@@ -1,6 +1,5 @@
 """The conformance suite: pytest collects it from a class of the author's."""
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,8 +18,8 @@ from promptlooper_export.format import Format, as_format
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
 from promptlooper_export.registry import discover, load_options
-from promptlooper_export.sandbox.fork_server import Sandbox
 from promptlooper_export.sandbox.format import ForeignFormat
+from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.testing.documents import documents
 
 if TYPE_CHECKING:  # authors have it; the service does without
@@ -125,9 +124,7 @@ class FormatSuite:
         declaration = {row.name: getattr(format, row.name) for row in fields(Format)}
         there = ForeignFormat[Any](
             **declaration, source=_entry_point(format).value, sandbox=Sandbox()
-        ).isolated_pieces(
-            ordinary.make(), _options(format, ordinary), deadline=math.inf
-        )
+        ).stream(ordinary.make(), _options(format, ordinary))
         _require(
             _body(there) == _body(_render(format, ordinary)),
             "rendered in another process, the body is another one",
@@ -143,7 +140,7 @@ class FormatSuite:
             document = replace(document, rows=iter(rows))
         before = repr((document, rows))
         with suppress(UnrepresentableError):
-            _body(format.pieces(document, **_options(format, case)))
+            _body(format.stream(document, _options(format, case)))
         _require(repr((document, rows)) == before, "the document was changed")
 
     def test_a_refusal_names_paths(self, case: Case) -> None:
@@ -244,7 +241,7 @@ def _render(
     format: Format[Any],  # noqa: A002
     case: Case,
 ) -> Iterator[bytes | Notice]:
-    return format.pieces(case.make(), **_options(format, case))
+    return format.stream(case.make(), _options(format, case))
 
 
 def _rendered(format: Format[Any], case: Case) -> list[bytes | Notice]:  # noqa: A002
