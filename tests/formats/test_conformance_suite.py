@@ -27,34 +27,34 @@ def render(best):
 DEFECTS = {
     "yields_text": (
         "def render(best): yield 'text'",
-        "test_it_yields_bytes_and_notices",
+        "render of mine yielded str, no bytes",
     ),
     "tells_in_numbers": (
         "def render(best): yield b'x'; yield Notice(code=1, message='')",
-        "test_it_yields_bytes_and_notices",
+        "is not told in text",
     ),
     "counts": (
         (
             "from itertools import count\nN = count()\n"
             "def render(best): yield str(next(N)).encode()"
         ),
-        "test_the_same_document_gives_the_same_bytes",
+        "the second rendering differs from the first",
     ),
     "unordered": (
         "def render(best):\n    yield ' '.join({f'{n}' for n in range(50)}).encode()",
-        "test_another_process_gives_the_same_bytes",
+        "rendered in another process, the body is another one",
     ),
     "reads_the_environment": (
         "import os\ndef render(best): yield os.environ['PYTEST_CURRENT_TEST'].encode()",
-        "test_another_process_gives_the_same_bytes",
+        "test_another_process_gives_the_same_bytes: ",
     ),
     "mutates": (
         "def render(best): yield b'x'; best.scores.clear()",
-        "test_a_document_is_left_as_it_was",
+        "the document was changed",
     ),
     "leaks_errors": (
         "def render(best): yield best.experiment_name.encode('ascii')",
-        "test_a_refusal_names_paths",
+        "test_a_document_is_rendered_as_promised: 'ascii' codec",
     ),
     "names_no_path": (
         (
@@ -62,30 +62,30 @@ DEFECTS = {
             "    if not best.config: raise UnrepresentableError('no', paths=())\n"
             "    yield b'x'"
         ),
-        "test_a_refusal_names_paths",
+        "the refusal names no paths but []",
     ),
     "refuses_everything": (
         "def render(best): raise UnrepresentableError('no', paths=('a',))",
-        "test_an_ordinary_document_has_a_body",
+        "the body is empty",
     ),
     "empty": (
         "def render(best): yield b''",
-        "test_an_ordinary_document_has_a_body",
+        "the body is empty",
     ),
     "holds_on": (
         (
             "def render(best):\n"
             "    try:\n        yield b'x'\n    finally:\n        yield b'y'"
         ),
-        "test_a_rendering_can_be_ended_early",
+        "a rendering cannot be ended early",
     ),
     "taken_name": (
         SOUND + 'FORMAT = declare("json", render)',
-        "test_the_package_offers_it",
+        "test_the_package_offers_it: another format is offered under the name json",
     ),
     "taken_type": (
         SOUND + 'FORMAT = declare("mine", render, media_types=("text/yaml",))',
-        "test_each_media_type_gets_it",
+        "Accept: text/yaml gets ",
     ),
     "stumbles_over_an_option": (
         (
@@ -96,7 +96,15 @@ DEFECTS = {
             "def render(best, size): yield {'a': b'x'}[size]\n"
             "FORMAT = declare('stumbles', render, options=Options)"
         ),
-        "test_a_rendering_can_be_ended_early",
+        "test_a_document_is_rendered_as_promised: 'b'",
+    ),
+    "reads_no_mapping": (
+        SOUND + 'FORMAT = declare("mine", render, read=lambda body: 7)',
+        "7 was read, not a mapping",
+    ),
+    "cannot_read_itself": (
+        SOUND + 'FORMAT = declare("mine", render, read=lambda body: int(body))',
+        "test_a_document_is_rendered_as_promised: invalid literal",
     ),
     "whole_runs": (
         (
@@ -104,14 +112,14 @@ DEFECTS = {
             "def render(runs): yield b''.join(bytes(1000) for _ in runs.rows)\n"
             "FORMAT = declare('whole-runs', render, document=Runs)"
         ),
-        "test_pieces_do_not_grow_with_the_runs",
+        "a piece is longer than 1 MiB",
     ),
 }
-"""Modules by their defect, each with a test that must find it."""
+"""Modules by their defect, each with what a failure must say."""
 
 
 def failures(suite: FormatSuite) -> set[str]:
-    """Run a suite as pytest would, and return the tests that failed."""
+    """Run a suite as pytest would, and return each failure: its test and message."""
     failed = set()
     for name in dir(suite):
         if not name.startswith("test_"):
@@ -123,8 +131,8 @@ def failures(suite: FormatSuite) -> set[str]:
         for arguments in every:
             try:
                 test(**arguments)
-            except Exception:  # noqa: BLE001  what pytest catches
-                failed.add(name)
+            except Exception as error:  # noqa: BLE001  what pytest catches
+                failed.add(f"{name}: {error}")
     return failed
 
 
@@ -150,10 +158,10 @@ def test_a_sound_format_passes(suite: FormatSuite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suite", "found_by"), DEFECTS.values(), ids=DEFECTS, indirect=["suite"]
+    ("suite", "said"), DEFECTS.values(), ids=DEFECTS, indirect=["suite"]
 )
-def test_a_defect_is_found(suite: FormatSuite, found_by: str) -> None:
-    assert found_by in failures(suite)
+def test_a_defect_is_found_and_named(suite: FormatSuite, said: str) -> None:
+    assert said in "\n".join(failures(suite))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +183,7 @@ def test_a_format_is_read_back(
         def read_back(self, body: bytes) -> object:
             return module.read(body)
 
-    assert ("test_a_body_reads_back" in failures(Suite())) is failed
+    assert ("read back is {" in "\n".join(failures(Suite()))) is failed
 
 
 def test_the_suite_needs_no_pytest_to_be_imported() -> None:

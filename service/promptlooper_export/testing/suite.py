@@ -1,7 +1,7 @@
 """The conformance suite: pytest collects it from a class of the author's."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -41,6 +41,20 @@ class Case:
         """Name the case in the test's report."""
         given = ",".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.name}-{given}" if given else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """What a format made of a case: all pieces, or those before a refusal."""
+
+    pieces: list[bytes | Notice]
+    refusal: UnrepresentableError | None
+    document_changed: bool
+
+    @property
+    def body(self) -> bytes:
+        """Return the bytes without the notices."""
+        return _body(self.pieces)
 
 
 class FormatSuite:
@@ -86,36 +100,7 @@ class FormatSuite:
         """Refusing everything is no way to conform."""
         format = as_format(self.format)  # noqa: A001  the field's word
         (ordinary, *_) = cases(format)
-        _require(bool(_body(_render(format, ordinary))), "the body is empty")
-
-    def test_it_yields_bytes_and_notices(self, case: Case) -> None:
-        """Pieces are bytes; a notice is told in text."""
-        for piece in _rendered(as_format(self.format), case):
-            if isinstance(piece, Notice):
-                texts = piece.code, piece.message, piece.path or ""
-                _require(
-                    all(isinstance(text, str) for text in texts),
-                    f"{piece} is not told in text",
-                )
-
-    def test_pieces_do_not_grow_with_the_runs(self, case: Case) -> None:
-        """A document of runs is rendered in pieces of at most 1 MiB."""
-        format = as_format(self.format)  # noqa: A001
-        for piece in _rendered(format, case):
-            _require(
-                isinstance(piece, Notice)
-                or format.document is not Runs
-                or len(piece) <= LONGEST_PIECE,
-                "a piece is longer than 1 MiB",
-            )
-
-    def test_the_same_document_gives_the_same_bytes(self, case: Case) -> None:
-        """Nothing else goes in: no clock, no random number, no order of a set."""
-        format = as_format(self.format)  # noqa: A001
-        _require(
-            _rendered(format, case) == _rendered(format, case),
-            "the second rendering differs from the first",
-        )
+        _require(bool(_render(format, ordinary).body), "the body is empty")
 
     def test_another_process_gives_the_same_bytes(self) -> None:
         """The service renders in another process, and that changes nothing."""
@@ -126,59 +111,37 @@ class FormatSuite:
             **declaration, source=_entry_point(format).value, sandbox=Sandbox()
         ).stream(ordinary.make(), _options(format, ordinary))
         _require(
-            _body(there) == _body(_render(format, ordinary)),
+            _body(there) == _render(format, ordinary).body,
             "rendered in another process, the body is another one",
         )
 
-    def test_a_document_is_left_as_it_was(self, case: Case) -> None:
-        """Nothing of the document is changed."""
-        format = as_format(self.format)  # noqa: A001
-        document = case.make()
-        rows: list[Run] = []
-        if isinstance(document, Runs):
-            rows = list(document.rows)
-            document = replace(document, rows=iter(rows))
-        before = repr((document, rows))
-        with suppress(UnrepresentableError):
-            _body(format.stream(document, _options(format, case)))
-        _require(repr((document, rows)) == before, "the document was changed")
+    def test_a_document_is_rendered_as_promised(self, case: Case) -> None:
+        """Render one document, and list every promise that the rendering breaks."""
+        broken = list(self.broken_promises(case))
+        _require(not broken, "; ".join(broken))
 
-    def test_a_refusal_names_paths(self, case: Case) -> None:
-        """What cannot be held is refused by UnrepresentableError with its paths."""
-        try:
-            _body(_render(as_format(self.format), case))
-        except UnrepresentableError as error:
-            paths = error.members["paths"]
-            _require(
-                isinstance(paths, list)
-                and bool(paths)
-                and all(isinstance(path, str) for path in paths),
-                f"the refusal names no paths but {paths!r}",
-            )
-
-    def test_what_is_rendered_can_be_read(self, case: Case) -> None:
-        """Where the format says how it is read, its own bodies are."""
+    def broken_promises(self, case: Case) -> Iterator[str]:
+        """Yield what is wrong; raise what the format raises beside a refusal."""
         format = as_format(self.format)  # noqa: A001
-        if format.read is None:
-            return
-        options = _options(format, case)
-        try:
-            body = _body(_render(format, case))
-        except UnrepresentableError:
-            return
-        found = format.read(body, **options)
-        _require(isinstance(found, Mapping), f"{found!r:.80} was read, no mapping")
+        first = _render(format, case)
+        yield from _piece_complaints(format, first)
+        if first.document_changed:
+            yield "the document was changed"
+        if first.refusal is not None:
+            yield from _refusal_complaints(first.refusal)
+        else:
+            yield from self.body_complaints(case, first.body)
+        if _render(format, case).pieces != first.pieces:
+            yield "the second rendering differs from the first"
+        yield from _ending_complaints(format, case)
 
-    def test_a_rendering_can_be_ended_early(self, case: Case) -> None:
-        """Closing it after the first piece raises nothing."""
+    def body_complaints(self, case: Case, body: bytes) -> Iterator[str]:
+        """Yield what is wrong with a body; `read` must read it, if there is one."""
         format = as_format(self.format)  # noqa: A001
-        rendered = format.render(case.make(), **_options(format, case))
-        if isinstance(rendered, GeneratorType):
-            try:
-                next(rendered, None)
-            except UnrepresentableError:
-                return
-            rendered.close()
+        if format.read is not None:
+            found = format.read(body, **_options(format, case))
+            if not isinstance(found, Mapping):
+                yield f"{found!r:.80} was read, not a mapping"
 
 
 class RoundTripSuite(FormatSuite):
@@ -192,17 +155,12 @@ class RoundTripSuite(FormatSuite):
         """Return what must be read back: the config, unless this is overridden."""
         return document.config if isinstance(document, Best) else document
 
-    def test_a_body_reads_back(self, case: Case) -> None:
-        """What is not refused is read back."""
-        format = as_format(self.format)  # noqa: A001
-        try:
-            body = _body(_render(format, case))
-        except UnrepresentableError:
-            return
+    def body_complaints(self, case: Case, body: bytes) -> Iterator[str]:
+        """Yield how what is read back differs."""
+        yield from super().body_complaints(case, body)
         found, expected = self.read_back(body), self.expected(case.make())
-        _require(
-            found == expected, f"read back is {found!r:.500}, not {expected!r:.500}"
-        )
+        if found != expected:
+            yield f"read back is {found!r:.500}, not {expected!r:.500}"
 
 
 def cases(format: Format[Any]) -> Iterator[Case]:  # noqa: A002  the field's word
@@ -237,22 +195,68 @@ def _options(format: Format[Any], case: Case) -> dict[str, Any]:  # noqa: A002
     return load_options(schema, case.options.items())
 
 
-def _render(
+def _render(format: Format[Any], case: Case) -> Rendering:  # noqa: A002
+    """Render; a refusal ends the pieces."""
+    document = case.make()
+    rows: list[Run] = []
+    if isinstance(document, Runs):
+        rows = list(document.rows)
+        document = replace(document, rows=iter(rows))
+    before = repr((document, rows))
+    pieces: list[bytes | Notice] = []
+    refusal = None
+    try:
+        pieces.extend(format.stream(document, _options(format, case)))
+    except UnrepresentableError as error:
+        refusal = error
+    return Rendering(
+        pieces=pieces,
+        refusal=refusal,
+        document_changed=repr((document, rows)) != before,
+    )
+
+
+def _piece_complaints(
+    format: Format[Any],  # noqa: A002
+    rendering: Rendering,
+) -> Iterator[str]:
+    """Want notices told in text, and runs in pieces of at most 1 MiB."""
+    for piece in rendering.pieces:
+        if isinstance(piece, Notice):
+            texts = piece.code, piece.message, piece.path or ""
+            if not all(isinstance(text, str) for text in texts):
+                yield f"{piece} is not told in text"
+        elif format.document is Runs and len(piece) > LONGEST_PIECE:
+            yield "a piece is longer than 1 MiB"
+
+
+def _refusal_complaints(refusal: UnrepresentableError) -> Iterator[str]:
+    paths = refusal.members["paths"]
+    if (
+        not isinstance(paths, list)
+        or not paths
+        or not all(isinstance(path, str) for path in paths)
+    ):
+        yield f"the refusal names no paths but {paths!r}"
+
+
+def _ending_complaints(
     format: Format[Any],  # noqa: A002
     case: Case,
-) -> Iterator[bytes | Notice]:
-    return format.stream(case.make(), _options(format, case))
-
-
-def _rendered(format: Format[Any], case: Case) -> list[bytes | Notice]:  # noqa: A002
-    """Render; a refusal ends the list."""
-    pieces: list[bytes | Notice] = []
+) -> Iterator[str]:
+    """Close a rendering after its first piece, which must raise nothing."""
+    rendered = format.render(case.make(), **_options(format, case))
+    if not isinstance(rendered, GeneratorType):
+        return
     with suppress(UnrepresentableError):
-        pieces.extend(_render(format, case))
-    return pieces
+        next(rendered, None)
+    try:
+        rendered.close()
+    except RuntimeError as error:  # Python's, if the generator yields once more
+        yield f"a rendering cannot be ended early: {error}"
 
 
-def _body(pieces: Iterator[bytes | Notice]) -> bytes:
+def _body(pieces: Iterable[bytes | Notice]) -> bytes:
     return b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
