@@ -57,14 +57,17 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a migrated database without rows, of each kind in turn."""
-    if request.param == "sqlite":
-        path = tmp_path / "migrated.db"
-        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
-        yield Database(kind="sqlite", url=f"sqlite:///{path}")
-    else:
-        clones: Clones = request.getfixturevalue("clones")
-        with clones.one() as url:
-            yield Database(kind="postgresql", url=url)
+    with _migrated(request, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def database_of_module(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """Give the same to all tests of a module, for rows that no test changes."""
+    with _migrated(request, tmp_path_factory.mktemp("database")) as database:
+        yield database
 
 
 @pytest.fixture(params=KINDS)
@@ -87,6 +90,18 @@ def runner_database(
         for statement in runner_schema.statements(database.kind):
             database.execute(statement)
         yield database
+
+
+@contextmanager
+def _migrated(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        path = folder / "migrated.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+        yield Database(kind="sqlite", url=f"sqlite:///{path}")
+    else:
+        clones: Clones = request.getfixturevalue("clones")
+        with clones.one() as url:
+            yield Database(kind="postgresql", url=url)
 
 
 @contextmanager

@@ -1,10 +1,16 @@
 import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from builders import experiment, run
-from cli.console import Console, on_sqlite
+from cli.console import Console
 from databases import Database
+from promptlooper_export.cli.main import promptlooper_export
 from promptlooper_export.documents import Best
 from promptlooper_export.registry import discover
 
@@ -12,10 +18,37 @@ FORMATS = discover().formats
 BEST = [name for name, row in FORMATS.items() if row.document is Best]
 LOSSLESS = ["file.ndjson", "file.parquet"]
 MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?")
+on_sqlite = pytest.mark.parametrize("database_of_module", ["sqlite"], indirect=True)
 
 
-@pytest.fixture
-def summaries(database: Database) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """An experiment in a database, and what was exported of it."""
+
+    database: Database
+    experiment: str
+    directory: Path
+    reproducible: Mapping[str, bytes]
+    """Bodies by the name of the format."""
+
+    def export(self, *arguments: str) -> bytes:
+        return command("export", self.experiment, *arguments, url=self.database.url)
+
+
+def command(*arguments: str, url: str | None = None) -> bytes:
+    """Run the command in this process; without a URL, no database is known to it."""
+    done = CliRunner().invoke(
+        promptlooper_export, arguments, env={"PROMPTLOOPER_DATABASE_URL": url}
+    )
+    assert done.exit_code == 0, done.stderr
+    return done.stdout_bytes
+
+
+@pytest.fixture(scope="module")
+def exports(
+    database_of_module: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Exports:
+    """Export an experiment in every format, and in files of every lossless one."""
     record = experiment(
         run({"a": [0.1, 0.7], "b": 3}, config={"model": "é", "x": 1.0, "n": [2**60]}),
         run({"a": 0.5}, text='{"top_k": 12345678901234567890}', tags=["x"]),
@@ -23,55 +56,64 @@ def summaries(database: Database) -> str:
         weights={"a": 2, "b": 0.25},
         name="summaries",
     )
-    database.load(record)
-    return str(record.id)
+    database_of_module.load(record)
+    directory = tmp_path_factory.mktemp("exports")
+    exports = Exports(
+        database=database_of_module,
+        experiment=str(record.id),
+        directory=directory,
+        reproducible={
+            name: command(
+                *("export", str(record.id), "-f", name, "--reproducible"),
+                url=database_of_module.url,
+            )
+            for name in FORMATS
+        },
+    )
+    for name, *options in (
+        ("best.json",),
+        ("file.ndjson", "-O", "header=1"),
+        ("file.parquet",),
+        ("plain.ndjson",),
+    ):
+        exports.export("-o", str(directory / name), *options)
+    other = '{"type":"experiment","name":"other"}\n'
+    (directory / "two.ndjson").write_bytes(
+        (directory / "file.ndjson").read_bytes() + other.encode()
+    )
+    (directory / "broken.json").write_bytes((directory / "best.json").read_bytes()[:-3])
+    return exports
 
 
 @pytest.fixture
-def files(console: Console, summaries: str) -> Console:
-    """Export the experiment in every lossless form, and leave the database."""
-    for arguments in (
-        ("-o", "best.json"),
-        ("-o", "file.ndjson", "-O", "header=1"),
-        ("-o", "file.parquet"),
-        ("-o", "plain.ndjson"),
-    ):
-        assert console.run("export", summaries, *arguments).returncode == 0
-    return Console(
-        directory=console.directory,
-        environ={
-            name: value
-            for name, value in console.environ.items()
-            if not name.startswith("PROMPTLOOPER_")
-        },
-    )
+def files(bare: Console, exports: Exports) -> Console:
+    """Give the command, without any setting, a copy of the files."""
+    shutil.copytree(exports.directory, bare.directory, dirs_exist_ok=True)
+    return bare
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("file", LOSSLESS)
 def test_a_converted_file_has_the_bytes_of_an_export(
-    files: Console, console: Console, summaries: str, file: str, name: str
+    exports: Exports, file: str, name: str
 ) -> None:
-    exported = console.run("export", summaries, "-f", name, "--reproducible")
-    converted = files.run("convert", file, "-f", name, "--reproducible")
+    path = str(exports.directory / file)
+    converted = command("convert", path, "-f", name, "--reproducible")
 
-    assert converted.returncode == 0, converted.stderr
-    assert converted.stdout == exported.stdout
+    assert converted == exports.reproducible[name]
 
 
 @on_sqlite
 @pytest.mark.parametrize("name", BEST)
 def test_a_best_config_is_converted_as_of_the_moment_of_its_export(
-    files: Console, console: Console, summaries: str, name: str
+    exports: Exports, name: str
 ) -> None:
-    exported = console.run("export", summaries, "-f", name)
-    converted = files.run("convert", "best.json", "-f", name)
+    file = exports.directory / "best.json"
+    converted = command("convert", str(file), "-f", name)
 
-    assert converted.returncode == 0, converted.stderr
-    assert MOMENT.sub(b"", converted.stdout) == MOMENT.sub(b"", exported.stdout)
+    assert MOMENT.sub(b"", converted) == MOMENT.sub(b"", exports.export("-f", name))
     if name == "json":
-        file = console.directory / "best.json"
-        assert converted.stdout == file.read_bytes()
+        assert converted == file.read_bytes()
 
 
 @on_sqlite
@@ -89,25 +131,15 @@ def test_a_best_config_is_converted_as_of_the_moment_of_its_export(
 def test_what_cannot_be_converted_is_refused_in_a_line(
     files: Console, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    here = files.directory
-    whole = (here / "best.json").read_bytes()
-    (here / "broken.json").write_bytes(whole[:-3])
-    other = (here / "file.ndjson").read_text()
-    (here / "two.ndjson").write_text(other + '{"type":"experiment","name":"other"}\n')
-
     done = files.run("convert", *arguments)
 
     assert (done.returncode, done.stdout) == (code, b"")
     assert said in done.stderr.decode()
-    assert not [*(here.parent / "temporary").iterdir()]
+    assert not [*(files.directory.parent / "temporary").iterdir()]
 
 
 @on_sqlite
 def test_one_of_several_experiments_is_chosen(files: Console) -> None:
-    whole = (files.directory / "file.ndjson").read_text()
-    two = files.directory / "two.ndjson"
-    two.write_text(whole + '{"type":"experiment","name":"other"}\n')
-
     done = files.run(
         "convert", "two.ndjson", "-o", "x.env", "--experiment", "summaries"
     )
