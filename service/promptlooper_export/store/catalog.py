@@ -2,7 +2,7 @@
 
 The four tables are found as the runner's own statements find them (on PostgreSQL along
 `search_path`), be they tables, views, partitioned or foreign ones. Each becomes a
-subselect with the columns that `models` names, whatever the types of the stored ones;
+subselect with the columns of `columns.TABLES`, whatever the types of the stored ones;
 both databases flatten it, so indexes work as ever. An optional column that is missing
 is NULL. What is not understood is refused with the column's name and type.
 """
@@ -163,17 +163,14 @@ def read_catalog(session: Session) -> Catalog:
     look = _sqlite_tables if session.kind == "sqlite" else _postgresql_tables
     found, lockable, is_filtered = look(session)
     missing = [
-        name
-        for name in (model._meta.table_name for model in TABLES)  # noqa: SLF001  peewee's way
-        if name not in found and name not in OPTIONAL_TABLES
+        name for name in TABLES if name not in found and name not in OPTIONAL_TABLES
     ]
     if missing:
         raise _not_there(session, missing)
-    selects: dict[str, str] = {}
     id_types: dict[str, str] = {}
-    for model in TABLES:
-        name = model._meta.table_name  # noqa: SLF001
-        selects[name] = select(session.kind, model, found.get(name), id_types)
+    selects = {
+        name: select(session.kind, name, found.get(name), id_types) for name in TABLES
+    }
     return Catalog(
         kind=session.kind,
         fingerprint=fingerprint(session),
@@ -191,8 +188,7 @@ def _sqlite_tables(
     session: Session,
 ) -> tuple[dict[str, Found], tuple[str, ...] | None, bool]:
     found = {}
-    for model in TABLES:
-        name = model._meta.table_name  # noqa: SLF001
+    for name in TABLES:
         rows = session.all(f"PRAGMA table_xinfo({name})")
         # Hidden columns of virtual tables are none of a row's.
         columns = {row[1].lower(): row[2] for row in rows if row[6] != 1}
@@ -208,9 +204,8 @@ def _sqlite_tables(
 def _postgresql_tables(
     session: Session,
 ) -> tuple[dict[str, Found], tuple[str, ...] | None, bool]:
-    names = [model._meta.table_name for model in TABLES]  # noqa: SLF001
     tables: dict[str, list[Row]] = {}
-    for row in session.all(_POSTGRESQL_COLUMNS, names):
+    for row in session.all(_POSTGRESQL_COLUMNS, list(TABLES)):
         tables.setdefault(row[0], []).append(row)
     found = {
         name: Found(

@@ -1,124 +1,71 @@
 """Which columns there are, of which types, and the SQL that reads each of them.
 
-Each table becomes a subselect with the columns of its model, in one form: ids as
+Each table becomes a subselect with the columns of `TABLES`, in one form: ids as
 stored, statuses in lower case, JSON as text, numbers as doubles or whole numbers, and
 the moment of creation as a time to order by. A type that is not understood is refused.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-
-from peewee import (
-    BigAutoField,
-    BigIntegerField,
-    DateTimeField,
-    DoubleField,
-    Field,
-    ForeignKeyField,
-    Model,
-    TextField,
-    UUIDField,
-)
+from dataclasses import dataclass, field
+from typing import Literal
 
 from promptlooper_export.errors import DatabaseNotUnderstoodError
 
+Kind = Literal["id", "serial", "text", "json", "whole", "number", "time"]
+"""What a column holds. A serial number is our own tables' only, and never exported."""
 
-class JsonText(TextField):
-    """JSON kept as it was written: a decoding column type would alter its numbers."""
+TABLES: Mapping[str, Mapping[str, Kind]] = {
+    "experiments": {
+        "id": "id",
+        "name": "text",
+        "description": "text",
+        "status": "text",
+        "parameter_space": "json",
+        "scoring_config": "json",
+        "created_at": "time",
+        "updated_at": "time",
+    },
+    "runs": {
+        "id": "id",
+        "experiment_id": "id",
+        "name": "text",
+        "status": "text",
+        "config": "json",
+        "config_hash": "text",
+        "tokens_in": "whole",
+        "tokens_out": "whole",
+        "duration_ms": "whole",
+        "cost_usd": "number",
+        "error": "text",
+        "tags": "json",
+        "created_at": "time",
+        "started_at": "time",
+        "finished_at": "time",
+        "updated_at": "time",
+    },
+    "scores": {
+        "id": "serial",
+        "run_id": "id",
+        "scorer_name": "text",
+        "value": "number",
+        "case_id": "text",
+    },
+    "stage_results": {
+        "id": "serial",
+        "run_id": "id",
+        "stage_name": "text",
+        "output": "text",
+        "tokens_in": "whole",
+        "tokens_out": "whole",
+        "duration_ms": "whole",
+    },
+}
+"""The runner's tables and their columns, in the order in which ours have them.
 
-    field_type = "json"
-
-
-class Moment(DateTimeField):
-    """A moment with its time zone."""
-
-    field_type = "TIMESTAMPTZ"
-
-
-class Table(Model):
-    """Base of the models; they name columns and types, and are bound to no database."""
-
-
-class Experiment(Table):
-    """One experiment."""
-
-    id = UUIDField(primary_key=True)
-    name = TextField()
-    description = TextField(null=True)
-    status = TextField()
-    parameter_space = JsonText(null=True)
-    scoring_config = JsonText(null=True)
-    created_at = Moment(null=True)
-    updated_at = Moment(null=True)
-
-    class Meta:
-        """The runner's name for it."""
-
-        table_name = "experiments"
-
-
-class Run(Table):
-    """One run of an experiment."""
-
-    id = UUIDField(primary_key=True)
-    experiment = ForeignKeyField(Experiment)
-    name = TextField(null=True)
-    status = TextField()
-    config = JsonText()
-    config_hash = TextField()
-    tokens_in = BigIntegerField(null=True)
-    tokens_out = BigIntegerField(null=True)
-    duration_ms = BigIntegerField(null=True)
-    cost_usd = DoubleField(null=True)
-    error = TextField(null=True)
-    tags = JsonText(null=True)
-    created_at = Moment(null=True)
-    started_at = Moment(null=True)
-    finished_at = Moment(null=True)
-    updated_at = Moment(null=True)
-
-    class Meta:
-        """The runner's name for it."""
-
-        table_name = "runs"
-
-
-class Score(Table):
-    """One judgement of a run by a scorer; NULL where it gave none."""
-
-    id = BigAutoField()
-    run = ForeignKeyField(Run)
-    scorer_name = TextField()
-    value = DoubleField(null=True)
-    case_id = TextField(null=True)
-
-    class Meta:
-        """The runner's name for it."""
-
-        table_name = "scores"
-
-
-class StageResult(Table):
-    """What one stage of a run gave."""
-
-    id = BigAutoField()
-    run = ForeignKeyField(Run)
-    stage_name = TextField()
-    output = TextField(null=True)
-    tokens_in = BigIntegerField(null=True)
-    tokens_out = BigIntegerField(null=True)
-    duration_ms = BigIntegerField(null=True)
-
-    class Meta:
-        """The runner's name for it."""
-
-        table_name = "stage_results"
-
-
-TABLES = (Experiment, Run, Score, StageResult)
-
+JSON is read as the text it was written as: a column type that decodes it would alter
+its numbers.
+"""
 
 REQUIRED: Mapping[str, frozenset[str]] = {
     "experiments": frozenset({"id", "name"}),
@@ -154,44 +101,42 @@ class Found:
 
     sql: str
     columns: Mapping[str, str]
-    spelled: Mapping[str, str] = dataclass_field(default_factory=dict)
+    spelled: Mapping[str, str] = field(default_factory=dict)
 
 
 def select(
-    database: str, model: type[Table], found: Found | None, id_types: dict[str, str]
+    database: str, table: str, found: Found | None, id_types: dict[str, str]
 ) -> str:
-    """Return a subselect with the model's columns; empty for a table that is missing.
+    """Return a subselect with the table's columns; empty for a table that is missing.
 
     `database` is `sqlite` or `postgresql`. Notes the types of ids in `id_types`. Raises
     DatabaseNotUnderstoodError.
     """
-    name = model._meta.table_name  # noqa: SLF001  peewee has no other way
-    columns: Mapping[str, Field] = {
-        column: field
-        for column, field in model._meta.columns.items()  # noqa: SLF001
-        if column != "id" or isinstance(field, UUIDField)
+    columns = {
+        column: kind for column, kind in TABLES[table].items() if kind != "serial"
     }
     if found is None:
-        id_types[f"{name}.run_id"] = id_types["runs.id"]
+        # NULL needs the type of the ids that it is compared with, and there is no row.
+        id_types[f"{table}.run_id"] = id_types["runs.id"]
         nulls = [
-            f"{_null(database, field, id_types['runs.id'])} AS {column}"
-            for column, field in columns.items()
+            f"{_null(database, kind, id_types['runs.id'])} AS {column}"
+            for column, kind in columns.items()
         ]
         return f"(SELECT {', '.join(nulls)}, NULL AS place WHERE 1 = 0)"
-    lacking = sorted(REQUIRED[name] - found.columns.keys())
+    lacking = sorted(REQUIRED[table] - found.columns.keys())
     if lacking:
         msg = (
-            f"The table {name} has no column {', '.join(lacking)}; it has "
+            f"The table {table} has no column {', '.join(lacking)}; it has "
             f"{', '.join(found.columns)}."
         )
         raise DatabaseNotUnderstoodError(msg)
     parts = [
-        f"{_column(database, name, column, field, found)} AS {column}"
-        for column, field in columns.items()
+        f"{_column(database, table, column, kind, found)} AS {column}"
+        for column, kind in columns.items()
     ]
-    for column, field in columns.items():
-        if column in found.columns and isinstance(field, UUIDField | ForeignKeyField):
-            id_types[f"{name}.{column}"] = found.columns[column]
+    for column, kind in columns.items():
+        if kind == "id" and column in found.columns:
+            id_types[f"{table}.{column}"] = found.columns[column]
     if "created_at" in columns:
         created = _created(database, found)
         parts.append(f"{created} AS created")
@@ -201,17 +146,17 @@ def select(
     return f"(SELECT {', '.join(parts)} FROM {found.sql})"
 
 
-def _column(database: str, table: str, column: str, field: Field, found: Found) -> str:
+def _column(database: str, table: str, column: str, kind: Kind, found: Found) -> str:
     if column not in found.columns:
-        return _ABSENT.get(f"{table}.{column}") or _null(database, field)
+        return _ABSENT.get(f"{table}.{column}") or _null(database, kind)
     read = _sqlite_expression if database == "sqlite" else _postgresql_expression
     type_ = found.columns[column]
     stored = quoted(found.spelled.get(column, column))
-    expression = read(field, column, stored, type_)
+    expression = read(kind, column, stored, type_)
     if expression is None:
         msg = (
             f"The column {table}.{column} has the type {type_}, which is not "
-            f"understood as {_MEANINGS[type(field)]}."
+            f"understood as {_MEANINGS[kind]}."
         )
         raise DatabaseNotUnderstoodError(msg)
     return expression
@@ -220,55 +165,53 @@ def _column(database: str, table: str, column: str, field: Field, found: Found) 
 _ABSENT = {"runs.config_hash": "''", "experiments.status": "''"}
 """What stands for a column that a document always has and a table may not have."""
 
-_MEANINGS: Mapping[type, str] = {
-    UUIDField: "an id: a UUID, or text or bytes of one",
-    ForeignKeyField: "an id: a UUID, or text or bytes of one",
-    DoubleField: "a number",
-    BigIntegerField: "a whole number",
-    JsonText: "JSON",
-    Moment: "a time",
+_MEANINGS: Mapping[Kind, str] = {
+    "id": "an id: a UUID, or text or bytes of one",
+    "number": "a number",
+    "whole": "a whole number",
+    "json": "JSON",
+    "time": "a time",
 }
 
 
-def _null(kind: str, field: Field, id_type: str = "text") -> str:
+def _null(database: str, kind: Kind, id_type: str = "text") -> str:
     """Return NULL of a column's type, by which PostgreSQL chooses operators."""
-    if kind == "sqlite":
+    if database == "sqlite":
         return "NULL"
-    types = {
-        DoubleField: "double precision",
-        BigIntegerField: "bigint",
-        Moment: "timestamptz",
-        ForeignKeyField: id_type,
+    types: Mapping[Kind, str] = {
+        "number": "double precision",
+        "whole": "bigint",
+        "time": "timestamptz",
+        "id": id_type,
     }
-    return f"CAST(NULL AS {types.get(type(field), 'text')})"
+    return f"CAST(NULL AS {types.get(kind, 'text')})"
 
 
-def _sqlite_expression(kind: Field, column: str, stored: str, type_: str) -> str | None:
+def _sqlite_expression(kind: Kind, column: str, stored: str, type_: str) -> str | None:
     """Return how a column is read; SQLite may hold any value in any column."""
-    if isinstance(kind, UUIDField | ForeignKeyField):
+    if kind == "id":
         return None if _INTEGER_TYPE.search(type_) else stored
-    if isinstance(kind, DoubleField | BigIntegerField):
+    if kind in ("number", "whole"):
         return None if _TEXT_TYPE.search(type_) else stored
-    if isinstance(kind, JsonText):
+    if kind == "json":
         return f"CAST({stored} AS TEXT)"
     return f"lower({stored})" if column == "status" else stored
 
 
 def _postgresql_expression(
-    kind: Field, column: str, stored: str, type_: str
+    kind: Kind, column: str, stored: str, type_: str
 ) -> str | None:
     match kind:
-        case UUIDField() | ForeignKeyField():
+        case "id":
             return stored if type_ in (_TEXT - {"enum"}) | {"uuid", "bytea"} else None
-        case DoubleField() | BigIntegerField():
-            whole = isinstance(kind, BigIntegerField)
-            return _number(stored, type_, whole=whole)
-        case JsonText() if type_ == "array":
+        case "number" | "whole":
+            return _number(stored, type_, whole=kind == "whole")
+        case "json" if type_ == "array":
             return f"CAST(to_json({stored}) AS text)"
-        case JsonText():
+        case "json":
             is_json = type_ in {"json", "jsonb", *_TEXT}
             return f"CAST({stored} AS text)" if is_json else None
-        case Moment():
+        case "time":
             return stored if type_ in _TIMES | _TEXT else None
     text = f"CAST({stored} AS text)"
     return f"lower({text})" if column == "status" else text
@@ -300,12 +243,12 @@ _NUMBERS = {
 }
 
 
-def _created(kind: str, found: Found) -> str:
+def _created(database: str, found: Found) -> str:
     """Return the moment by which runs and experiments are ordered; NULL if unknown."""
     if "created_at" not in found.columns:
-        return "NULL" if kind == "sqlite" else "CAST(NULL AS timestamptz)"
+        return "NULL" if database == "sqlite" else "CAST(NULL AS timestamptz)"
     stored = quoted(found.spelled.get("created_at", "created_at"))
-    if kind == "sqlite":
+    if database == "sqlite":
         return microseconds_of(stored)
     if found.columns["created_at"] in _TIMES:
         return f"CAST({stored} AS timestamptz)"
@@ -323,9 +266,9 @@ def microseconds_of(stored: str) -> str:
     )
 
 
-def _moment(kind: str, created: str) -> str:
+def _moment(database: str, created: str) -> str:
     """Return the moment as a number: microseconds since 1970."""
-    if kind == "sqlite":
+    if database == "sqlite":
         return created
     return (
         f"CASE WHEN isfinite({created}) "
@@ -336,11 +279,11 @@ def _moment(kind: str, created: str) -> str:
     )
 
 
-def _order(kind: str, found: Found) -> str:
+def _order(database: str, found: Found) -> str:
     """Return what judgements and stages are ordered by: the runner's own order."""
     type_ = found.columns.get("id", "")
     is_number = (
-        bool(_INTEGER_TYPE.search(type_)) if kind == "sqlite" else type_ in _WHOLE
+        bool(_INTEGER_TYPE.search(type_)) if database == "sqlite" else type_ in _WHOLE
     )
     for column in ["id"] if is_number else ORDERS:
         if column in found.columns:

@@ -5,13 +5,14 @@ pooler which lends the session to others between transactions does no harm, and 
 options of a URL or of PGOPTIONS stay as they are.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+import sqlite3
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 from uuid import UUID, uuid4
 
-import peewee
 from peewee import (
     Database,
     DatabaseError,
@@ -37,9 +38,6 @@ from promptlooper_export.store.locations import (
 from promptlooper_export.store.rows import microseconds
 
 Row = tuple[Any, ...]
-
-driver_errors = peewee.__exception_wrapper__  # type: ignore[attr-defined]  # no stub
-"""Turns a driver's exceptions into peewee's, around calls that bypass peewee."""
 
 READ_SECONDS = 60
 """How long one statement of an export may take on PostgreSQL."""
@@ -106,39 +104,36 @@ class Session:
             # which fails after the connection.
             yield from map(tuple, self._execute(sql, values))
             return
-        with driver_errors:
-            # Without a name, the driver fetches every row before the first is given.
-            cursor = self.database.connection().cursor(name=f"stream_{uuid4().hex}")
-            with cursor:
-                cursor.itersize = STREAMED_TOGETHER
-                cursor.execute(_for_postgresql(sql), values)
-                yield from cursor
+        # Without a cursor of the server's, the driver fetches every row before it gives
+        # the first. One that is given up ends with the transaction: a transaction that
+        # has failed would refuse to close it.
+        name = f"stream_{uuid4().hex}"
+        self._execute(f"DECLARE {name} CURSOR FOR {sql}", values)
+        fetch = f"FETCH {STREAMED_TOGETHER} FROM {name}"
+        while len(rows := self.all(fetch)) == STREAMED_TOGETHER:
+            yield from rows
+        yield from rows
+        self.run(f"CLOSE {name}")
 
     def run(self, sql: str, *values: object) -> int:
         """Run a statement for its effect; the number of rows changed."""
         count: int = self._execute(sql, values).rowcount
         return count
 
-    def run_many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """Run a statement once for each row of values."""
-        if self.kind == "postgresql":
-            sql = _for_postgresql(sql)
-        with driver_errors:
-            self.database.connection().cursor().executemany(sql, rows)
-
     def script(self, sql: str) -> Row | None:
         """Run statements without values in one go; the last one's first row, if any.
 
         SQLite takes one statement at a time.
         """
-        with driver_errors:
-            cursor = self.database.connection().cursor()
-            cursor.execute(sql)
-            if self.kind == "postgresql":
-                while cursor.nextset():
-                    pass
-            row: Row | None = cursor.fetchone() if cursor.description else None
-            return row
+        if self.kind == "sqlite":
+            cursor = self.database.execute_sql(sql)
+        else:
+            # Peewee passes values even if there are none: the driver looks for marks.
+            cursor = self.database.execute_sql(sql.replace("%", "%%"))
+            while cursor.nextset():
+                pass
+        row: Row | None = cursor.fetchone() if cursor.description else None
+        return row
 
     def key(self, value: UUID) -> object:
         """Return an id as our own tables hold it."""
@@ -154,63 +149,65 @@ def _for_postgresql(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
-    """SQLite that gives text which is not UTF-8, too: in lone surrogates.
+class _Connection(sqlite3.Connection):
+    """A connection that gives text which is not UTF-8 as well: in lone surrogates.
 
-    A connection stays open as long as the path leads to the file it was opened on: a
-    file that was replaced is read through new connections.
+    `opening` is the state of the file that it was opened on.
+    """
+
+    opening: object = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        self.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        self.create_function("microseconds", 1, microseconds, deterministic=True)
+
+
+class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
+    """SQLite whose connections stay open as long as the path leads to the same file.
+
+    A file that was replaced is read through new connections. Where a connection leads
+    is decided when the pool gives it out, for which the pool has no public hook.
     """
 
     def __init__(self, file: SqliteFile, **options: Any) -> None:  # noqa: ANN401
         self._file = file
         self._opening: object = None
-        self._opened: dict[int, object] = {}
-        super().__init__(self._file.location, uri=True, **options)
+        self._turn = Lock()
+        super().__init__(file.location, uri=True, factory=_Connection, **options)
 
     def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
-        with self._pool_lock:
+        with self._turn:
             self._opening = self._file.opening()
             self.database = self._file.location
             connection = super()._connect()
-            if id(connection) not in self._opened:
-                self._opened[id(connection)] = self._opening
-                connection.text_factory = partial(
-                    str, encoding="utf-8", errors="surrogateescape"
-                )
-                connection.create_function(
-                    "microseconds", 1, microseconds, deterministic=True
-                )
+            connection.opening = self._opening
             return connection
 
     def _is_closed(self, conn: Any) -> bool:  # noqa: ANN401
-        if self._opened.get(id(conn)) == self._opening:
+        if conn.opening == self._opening:
             return False
-        self._close_raw(conn)
+        conn.close()
         return True
-
-    def _close_raw(self, conn: Any) -> None:  # noqa: ANN401
-        self._opened.pop(id(conn), None)
-        super()._close_raw(conn)
 
 
 class _ReadablePostgresql(PooledPostgresqlDatabase):  # type: ignore[misc]  # no stub
-    """PostgreSQL that gives times beyond our calendar, too: as text."""
+    """PostgreSQL that gives times beyond our calendar as well: as text."""
 
     def __init__(self, location: str, *, read_seconds: int, **options: Any) -> None:  # noqa: ANN401
+        import psycopg  # noqa: PLC0415  an extra, and slow to import
+        from psycopg.adapt import AdaptersMap  # noqa: PLC0415
+        from psycopg.types import datetime  # noqa: PLC0415
+
         self.beginning = _BEGIN_READING.format(seconds=read_seconds)
-        super().__init__(location, **options)
-
-    def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
-        from psycopg.types import datetime  # noqa: PLC0415  an extra, and slow to import
-
-        connection = super()._connect()
+        adapters = AdaptersMap(psycopg.adapters)
         for name, loader in (
             ("timestamptz", datetime.TimestamptzLoader),
             ("timestamp", datetime.TimestampLoader),
             ("date", datetime.DateLoader),
         ):
-            connection.adapters.register_loader(name, _tolerant(loader))
-        return connection
+            adapters.register_loader(name, _tolerant(loader))
+        super().__init__(location, context=adapters, **options)
 
 
 def _tolerant(loader: Any) -> Any:  # noqa: ANN401  the driver's classes

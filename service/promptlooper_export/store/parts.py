@@ -169,9 +169,9 @@ def is_own(session: Session) -> bool:
 def has_our_columns(session: Session) -> bool:
     """Return whether the four tables have exactly our columns, in our order."""
     return all(
-        [name for (name,) in session.all(_COLUMNS[session.kind], meta.table_name)]
-        == list(meta.columns)
-        for meta in (model._meta for model in TABLES)  # noqa: SLF001  peewee's way
+        [name for (name,) in session.all(_COLUMNS[session.kind], table)]
+        == list(columns)
+        for table, columns in TABLES.items()
     )
 
 

@@ -1,7 +1,7 @@
 """Write imported experiments: all of them or none."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -123,29 +123,19 @@ def _write_run(session: Session, experiment: UUID, run: RunRecord) -> None:
         _moment(session, run.finished_at),
         _moment(session, run.updated_at),
     )
-    session.run_many(_SCORE, _judgements(key, run))
-    session.run_many(
-        _STAGE_RESULT,
-        (
-            (
-                key,
-                stage.stage_name,
-                stage.output,
-                stage.tokens_in,
-                stage.tokens_out,
-                stage.duration_ms,
-            )
-            for stage in run.stage_results
-        ),
-    )
-
-
-def _judgements(
-    key: object, run: RunRecord
-) -> Iterable[tuple[object, str, float | None]]:
     for scorer, values in run.scores.items():
         for value in values:
-            yield key, scorer, value
+            session.run(_SCORE, key, scorer, value)
+    for stage in run.stage_results:
+        session.run(
+            _STAGE_RESULT,
+            key,
+            stage.stage_name,
+            stage.output,
+            stage.tokens_in,
+            stage.tokens_out,
+            stage.duration_ms,
+        )
 
 
 def _json(value: JSON) -> str | None:
