@@ -6,8 +6,11 @@ a column for each scorer, named or not by the rules.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
 
 from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.scoring import Rules
 
 # Scores of completed runs; CROSS JOIN keeps SQLite from reading all scores first.
@@ -82,6 +85,56 @@ _PRESENT = """,
 _MEAN = "CASE WHEN n{0} > 0 AND abs(t{0}) > 1e-100 THEN t{0} / n{0} ELSE 0 END"
 
 
+class Line(NamedTuple):
+    """A row of the statement's answer: the summary of all runs, and one run.
+
+    `missing` counts judgements that are NULL, `unknown` those by scorers without a
+    column, and `counted` the runs that count as far as the statement can decide it.
+    `upper` is what the run's weighted score may be at most. `totals`, `numbers` and
+    `present` have an item for each scorer: its total for the run, its number of
+    judgements of the run, and whether it judged any run. `key` is None if no run is
+    there to be ranked.
+    """
+
+    missing: int | None
+    unknown: int | None
+    counted: int | None
+    key: object
+    moment: int | None
+    upper: float
+    is_decided: int
+    totals: tuple[float, ...]
+    numbers: tuple[int, ...]
+    present: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, row: Row) -> "Line":
+        """Take a row, whose columns after the first seven go by threes."""
+        missing, unknown, counted, key, moment, upper, is_decided, *_ = row
+        return cls(
+            missing, unknown, counted, key, moment, upper, is_decided,
+            totals=row[7::3], numbers=row[8::3], present=row[9::3],
+        )  # fmt: skip
+
+
+def sources(
+    session: Session, catalog: Catalog, experiment: UUID
+) -> tuple[dict[str, str], list[object]]:
+    """Return what a statement over an experiment's scores names, and its values.
+
+    `runs` and `scores` are to be called `run` and `score`; `same_run` joins them, and
+    `experiment` is what follows the column of that name.
+    """
+    clause, values = catalog.id("runs.experiment_id", experiment)
+    names = {
+        "runs": catalog.runs,
+        "scores": catalog.scores,
+        "experiment": clause,
+        "same_run": catalog.same_run(session, "scores", "score.run_id"),
+    }
+    return names, values
+
+
 def completed_scores(kind: str, names: Mapping[str, str]) -> str:
     """Return what follows FROM for the scores of an experiment's completed runs."""
     return _COMPLETED.format(join="CROSS JOIN" if kind == "sqlite" else "JOIN", **names)
@@ -102,9 +155,7 @@ def statement(  # noqa: PLR0913  what a statement is made of
     experiment has most of all runs (`is_most`), SQLite reads them in the order of their
     ids; it would do so in any case, and read those of other experiments as well.
 
-    The statement's rows: missing, unknown and counted of the summary; run, time, upper
-    bound, whether the statement could decide it; for each scorer total, number, and
-    whether any run has it.
+    Each row of its answer is a `Line`, the likeliest run first.
     """
     numbers = range(len(columns))
     weighed = [place for place in numbers if columns[place] in rules.weights]

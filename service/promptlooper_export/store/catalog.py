@@ -9,11 +9,12 @@ is NULL. What is not understood is refused with the column's name and type.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from promptlooper_export.errors import DatabaseNotUnderstoodError
 from promptlooper_export.store.columns import TABLES, Found, quoted, select
-from promptlooper_export.store.connection import Row, Session
+from promptlooper_export.store.connection import Session
 from promptlooper_export.store.rows import row_id
 
 OPTIONAL_TABLES = frozenset({"stage_results"})
@@ -150,8 +151,8 @@ class Catalog:
 def fingerprint(session: Session) -> object:
     """Return what changes if tables or columns do."""
     if session.kind == "sqlite":
-        return session.all("PRAGMA schema_version")[0][0]
-    return session.all(_POSTGRESQL_FINGERPRINT)[0][0]
+        return session.value("PRAGMA schema_version")
+    return session.value(_POSTGRESQL_FINGERPRINT)
 
 
 def read_catalog(session: Session) -> Catalog:
@@ -189,48 +190,63 @@ def _sqlite_tables(
 ) -> tuple[dict[str, Found], tuple[str, ...] | None, bool]:
     found = {}
     for name in TABLES:
-        rows = session.all(f"PRAGMA table_xinfo({name})")
-        # Hidden columns of virtual tables are none of a row's.
-        columns = {row[1].lower(): row[2] for row in rows if row[6] != 1}
+        columns, spelled = {}, {}
+        for _, column, type_, _, _, _, hidden in session.all(
+            f"PRAGMA table_xinfo({name})"
+        ):
+            spelled[column.lower()] = column
+            # A virtual table's hidden columns are arguments, not part of a row; columns
+            # that are generated have other numbers and are read as any other.
+            if hidden != 1:
+                columns[column.lower()] = type_
         if columns:
-            found[name] = Found(
-                sql=f'main."{name}"',
-                columns=columns,
-                spelled={row[1].lower(): row[1] for row in rows},
-            )
+            found[name] = Found(sql=f'main."{name}"', columns=columns, spelled=spelled)
     return found, None, False
+
+
+class _Relation(NamedTuple):
+    """A table as PostgreSQL's catalog has it; `kind` is its `relkind`."""
+
+    oid: int
+    sql: str
+    kind: str
+    is_filtered: bool
 
 
 def _postgresql_tables(
     session: Session,
 ) -> tuple[dict[str, Found], tuple[str, ...] | None, bool]:
-    tables: dict[str, list[Row]] = {}
-    for row in session.all(_POSTGRESQL_COLUMNS, list(TABLES)):
-        tables.setdefault(row[0], []).append(row)
+    relations: dict[str, _Relation] = {}
+    columns: dict[str, dict[str, str]] = {}
+    for name, oid, schema, relation, kind, is_secured, column, type_ in session.all(
+        _POSTGRESQL_COLUMNS, list(TABLES)
+    ):
+        sql = f"{quoted(schema)}.{quoted(relation)}"
+        relations[name] = _Relation(oid, sql, kind, is_secured)
+        columns.setdefault(name, {})[column] = type_
     found = {
-        name: Found(
-            sql=f"{quoted(rows[0][2])}.{quoted(rows[0][3])}",
-            columns={row[6]: row[7] for row in rows},
-        )
-        for name, rows in tables.items()
+        name: Found(sql=relation.sql, columns=columns[name])
+        for name, relation in relations.items()
     }
-    first = [rows[0] for rows in tables.values()]
-    is_filtered = any(row[5] for row in first)
-    is_exact = all(row[4] in ("r", "p") for row in first) and not is_filtered
+    is_filtered = any(one.is_filtered for one in relations.values())
+    # Rows of a view or a foreign table change without a lock on the relation itself.
+    is_exact = not is_filtered and all(
+        one.kind in ("r", "p") for one in relations.values()
+    )
     if is_exact:
-        oids = [row[1] for row in first]
-        is_exact = not session.all(_HAS_FOREIGN_PART, oids)[0][0]
+        oids = [one.oid for one in relations.values()]
+        is_exact = not session.value(_HAS_FOREIGN_PART, oids)
     lockable = tuple(one.sql for one in found.values()) if is_exact else None
     return found, lockable, is_filtered
 
 
 def _not_there(session: Session, missing: Sequence[str]) -> DatabaseNotUnderstoodError:
     if session.kind == "sqlite":
-        there = [row[0] for row in session.all(_SQLITE_OTHERS)]
+        there = [name for (name,) in session.all(_SQLITE_OTHERS)]
         where = ""
     else:
-        there = [row[0] for row in session.all(_POSTGRESQL_OTHERS)]
-        where = f" in {session.all('SHOW search_path')[0][0]} (the search_path)"
+        there = [name for (name,) in session.all(_POSTGRESQL_OTHERS)]
+        where = f" in {session.value('SHOW search_path')} (the search_path)"
     holds = f"it has {', '.join(there)}" if there else "it has no table"
     msg = (
         f"Looked for the table{'s' if len(missing) > 1 else ''} {', '.join(missing)}"

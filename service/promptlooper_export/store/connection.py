@@ -84,6 +84,11 @@ class Session:
         row: Row | None = self._execute(sql, values).fetchone()
         return row
 
+    def value(self, sql: str, *values: object) -> Any:  # noqa: ANN401  a driver's type
+        """Run a statement that has one row of one value, and return it."""
+        ((value,),) = self.all(sql, *values)
+        return value
+
     def stream(self, sql: str, *values: object) -> Generator[Row]:
         """Run a statement and yield its rows, however many, in constant memory.
 

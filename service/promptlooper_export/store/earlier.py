@@ -124,7 +124,7 @@ NOTHING = Remains(grants=(), revoked_tokens=(), columns=())
 
 def is_earlier(session: Session) -> bool:
     """Return whether an earlier version of this service migrated the database."""
-    return bool(session.all(_IS_EARLIER[session.kind], *_TRACES)[0][0])
+    return bool(session.value(_IS_EARLIER[session.kind], *_TRACES))
 
 
 def refuse_earlier(session: Session) -> None:
@@ -154,7 +154,7 @@ def remains(session: Session) -> Remains:
 
 
 def _rows(session: Session, sql: str, table: str) -> list[Row]:
-    (is_there,) = session.all(_HAS_TABLE[session.kind], table)[0]
+    is_there = session.value(_HAS_TABLE[session.kind], table)
     return session.all(sql.format(table)) if is_there else []
 
 

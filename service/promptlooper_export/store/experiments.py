@@ -100,8 +100,7 @@ def _names_of(viewer: Viewer) -> frozenset[str]:
 # Whether it may be seen is decided before, and costs the same either way.
 _EXPERIMENT = """
 SELECT
-    id, name, description, status, parameter_space, scoring_config, created_at,
-    updated_at
+    name, description, status, parameter_space, scoring_config, created_at, updated_at
 FROM {experiments} AS experiment
 WHERE id {is_id} AND ?
 """
@@ -189,8 +188,9 @@ def read_experiment(
     row = session.one(sql, *values, is_visible)
     if row is None:
         raise ExperimentNotFoundError
-    parameter_space, space_notices = json_value(row[4], "parameter_space")
-    scoring_config, scoring_notices = json_value(row[5], "scoring_config")
+    name, description, status, space, scoring, created_at, updated_at = row
+    parameter_space, space_notices = json_value(space, "parameter_space")
+    scoring_config, scoring_notices = json_value(scoring, "scoring_config")
     warnings = [*space_notices, *scoring_notices]
     if catalog.is_filtered:
         warnings.append(
@@ -206,13 +206,13 @@ def read_experiment(
     return ExperimentRow(
         experiment=Experiment(
             id=wanted,
-            name=cells.required_text("name", row[1]),
-            description=cells.text("description", row[2]),
-            status=cells.required_text("status", row[3], instead=UNKNOWN),
+            name=cells.required_text("name", name),
+            description=cells.text("description", description),
+            status=cells.required_text("status", status, instead=UNKNOWN),
             parameter_space=parameter_space,
             scoring_config=scoring_config,
-            created_at=cells.time("created_at", row[6]),
-            updated_at=cells.time("updated_at", row[7]),
+            created_at=cells.time("created_at", created_at),
+            updated_at=cells.time("updated_at", updated_at),
         ),
         rules=rules(scoring_config),
         warnings=tuple(warnings),
@@ -269,14 +269,14 @@ def experiments(
     )
     if not rows and after is None:
         _refuse_other_ids(session, names)
-    for row in rows:
+    for key, name, status, run_count, created_at in rows:
         cells = Cells("an experiment", unread.append)
         yield ExperimentSummary(
-            id=row_id(row[0], "experiments"),
-            name=cells.required_text("name", row[1]),
-            status=cells.required_text("status", row[2], instead=UNKNOWN),
-            runs=row[3],
-            created_at=cells.time("created_at", row[4]),
+            id=row_id(key, "experiments"),
+            name=cells.required_text("name", name),
+            status=cells.required_text("status", status, instead=UNKNOWN),
+            runs=run_count,
+            created_at=cells.time("created_at", created_at),
         )
 
 
@@ -286,10 +286,10 @@ def owner(
     """Return the experiment that has this id, or a run of this id."""
     clause, values = catalog.id("runs.id", identity)
     sql = _EXPERIMENT_OF.format(runs=catalog.runs, run=clause)
-    run = session.one(sql, *values)
-    if run is not None and run[0] is None:
+    (experiment,) = session.one(sql, *values) or (identity,)
+    if experiment is None:
         return None
-    candidate = identity if run is None else row_id(run[0], "experiments")
+    candidate = row_id(experiment, "experiments")
     clause, values = catalog.id("experiments.id", candidate)
     sql = _IS_VISIBLE.format(is_id=clause, **_names(catalog, visible))
     found = session.one(sql, *values, *visible.values)
@@ -340,6 +340,5 @@ def _names(catalog: Catalog, visible: Condition) -> dict[str, str]:
 
 def _refuse_other_ids(session: Session, names: dict[str, str]) -> None:
     """Name an id that cannot be asked for, rather than say that there is nothing."""
-    row = session.one(_NO_UUID.format(**names))
-    if row is not None:
-        row_id(row[0], "experiments")
+    for (key,) in session.all(_NO_UUID.format(**names)):
+        row_id(key, "experiments")

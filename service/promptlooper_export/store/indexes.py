@@ -120,9 +120,9 @@ def missing_indexes(session: Session) -> Indexes:
     impossible = []
     for wanted in _WANTED:
         found = session.one(_TABLE[session.kind], wanted.table)
-        if found is None or session.all(
+        if found is None or session.value(
             _IS_INDEXED[session.kind], wanted.table, wanted.columns[0]
-        ) in ([(1,)], [(True,)]):
+        ):
             continue
         table, is_possible, schema = found
         if is_possible:
@@ -136,9 +136,8 @@ def _statements(
     session: Session, wanted: _Wanted, table: str, schema: str
 ) -> Iterator[str]:
     there = {name for (name,) in session.all(_COLUMNS[session.kind], wanted.table)}
-    if (
-        session.kind == "postgresql"
-        and session.all(_IS_BROKEN, wanted.table, wanted.name)[0][0]
+    if session.kind == "postgresql" and session.value(
+        _IS_BROKEN, wanted.table, wanted.name
     ):
         yield _DROP_BROKEN.format(schema=schema, name=wanted.name)
     columns = ", ".join(

@@ -226,7 +226,7 @@ def _standing(session: Session) -> Standing:
 
 
 def _is_empty(session: Session) -> bool:
-    return bool(session.all(_IS_EMPTY[session.kind])[0][0])
+    return bool(session.value(_IS_EMPTY[session.kind]))
 
 
 def _is_untouched(url: str, standing: Standing) -> bool:
@@ -253,7 +253,7 @@ def _opened(url: str, *, for_writing: bool) -> Iterator[Session]:
 def _wait_for_turn(session: Session, part: str) -> None:
     """Wait until no other process migrates; SQLite's transaction is a lock already."""
     if session.kind == "postgresql":
-        if session.all(_IS_READ_ONLY)[0][0]:
+        if session.value(_IS_READ_ONLY):
             msg = "The database is read-only, as a standby is; migrate its primary."
             raise MigrationError(msg)
         session.all(_LOCK, part)
@@ -277,7 +277,7 @@ def _switch_to_wal(url: str) -> None:
 
 
 def _require_no_experiments(session: Session) -> None:
-    (held,) = session.all("SELECT count(*) FROM experiments")[0]
+    held = session.value("SELECT count(*) FROM experiments")
     if held:
         msg = (
             f"The database holds experiments ({held}), so nothing was taken away; "

@@ -149,7 +149,7 @@ def recorded(session: Session) -> Mapping[str, int]:
 
 
 def _has_record(session: Session) -> bool:
-    return bool(session.all(_HAS_RECORD[session.kind])[0][0])
+    return bool(session.value(_HAS_RECORD[session.kind]))
 
 
 def latest(kind: str, part: str) -> int:

@@ -10,22 +10,27 @@ answer, as if it were the best, and is decided by the rule as well: scores that 
 large or very small, and scorers that it does not know.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import islice
 from uuid import UUID
 
 from promptlooper_export.documents import Notice
-from promptlooper_export.store.aggregate import completed_scores, statement
+from promptlooper_export.store.aggregate import (
+    Line,
+    completed_scores,
+    sources,
+    statement,
+)
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import FINITE
-from promptlooper_export.store.connection import Row, Session
+from promptlooper_export.store.connection import Session
 from promptlooper_export.store.rows import is_utf_8, label, row_id
 from promptlooper_export.store.scoring import (
     Rules,
     finite_means,
-    is_finite,
+    unusable,
     weighted_score,
 )
 
@@ -163,24 +168,6 @@ def exact_scores(
         yield run_id, key, moment, weighted_score(rules, finite_means(judged))
 
 
-def not_finite(run: UUID, scorer: str, value: object) -> Notice:
-    """Name a judgement that is NULL, NaN or infinite."""
-    shown = "NULL" if value is None else label(value)
-    return Notice(
-        code="score-not-finite",
-        message=f"A score of run {run} by {scorer!r} is {shown} and does not count.",
-        path=f"scores.{scorer}",
-    )
-
-
-def unusable(judged: Mapping[str, Sequence[object]], run: UUID) -> Iterator[Notice]:
-    """Name a run's judgements that do not count."""
-    for scorer, values in judged.items():
-        for value in values:
-            if not is_finite(value):
-                yield not_finite(run, scorer, value)
-
-
 class _Reader:
     """Reads the scores of one experiment's completed runs."""
 
@@ -194,13 +181,13 @@ class _Reader:
     def is_most(self) -> bool:
         """Return whether the experiment has more than a quarter of all runs."""
         sql = _SHARE.format(runs=self.catalog.runs, experiment=self._clause)
-        (own, every) = self.session.all(sql, *self.values)[0]
+        ((own, every),) = self.session.all(sql, *self.values)
         return bool(4 * own > every)
 
     def scorer_names(self) -> frozenset[str]:
         """Return the names of all scorers."""
         sql = _NAMES.format(completed=self.completed_scores)
-        return frozenset(label(row[0]) for row in self.session.all(sql, *self.values))
+        return frozenset(label(name) for (name,) in self.session.all(sql, *self.values))
 
     def completed(
         self,
@@ -209,14 +196,15 @@ class _Reader:
         sql = _ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self._clause)
         rows = self.session.stream(sql, *self.values)
         while batch := list(islice(rows, _BATCH)):
-            judged = judgements(self.session, self.catalog, [row[0] for row in batch])
+            judged = judgements(self.session, self.catalog, [key for key, _ in batch])
             for key, moment in batch:
                 yield row_id(key, "runs"), key, moment, judged[key]
 
     def unusable_scores(self) -> Iterator[Notice]:
         """Name the judgements that are NULL, NaN or infinite."""
         sql = _UNUSABLE.format(completed=self.completed_scores, finite=FINITE)
-        keys = [row[0] for row in self.session.all(sql, *self.values, _NAMED_RUNS + 1)]
+        rows = self.session.all(sql, *self.values, _NAMED_RUNS + 1)
+        keys = [key for (key,) in rows]
         judged = judgements(self.session, self.catalog, keys[:_NAMED_RUNS])
         for key, found in judged.items():
             yield from unusable(found, row_id(key, "runs"))
@@ -309,19 +297,19 @@ def _look(
     )
     rows = reader.session.stream(sql, *names, *reader.values, *factors)
     look, read = _Look(), 0
-    while batch := list(islice(rows, _BATCH)):
+    while batch := list(map(Line.of, islice(rows, _BATCH))):
         if not read:
-            missing, unknown, counted = batch[0][:3]
-            look.unknown, look.is_flawed = bool(unknown), bool(missing)
-            look.scored = int(counted or 0)
-            seen = zip(columns, batch[0][9::3], strict=False)
+            first = batch[0]
+            look.unknown, look.is_flawed = bool(first.unknown), bool(first.missing)
+            look.scored = int(first.counted or 0)
+            seen = zip(columns, first.present, strict=False)
             look.scorers.update(name for name, most in seen if most)
         read += len(batch)
         _decide(
-            reader, rules, columns, [row for row in batch if row[3] is not None], look
+            reader, rules, columns, [one for one in batch if one.key is not None], look
         )
         enough = len(look.best) == PLACES
-        if enough and batch[-1][5] < look.best[-1].score:
+        if enough and batch[-1].upper < look.best[-1].score:
             break
     else:
         look.is_settled = limit is None or read < limit
@@ -330,36 +318,38 @@ def _look(
 
 
 def _decide(
-    reader: _Reader, rules: Rules, columns: list[str], rows: list[Row], look: _Look
+    reader: _Reader, rules: Rules, columns: list[str], lines: list[Line], look: _Look
 ) -> None:
-    """Weigh the runs of some rows by the rule, and keep the best."""
-    # A run that was judged once by each scorer has its values in the row itself.
+    """Weigh the runs of some lines by the rule, and keep the best."""
+    # A run that was judged once by each scorer has its values in the line itself.
     told = {
-        row[3]: {
+        line.key: {
             name: float(total)
-            for name, total, count in zip(columns, row[7::3], row[8::3], strict=False)
+            for name, total, count in zip(
+                columns, line.totals, line.numbers, strict=False
+            )
             if count
         }
-        for row in rows
-        if row[6] and all(count <= 1 for count in row[8::3])
+        for line in lines
+        if line.is_decided and all(count <= 1 for count in line.numbers)
     }
-    untold = [row[3] for row in rows if row[3] not in told]
+    untold = [line.key for line in lines if line.key not in told]
     judged = judgements(reader.session, reader.catalog, untold)
     told |= {key: finite_means(found) for key, found in judged.items()}
     candidates = list(look.best)
-    for row in rows:
-        score = weighted_score(rules, told[row[3]])
-        if not row[6]:  # the statement left it out of what it counted
+    for line in lines:
+        score = weighted_score(rules, told[line.key])
+        if not line.is_decided:  # the statement left it out of what it counted
             look.is_flawed = True
-            look.scorers.update(told[row[3]])
+            look.scorers.update(told[line.key])
             look.scored += score is not None
         if score is not None:
             candidates.append(
                 _Candidate(
                     score=score,
-                    moment=row[4],
-                    run_id=row_id(row[3], "runs"),
-                    key=row[3],
+                    moment=line.moment,
+                    run_id=row_id(line.key, "runs"),
+                    key=line.key,
                 )
             )
     look.best = nsmallest(PLACES, candidates, key=_Candidate.precedence)
@@ -373,24 +363,6 @@ def _places(best: Iterable[_Candidate]) -> tuple[Place, ...]:
 
 def _is_ordinary(weight: float) -> bool:
     return weight == 0 or 1e-100 <= abs(weight) <= 1e100  # noqa: PLR2004  as _ORDINARY
-
-
-def sources(
-    session: Session, catalog: Catalog, experiment: UUID
-) -> tuple[dict[str, str], list[object]]:
-    """Return what a statement over an experiment's scores names, and its values.
-
-    `runs` and `scores` are to be called `run` and `score`; `same_run` joins them, and
-    `experiment` is what follows the column of that name.
-    """
-    clause, values = catalog.id("runs.experiment_id", experiment)
-    names = {
-        "runs": catalog.runs,
-        "scores": catalog.scores,
-        "experiment": clause,
-        "same_run": catalog.same_run(session, "scores", "score.run_id"),
-    }
-    return names, values
 
 
 def _further() -> Notice:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import starmap
+from typing import Any, NamedTuple
 
 from promptlooper_export.comparison import Config, differences
 from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.store.best import cautions, decode_config
 from promptlooper_export.store.catalog import Catalog
-from promptlooper_export.store.connection import Row, Session
+from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.ranking import Place, Ranking, judgements
 from promptlooper_export.store.rows import Cells
@@ -19,6 +21,18 @@ _RUNS = """
 SELECT id, config, config_hash, duration_ms, tokens_in, tokens_out, cost_usd
 FROM {runs} AS run WHERE id IN ({marks})
 """
+
+
+class _Row(NamedTuple):
+    """A run as stored: SQLite may hold any value in any column."""
+
+    key: object
+    config: str | None
+    config_hash: Any
+    duration_ms: Any
+    tokens_in: Any
+    tokens_out: Any
+    cost_usd: Any
 
 
 def read_report(  # noqa: PLR0913  what a report is made of
@@ -39,7 +53,7 @@ def read_report(  # noqa: PLR0913  what a report is made of
     rows = _rows(session, catalog, places)
     warnings = list(row.warnings)
     top = tuple(_ranked_runs(session, catalog, places[:top_n], rows, warnings))
-    configs = [_config(rows[place.key], place, warnings) for place in places]
+    configs = [_config(rows[place.key].config, place, warnings) for place in places]
     warnings += cautions(row, ranking, top[0].scores) if top else ranking.notices
     winner = configs[0] if configs else None
     return Report(
@@ -65,41 +79,42 @@ def read_report(  # noqa: PLR0913  what a report is made of
 
 def _rows(
     session: Session, catalog: Catalog, places: tuple[Place, ...]
-) -> dict[object, Row]:
+) -> dict[object, _Row]:
     if not places:
         return {}
     sql = _RUNS.format(runs=catalog.runs, marks=", ".join("?" * len(places)))
-    return {row[0]: row[1:] for row in session.all(sql, *(one.key for one in places))}
+    found = starmap(_Row, session.all(sql, *(one.key for one in places)))
+    return {row.key: row for row in found}
 
 
 def _ranked_runs(
     session: Session,
     catalog: Catalog,
     places: tuple[Place, ...],
-    rows: Mapping[object, Row],
+    rows: Mapping[object, _Row],
     warnings: list[Notice],
 ) -> Iterator[RankedRun]:
     judged = judgements(session, catalog, [place.key for place in places])
     for rank, place in enumerate(places, start=1):
-        _, config_hash, duration_ms, tokens_in, tokens_out, cost_usd = rows[place.key]
+        row = rows[place.key]
         cells = Cells("run", warnings.append, row=place.run_id)
         yield RankedRun(
             rank=rank,
             run_id=place.run_id,
             weighted_score=place.weighted_score,
             scores=finite_means(judged[place.key]),
-            config_hash=cells.required_text("config_hash", config_hash),
-            duration_ms=cells.whole("duration_ms", duration_ms),
-            tokens_in=cells.whole("tokens_in", tokens_in),
-            tokens_out=cells.whole("tokens_out", tokens_out),
-            cost_usd=cells.number("cost_usd", cost_usd),
+            config_hash=cells.required_text("config_hash", row.config_hash),
+            duration_ms=cells.whole("duration_ms", row.duration_ms),
+            tokens_in=cells.whole("tokens_in", row.tokens_in),
+            tokens_out=cells.whole("tokens_out", row.tokens_out),
+            cost_usd=cells.number("cost_usd", row.cost_usd),
         )
 
 
-def _config(row: Row, place: Place, warnings: list[Notice]) -> Config | None:
+def _config(text: str | None, place: Place, warnings: list[Notice]) -> Config | None:
     """Decode a run's config; one that is not valid is left out and named."""
     try:
-        config, notices = decode_config(row[0], place.run_id)
+        config, notices = decode_config(text, place.run_id)
     except InvalidConfigError as error:
         warnings.append(Notice(code=error.slug, message=error.detail, path="config"))
         return None

@@ -23,17 +23,13 @@ from promptlooper_export.documents import (
     ValueKind,
 )
 from promptlooper_export.errors import InvalidConfigError, InvalidParameterError
+from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import FINITE
 from promptlooper_export.store.connection import Row, Session, refusals
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import (
-    exact_scores,
-    judgements,
-    sources,
-    unusable,
-)
+from promptlooper_export.store.ranking import exact_scores, judgements
 from promptlooper_export.store.rows import (
     COMPLETED,
     UNKNOWN,
@@ -42,7 +38,7 @@ from promptlooper_export.store.rows import (
     label,
     row_id,
 )
-from promptlooper_export.store.scoring import finite_means
+from promptlooper_export.store.scoring import finite_means, unusable
 
 ORDER = "ORDER BY created NULLS FIRST, id"
 
@@ -83,8 +79,8 @@ class Page:
         if self.limit == _UNLIMITED:
             return None
         sql = f"SELECT id FROM {self.sql} {ORDER} LIMIT 2 OFFSET ?"
-        rows = session.all(sql, *self.values, self.limit - 1)
-        return row_id(rows[0][0], "runs") if len(rows) > 1 else None
+        keys = [key for (key,) in session.all(sql, *self.values, self.limit - 1)]
+        return row_id(keys[0], "runs") if len(keys) > 1 else None
 
 
 def page(
@@ -111,7 +107,8 @@ def page(
                 "more: begin without it."
             )
             raise InvalidParameterError(detail, parameter="after")
-        sql = f"{sql} {(_UNDATED if found[0] else _DATED).format(**names)}"
+        (is_undated,) = found
+        sql = f"{sql} {(_UNDATED if is_undated else _DATED).format(**names)}"
         values = [*values, *run_values]
     return Page(
         sql=sql, values=tuple(values), limit=_UNLIMITED if limit is None else limit
@@ -119,7 +116,6 @@ def page(
 
 
 _PER_COLUMN = 300
-_STATUS = 2
 _EXACT = 1 << 53
 _LONG = 1 << 63
 
@@ -213,7 +209,8 @@ def _rows(
     with refusals():
         places = _places(session, catalog, row, wanted)
         for values, judged, stages in _batches(session, catalog, wanted, warnings):
-            place = next(places) if values[_STATUS] == COMPLETED else (None, None)
+            _, _, status, *_ = values
+            place = next(places) if status == COMPLETED else (None, None)
             yield _run(values, place, judged, stages, warnings)
     warnings.close()
 
@@ -253,11 +250,11 @@ def _batches(
     sql = _RUNS.format(page=wanted.sql)
     rows = session.stream(sql, *wanted.values, wanted.limit)
     while batch := list(islice(rows, BATCH)):
-        keys = [values[0] for values in batch]
+        keys = [key for key, *_ in batch]
         judged = judgements(session, catalog, keys)
         stages = _stages(session, catalog, keys, warnings)
-        for values in batch:
-            yield values, judged[values[0]], tuple(stages[values[0]])
+        for key, values in zip(keys, batch, strict=True):
+            yield values, judged[key], tuple(stages[key])
 
 
 def _numbers(judged: Sequence[object]) -> tuple[float | None, ...]:

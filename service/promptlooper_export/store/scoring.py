@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeGuard
+from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Notice
+from promptlooper_export.store.rows import label
 
 Direction = Literal["maximize", "minimize"]
 
@@ -118,6 +120,20 @@ def is_finite(value: object) -> TypeGuard[float]:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def unusable(judged: Mapping[str, Sequence[object]], run: UUID) -> Iterator[Notice]:
+    """Name a run's judgements that do not count: NULL, NaN, infinities, no numbers."""
+    for scorer, values in judged.items():
+        for value in values:
+            if not is_finite(value):
+                shown = "NULL" if value is None else label(value)
+                yield _notice(
+                    "score-not-finite",
+                    f"A score of run {run} by {scorer!r} is {shown} and does not "
+                    "count.",
+                    f"scores.{scorer}",
+                )
 
 
 def doubts(

@@ -308,7 +308,7 @@ def _is_file(path: Path | None) -> bool:
 
 
 def _is_here(session: Session) -> bool:
-    return bool(session.all(_IS_HERE[session.kind])[0][0])
+    return bool(session.value(_IS_HERE[session.kind]))
 
 
 def _sql(session: Session, statement: str) -> str:

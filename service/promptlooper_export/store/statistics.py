@@ -19,10 +19,11 @@ from promptlooper_export.documents import (
     Timing,
     Tokens,
 )
+from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import exact_scores, sources
+from promptlooper_export.store.ranking import exact_scores
 from promptlooper_export.store.rows import label
 from promptlooper_export.store.scoring import Rules
 
@@ -228,16 +229,18 @@ def _totals(
     )
     rows = session.all(sql, *values)
     by_status: Counter[str] = Counter()
-    for status, count, *_ in rows:
+    tokens_in = tokens_out = priced = 0
+    costs = []
+    for status, count, high_in, low_in, high_out, low_out, costed, cost in rows:
         by_status[label(status)] += count
-    priced = sum(int(line[6]) for line in rows)
-    spent = math.fsum(float(line[7]) for line in rows)
+        tokens_in += _whole(high_in, low_in)
+        tokens_out += _whole(high_out, low_out)
+        priced += int(costed)
+        costs.append(float(cost))
+    spent = math.fsum(costs)
     return (
         dict(sorted(by_status.items())),
-        Tokens(
-            tokens_in=sum(_whole(line[2], line[3]) for line in rows),
-            tokens_out=sum(_whole(line[4], line[5]) for line in rows),
-        ),
+        Tokens(tokens_in=tokens_in, tokens_out=tokens_out),
         Cost(count=priced, total=spent, average=spent / priced) if priced else None,
     )
 
@@ -251,7 +254,9 @@ def _timing(
     session: Session, names: Mapping[str, str], values: list[object]
 ) -> Timing | None:
     """Return the durations of completed runs, None if none has one."""
-    count, fastest, slowest, total = session.all(_DURATIONS.format(**names), *values)[0]
+    ((count, fastest, slowest, total),) = session.all(
+        _DURATIONS.format(**names), *values
+    )
     if not count:
         return None
     places = {
