@@ -71,6 +71,17 @@ def strict_json(text: str) -> JSON:
     return value
 
 
+def strict_value(text: str, start: int) -> tuple[JSON, int]:
+    """Decode the JSON value that begins at `start`; return it and where it ends.
+
+    Raises ValueError as strict_json does, but accepts an object that repeats a key:
+    the last value counts.
+    """
+    value: JSON
+    value, end = _STRICT_BUT_FOR_KEYS.raw_decode(text, start)
+    return value, end
+
+
 def repeated(keys: Iterable[str]) -> list[str]:
     """Return the keys that an object has more than once, in order of the alphabet."""
     return sorted(key for key, times in Counter(keys).items() if times > 1)
@@ -87,12 +98,18 @@ def _distinct(items: list[tuple[str, JSON]]) -> dict[str, JSON]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        msg = f"{text} is not a number of JSON"
+        msg = f"{text} is beyond the range of a double"
         raise ValueError(msg)
     return number
 
 
-# Strict by its hooks alone, which cost a fraction of a second look at every value.
+def _refuse(constant: str) -> float:
+    msg = f"{constant} is not a JSON value"
+    raise ValueError(msg)
+
+
+# Strict by their hooks alone, which cost a fraction of a second look at every value.
+_STRICT_BUT_FOR_KEYS = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse)
 _STRICT = json.JSONDecoder(
-    object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_finite
+    object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_refuse
 )

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
-from promptlooper_export.configs import JSON
+from promptlooper_export.configs import JSON, strict_value
 from promptlooper_export.errors import SourceError
 
 LONGEST_LINE = 64 << 20
@@ -87,7 +86,7 @@ def _members(text: str, lenient: frozenset[str]) -> dict[str, Member]:
     members: dict[str, Member] = {}
     separator, position = _punctuation(text, 0, "{")
     while separator != "}":
-        name, end = _STRICT.raw_decode(text, position)
+        name, end = strict_value(text, position)
         if not isinstance(name, str):
             msg = "Expecting a member's name in double quotes"
             raise json.JSONDecodeError(msg, text, position)
@@ -95,8 +94,8 @@ def _members(text: str, lenient: frozenset[str]) -> dict[str, Member]:
             msg = f"{name!r} is there twice"
             raise json.JSONDecodeError(msg, text, position)
         _, start = _punctuation(text, end, ":")
-        decoder = _LENIENT if name in lenient else _STRICT
-        value, end = decoder.raw_decode(text, start)
+        read = _LENIENT.raw_decode if name in lenient else strict_value
+        value, end = read(text, start)
         members[name] = Member(value=value, text=text[start:end])
         separator, position = _punctuation(text, end, ",}")
     if position != len(text):
@@ -119,18 +118,4 @@ def _past_gap(text: str, position: int) -> int:
     return gap.end() if gap else position
 
 
-def _refuse(constant: str) -> JSON:
-    msg = f"{constant} is not a JSON value, and read in scores only"
-    raise ValueError(msg)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not isfinite(number):
-        msg = f"{digits} is beyond the range of a double"
-        raise ValueError(msg)
-    return number
-
-
-_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 _LENIENT = json.JSONDecoder()
