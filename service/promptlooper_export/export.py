@@ -127,7 +127,6 @@ def export_document(  # noqa: PLR0913  each has its own origin
             last_run=document.last if isinstance(document, Runs) else None,
             limit=limits.spool_bytes,
             directory=limits.spool_directory,
-            name=format.name,
         )
 
 

@@ -56,18 +56,15 @@ def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
     last_run: UUID | None,
     limit: int,
     directory: str | None,
-    name: str,
 ) -> Body:
-    """Collect the pieces that the format `name` yields.
+    """Collect the pieces that a format yields.
 
     `content` is a digest of the content, by default that of the bytes; `limit` is in
-    bytes. Raises ExportTooLargeError past it, and SpoolFullError where no
-    space is left in `directory`; nothing of the spool is left then.
+    bytes. Raises ExportTooLargeError past it, and SpoolFullError if no space
+    is left in `directory`; nothing of the spool is left then.
     """
     notices: list[Notice] = []
-    file, length, sha256 = _fill(
-        _checked(pieces, notices, limit=limit, name=name), directory
-    )
+    file, length, sha256 = _fill(_checked(pieces, notices, limit=limit), directory)
     return Body(
         title=title,
         content=content or sha256,
@@ -125,7 +122,7 @@ def _write(file: IO[bytes], piece: bytes) -> None:
 
 
 def _checked(
-    pieces: Iterable[bytes | Notice], notices: list[Notice], *, limit: int, name: str
+    pieces: Iterable[bytes | Notice], notices: list[Notice], *, limit: int
 ) -> Iterator[bytes]:
     """Yield the bytes, and put the notices among them aside."""
     length = 0
@@ -137,8 +134,7 @@ def _checked(
         if length > limit:
             detail = (
                 f"The export is larger than {limit} bytes "
-                "(PROMPTLOOPER_SPOOL_MAX_BYTES). Write it to a file: "
-                f"promptlooper-export export ID -f {name} -o FILE"
+                "(PROMPTLOOPER_SPOOL_MAX_BYTES)."
             )
             raise ExportTooLargeError(detail, limit=limit)
         yield piece

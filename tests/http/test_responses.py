@@ -71,7 +71,6 @@ def test_a_document_of_runs_says_how_many_there_are(count: int | None) -> None:
         last_run=None,
         limit=100,
         directory=None,
-        name="csv",
     )
     response = send(
         body,

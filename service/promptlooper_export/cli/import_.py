@@ -6,7 +6,12 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import counted, note
-from promptlooper_export.importers.importer import choose, installed
+from promptlooper_export.errors import SourceError
+from promptlooper_export.importers.importer import (
+    UnknownSourceError,
+    choose,
+    installed,
+)
 from promptlooper_export.store.migrate import prepare_own
 from promptlooper_export.store.writer import write
 
@@ -28,7 +33,11 @@ def import_(sources: tuple[str, ...], kind: str | None) -> None:
     the tables it needs; nothing is written to a runner's database.
     """
     loaded = settings.load()
-    chosen = [(choose(source, kind=kind), source) for source in sources]
+    try:
+        chosen = [(choose(source, kind=kind), source) for source in sources]
+    except UnknownSourceError as error:
+        msg = f"{error.detail}; name the kind with --from"
+        raise SourceError(msg) from error
     prepare_own(loaded.database_url, loaded.state_url)
     written = write(
         loaded.database_url,

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from promptlooper_export import __version__
 from promptlooper_export.cli.terminal import note, printable
-from promptlooper_export.errors import ExportError
+from promptlooper_export.errors import ExperimentNotFoundError, ExportError
 from promptlooper_export.settings import SETTINGS
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -41,6 +41,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "index": ("index:index", "Make the indexes that make exports quicker."),
     "config": ("config:config", "Show the effective settings, secrets masked."),
 }
+
+ADVICE: Mapping[type[ExportError], str] = {
+    ExperimentNotFoundError: "see: promptlooper-export list",
+}
+"""What to type next, for errors whose detail says only what is the matter."""
 
 COMPLETION = (
     ("bash", 'eval "$(_PROMPTLOOPER_EXPORT_COMPLETE=bash_source promptlooper-export)"'),
@@ -78,7 +83,9 @@ class CommandTable(click.Group):
         try:
             return super().invoke(ctx)
         except ExportError as error:
-            note(f"promptlooper-export: {printable(error.detail)}")
+            advice = ADVICE.get(type(error))
+            detail = f"{error.detail}; {advice}" if advice else error.detail
+            note(f"promptlooper-export: {printable(detail)}")
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)

@@ -31,6 +31,10 @@ class Importer:
     read: Callable[[str], Records]
 
 
+class UnknownSourceError(SourceError):
+    """No importer recognises the source."""
+
+
 def installed() -> Mapping[str, EntryPoint]:
     """Return the entry points of all importers by kind, none of them loaded yet."""
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
@@ -39,7 +43,8 @@ def installed() -> Mapping[str, EntryPoint]:
 def choose(source: str, *, kind: str | None) -> Importer:
     """Return the importer of this kind, or else the first that recognises the source.
 
-    Raises UsageError for an unknown kind and SourceError where nobody recognises it.
+    Raises UsageError for an unknown kind and UnknownSourceError if no importer
+    recognises the source.
     """
     points = installed()
     known = ", ".join(sorted(points))
@@ -52,8 +57,8 @@ def choose(source: str, *, kind: str | None) -> Importer:
         importer = _load(points[name])
         if importer.recognises(source):
             return importer
-    msg = f"{source}: recognised by none of {known}; name the kind with --from"
-    raise SourceError(msg)
+    msg = f"{source}: not a file of a known kind ({known})"
+    raise UnknownSourceError(msg)
 
 
 def _load(point: EntryPoint) -> Importer:

@@ -316,10 +316,7 @@ def find(
         if name == reference or (is_id and id_.hex.startswith(start))
     } or {id_ for id_, name in rows if str(name).startswith(reference)}
     if not found:
-        msg = (
-            f"No experiment is named or begins with {reference!r}; "
-            "see: promptlooper-export list"
-        )
+        msg = f"No experiment is named or begins with {reference!r}"
         raise ExperimentNotFoundError(msg)
     if len(found) > 1:
         ids = ", ".join(sorted(map(str, found))[:5])

@@ -19,6 +19,7 @@ from werkzeug.exceptions import (
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
     ExportError,
+    ExportTooLargeError,
     ForbiddenError,
     InternalError,
     MethodNotAllowedError,
@@ -41,6 +42,13 @@ RETRY_SECONDS: Mapping[type[ExportError], int] = {
     TooManyExportsError: 1,
 }
 """After how many seconds a client may try again."""
+
+_ADVICE: Mapping[type[ExportError], str] = {
+    ExportTooLargeError: (
+        "Write it to a file: promptlooper-export export ID -f FORMAT -o FILE"
+    ),
+}
+"""What a client may do instead, for errors whose detail says only what happened."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -69,6 +77,8 @@ def refuse(error: ExportError) -> Response:
     if isinstance(error, DatabaseUnavailableError):
         # The reason may name hosts, users and versions; /health/ready asks no token.
         detail = "The database is not available; the log says why. Try again shortly."
+    elif type(error) in _ADVICE:
+        detail = f"{detail} {_ADVICE[type(error)]}"
     return _problem(
         type_=f"{request.script_root}/problems/{error.slug}",
         title=error.title,
