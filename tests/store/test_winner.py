@@ -82,6 +82,17 @@ def test_repeated_judgements_count_as_their_mean(database: Database) -> None:
     assert (found.run_id, found.scores) == (steady.id, {"a": 0.7})
 
 
+def test_no_run_counts_if_half_a_surrogate_pair_is_required(database: Database) -> None:
+    record = experiment(run({"a": 0.5}), required=["b"])
+    database.load(record)
+    database.execute(
+        "UPDATE experiments SET scoring_config = ?", '{"required":["\\ud800"]}'
+    )
+    with open_store(database.url).snapshot(OPERATOR) as snapshot:
+        found = snapshot.report(record.id, top_n=5)
+    assert (found.top, found.counts.scored) == ((), 0)
+
+
 def test_a_run_without_a_required_scorer_does_not_count(database: Database) -> None:
     lacking, whole = run({"a": 0.9}), run({"a": 0.2, "b": 0.2})
     assert best(database, experiment(lacking, whole, required=["b"])).run_id == whole.id

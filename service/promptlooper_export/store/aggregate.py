@@ -13,14 +13,21 @@ from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.scoring import Rules
 
-# Scores of completed runs; CROSS JOIN keeps SQLite from reading all scores first.
+# Scores of completed runs. SQLite never reorders a CROSS JOIN: without statistics it
+# might read every experiment's scores first.
 _COMPLETED = """
 FROM {runs} AS run {join} {scores} AS score ON {same_run}
 WHERE run.experiment_id {experiment} AND run.status = 'completed'
 """
 
-# Between 1e-100 and 1e100, no product or sum of a few thousand leaves the range of a
-# double, which PostgreSQL refuses.
+# A run is `decided` if its largest score is in size between 1e-80 and 1e100, or all are
+# 0: then no product or sum of a few thousand leaves the range of a double, which
+# PostgreSQL refuses. The sums are added in the database's order and rounded at each
+# step, so that they can only bound the weighted score.
+#
+# `upper` is the computed score plus what it may be off by: each of the additions and
+# products is off by 2^-53 of the values' size at most, and 4e-16 is more than three
+# times that. Infinity puts what cannot be decided before everything else.
 _STATEMENT = """
 WITH judged AS (
     SELECT
@@ -50,7 +57,6 @@ top AS (
         ready.*,
         CASE
             WHEN decided = 0 OR {is_doubtful} THEN {infinity}
-            -- Each of the additions and products is off by 2^-53 at most.
             ELSE CASE WHEN {weight} > 0 THEN ({weighted}) / ({weight})
                 ELSE ({plain}) / {scorers} END
                 + (number + 32) * 4e-16 * (abs(high) + abs(low)) * {stretch}
@@ -67,7 +73,9 @@ FROM summary LEFT JOIN top ON 1 = 1
 ORDER BY 6 DESC
 """
 
-# A scorer's total and number of judgements; of what is beyond, only the number.
+# A scorer's total and number of judgements; of what is beyond, only the number. Unlike
+# sum(), SQLite's total() is a double from the first integer on, and becomes infinite
+# where PostgreSQL's sum() fails, hence BETWEEN.
 _COLUMN = {
     "sqlite": """,
         total(CASE WHEN score.scorer_name = ? THEN score.value END) AS t{place},
@@ -82,6 +90,7 @@ _COLUMN = {
 _PRESENT = """,
         max(CASE WHEN decided = 1 THEN n{0} END) AS p{0}"""
 
+# A total next to 0 counts as 0: PostgreSQL refuses products that underflow.
 _MEAN = "CASE WHEN n{0} > 0 AND abs(t{0}) > 1e-100 THEN t{0} / n{0} ELSE 0 END"
 
 
@@ -161,6 +170,7 @@ def statement(  # noqa: PLR0913  what a statement is made of
     weighed = [place for place in numbers if columns[place] in rules.weights]
     is_sqlite = catalog.kind == "sqlite"
     is_negative = any(rules.weights[columns[place]] < 0 for place in weighed)
+    # A unary plus keeps SQLite from the index on ids: see is_most in `ranking`.
     sql = _STATEMENT.format(
         **_sums(numbers, weighed, is_negative=is_negative),
         completed=completed,
@@ -217,4 +227,5 @@ def _sums(
 
 def _required(rules: Rules, columns: Sequence[str]) -> Iterator[str]:
     for name in sorted(rules.required):
-        yield f"n{columns.index(name)} > 0"
+        # A name without a column is one that no driver can send: no run has its score.
+        yield f"n{columns.index(name)} > 0" if name in columns else "1 = 0"

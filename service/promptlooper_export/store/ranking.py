@@ -60,11 +60,15 @@ SELECT
     (SELECT count(*) FROM {runs} AS run)
 """
 
+# IS NOT TRUE rather than NOT: the comparison is NULL if the score is, and a NULL score
+# is what is looked for. PostgreSQL puts NaN above infinity, so BETWEEN excludes it.
 _UNUSABLE = """
 SELECT DISTINCT run.id {completed} AND (score.value {finite}) IS NOT TRUE
 ORDER BY run.id LIMIT ?
 """
 
+# NULLS FIRST is what SQLite does by itself; PostgreSQL would put them last. Ids end
+# ties, so that both databases give the same order.
 _ALL_COMPLETED = """
 SELECT id, moment FROM {runs} AS run
 WHERE experiment_id {experiment} AND status = 'completed'
@@ -111,6 +115,8 @@ class _Candidate:
 
     def precedence(self) -> tuple[float, int, str]:
         """Sort the better run first, then the older, then that of the smaller id."""
+        # By hex digits, because SQLite would compare ids in whichever spelling, and
+        # even type, the column holds them.
         moment = _OLDEST if self.moment is None else self.moment
         return (-self.score, moment, self.run_id.hex)
 
@@ -128,7 +134,10 @@ def rank(
     `scorers` are those that it had before; with the right ones, one pass is enough.
     """
     reader = _Reader(session, catalog, experiment)
+    # Extreme weights would take the statement's products out of the range of a double.
     if all(map(_is_ordinary, rules.weights.values())):
+        # Scorers hardly ever change, and to ask for their names reads every score once
+        # more. A wrong guess shows: the statement counts scores by scorers it lacks.
         if scorers:
             ranking = _rank_quickly(reader, rules, scorers, is_guess=True)
             if ranking is not None:
@@ -182,6 +191,8 @@ class _Reader:
         """Return whether the experiment has more than a quarter of all runs."""
         sql = _SHARE.format(runs=self.catalog.runs, experiment=self._clause)
         ((own, every),) = self.session.all(sql, *self.values)
+        # To group in the order of ids, SQLite reads other experiments' runs as well; if
+        # they are few, that is still quicker than to sort its own.
         return bool(4 * own > every)
 
     def scorer_names(self) -> frozenset[str]:
@@ -218,6 +229,7 @@ def _rank_all(reader: _Reader, rules: Rules) -> Ranking:
     notices: list[Notice] = []
     named = scored = 0
 
+    # A generator, so that nsmallest holds PLACES candidates and not all of them.
     def candidates() -> Iterator[_Candidate]:
         nonlocal named, scored
         for run_id, key, moment, judged in reader.completed():
@@ -250,12 +262,14 @@ def _rank_quickly(
 
     None if there are too many scorers, or others than was guessed.
     """
+    # JSON may name half a surrogate pair in `required`, which no driver can send.
     columns = sorted(filter(is_utf_8, scorers | rules.required))
     if len(columns) > _MOST_SCORERS:
         return None
     found = _look(reader, rules, columns, PLACES + _SPARE)
     if is_guess and found.unknown:
         return None
+    # So many runs may tie for the last places that the first look ended among them.
     if not found.is_settled:
         found = _look(reader, rules, columns, None)
     return Ranking(
@@ -308,6 +322,8 @@ def _look(
         _decide(
             reader, rules, columns, [one for one in batch if one.key is not None], look
         )
+        # Lines come by falling upper bounds: once a bound is below the worst place, no
+        # later run can take it. At equality one still could, being older.
         enough = len(look.best) == PLACES
         if enough and batch[-1].upper < look.best[-1].score:
             break
@@ -321,7 +337,8 @@ def _decide(
     reader: _Reader, rules: Rules, columns: list[str], lines: list[Line], look: _Look
 ) -> None:
     """Weigh the runs of some lines by the rule, and keep the best."""
-    # A run that was judged once by each scorer has its values in the line itself.
+    # A run that was judged once by each scorer has its values in the line itself: a sum
+    # of one number is exact. Of several, the database has rounded the sum already.
     told = {
         line.key: {
             name: float(total)
@@ -336,6 +353,7 @@ def _decide(
     untold = [line.key for line in lines if line.key not in told]
     judged = judgements(reader.session, reader.catalog, untold)
     told |= {key: finite_means(found) for key, found in judged.items()}
+    # The places so far compete with the new runs, so that only PLACES are kept.
     candidates = list(look.best)
     for line in lines:
         score = weighted_score(rules, told[line.key])

@@ -42,6 +42,8 @@ from promptlooper_export.store.scoring import finite_means, unusable
 
 ORDER = "ORDER BY created NULLS FIRST, id"
 
+# A pair with a NULL compares as NULL, hence a condition of its own after a run without
+# a time: all runs with one come after it, and of the others those with a larger id.
 _DATED = "AND (created, id) > (SELECT created, id FROM {runs} AS last WHERE id {run})"
 _UNDATED = (
     "AND (created IS NOT NULL OR id > (SELECT id FROM {runs} AS last WHERE id {run}))"
@@ -78,6 +80,7 @@ class Page:
         """Return the last run on the page; None if no run comes after it."""
         if self.limit == _UNLIMITED:
             return None
+        # The last run of the page and the one after it, which shows that there is one.
         sql = f"SELECT id FROM {self.sql} {ORDER} LIMIT 2 OFFSET ?"
         keys = [key for (key,) in session.all(sql, *self.values, self.limit - 1)]
         return row_id(keys[0], "runs") if len(keys) > 1 else None
@@ -116,6 +119,7 @@ def page(
 
 
 _PER_COLUMN = 300
+# Up to 2^53 a reader whose numbers are doubles loses no digit.
 _EXACT = 1 << 53
 _LONG = 1 << 63
 
@@ -161,7 +165,7 @@ class _Warnings:
         self._counts: Counter[str] = Counter()
 
     def add(self, notice: Notice) -> None:
-        """Keep a notice, or only count it where there are enough of its kind."""
+        """Keep a notice, or only count it if there are enough of its kind."""
         self._counts[notice.code] += 1
         if self._counts[notice.code] <= NAMED:
             self.notices.append(notice)
@@ -206,8 +210,12 @@ def _rows(
     wanted: Page,
     warnings: _Warnings,
 ) -> Iterator[Run]:
+    # The code of a format asks for the rows: the driver's error must be ours before it
+    # passes through, or it would count as the format's failure.
     with refusals():
         places = _places(session, catalog, row, wanted)
+        # Both streams are in the same order and of the same snapshot, so the next place
+        # is that of the next completed run, without looking it up by its id.
         for values, judged, stages in _batches(session, catalog, wanted, warnings):
             _, _, status, *_ = values
             place = next(places) if status == COMPLETED else (None, None)
@@ -223,6 +231,7 @@ def _places(
     Of every run of the experiment a few bytes are held: a rank is among all of them.
     """
     experiment = row.experiment.id
+    # An array takes 8 bytes a run. NaN stands for a run that does not count.
     scores = array(
         "d",
         (
@@ -230,7 +239,8 @@ def _places(
             for _, _, _, score in exact_scores(session, catalog, experiment, row.rules)
         ),
     )
-    # In the order of the runs, so that ties are in the right order already.
+    # The sort is stable, and the scores are in the order of the runs: of a tie, the
+    # older run stays first, then the smaller id, as the winner's rule has it.
     best_first = sorted(
         (place for place, score in enumerate(scores) if not math.isnan(score)),
         key=lambda place: -scores[place],
@@ -238,7 +248,10 @@ def _places(
     ranks = array("q", bytes(8 * len(scores)))
     for rank, place in enumerate(best_first, start=1):
         ranks[place] = rank
+    # The rows that follow may take minutes to render.
     del best_first
+    # `completed` counts from the page's first run to the experiment's last, so the
+    # page's own places begin that many before the end.
     for place in range(len(scores) - wanted.completed(session), len(scores)):
         yield (scores[place], ranks[place]) if ranks[place] else (None, None)
 
@@ -249,6 +262,7 @@ def _batches(
     """Read the runs in their order, each with its judgements and stage results."""
     sql = _RUNS.format(page=wanted.sql)
     rows = session.stream(sql, *wanted.values, wanted.limit)
+    # Scores and stages of a batch in one query each, instead of one query for each run.
     while batch := list(islice(rows, BATCH)):
         keys = [key for key, *_ in batch]
         judged = judgements(session, catalog, keys)
@@ -345,7 +359,8 @@ def _stages(
 def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Columns:
     """Return the columns that tables of all runs have."""
     names, values = sources(session, catalog, row.experiment.id)
-    unread = _Warnings(())  # the rows say it all, too
+    # Each row warns again when it is read as a run, so nothing is said here.
+    unread = _Warnings(())
     kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
     with refusals():
         for run_id, text in session.stream(_CONFIGS.format(**names), *values):
@@ -371,7 +386,7 @@ def _kind(value: JSON) -> ValueKind:
     match value:
         case None:
             return "null"
-        case bool():
+        case bool():  # before int, of which it is a subclass
             return "boolean"
         case str():
             return "text"

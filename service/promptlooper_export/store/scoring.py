@@ -84,8 +84,12 @@ def weighted_score(rule: Rules, values: Mapping[str, float]) -> float | None:
     weights = {
         scorer: weight for scorer, weight in rule.weights.items() if scorer in values
     }
+    # Only the weights of scorers that the run has: one that it lacks counts neither for
+    # nor against it. `required` is the rule for scorers that a run must have.
     try:
         total = math.fsum(weights.values())
+        # Without a positive sum there is no weighted mean: the plain one counts, and
+        # `doubts` says so if it is the winner's.
         if total > 0:
             score = math.fsum(w * signed[s] for s, w in weights.items()) / total
         else:
@@ -100,6 +104,8 @@ def mean(values: Sequence[float]) -> float:
     try:
         return math.fsum(values) / len(values)
     except OverflowError:
+        # Their sum leaves the range of a double although their mean does not. Dividing
+        # first costs a rounding for each value, so it is not done otherwise.
         return math.fsum(value / len(values) for value in values)
 
 
@@ -114,11 +120,12 @@ def finite_means(judged: Mapping[str, Sequence[object]]) -> dict[str, float]:
 
 def is_finite(value: object) -> TypeGuard[float]:
     """Return whether a judgement counts; SQLite may hold text in its place."""
+    # True is an int to Python, but a JSON true is not a score.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:
+    except OverflowError:  # an int that is larger than any double
         return False
 
 
@@ -183,6 +190,7 @@ def _weight_doubts(
             yield _notice("negative-weight", message, path)
         if _is_unknown(scorer, scorers):
             yield _unknown_scorer("weights", scorer, scorers, path)
+    # Only the winner's scorers, as in weighted_score, and 0 or less is what falls back.
     present = [w for s in scores if (w := _weight(weights.get(s))) is not None]
     if weights and scores and math.fsum(present) <= 0:
         message = "The winner's weights sum to 0 or less: its plain mean counts."
@@ -239,7 +247,7 @@ def _is_unknown(scorer: str, scorers: frozenset[str]) -> bool:
 def _unknown_scorer(
     member: str, scorer: str, scorers: frozenset[str], path: str
 ) -> Notice:
-    # get_close_matches compares with every name, so only with a few.
+    # get_close_matches compares with every name, and there may be thousands.
     near = get_close_matches(scorer.lower(), sorted(scorers)[:100], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     message = f"{member} names the scorer {scorer!r}, which no completed run has{hint}"
@@ -260,7 +268,7 @@ def _weight(value: JSON) -> float | None:
         return None
     try:
         weight = float(value)
-    except OverflowError:
+    except OverflowError:  # JSON's whole numbers have no limit
         return None
     return weight if math.isfinite(weight) else None
 

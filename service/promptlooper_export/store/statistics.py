@@ -51,8 +51,8 @@ def _sum(value: str) -> str:
     return f"(sum({high}) + (sum({middle}) + sum({rest} - {middle})))"
 
 
-# SQLite refuses sums that do not fit 64 bits, so tokens are summed up in two halves; it
-# holds any value in any column, and what a column is not for is left out.
+# SQLite holds any value in any column; what is not a whole number is left out, as it is
+# from the runs themselves. A real such as 3.0 is one; CAST saturates beyond 64 bits.
 _WHOLE = {
     "sqlite": (
         "CASE WHEN typeof({0}) = 'integer' THEN {0} WHEN typeof({0}) = 'real' "
@@ -65,6 +65,8 @@ _WHOLE = {
         "THEN CAST({0} AS numeric) END"
     ),
 }
+# SQLite's sum() fails if it leaves 64 bits, so the upper and the lower 32 bits are
+# summed apart and joined in Python. PostgreSQL's numeric has no such limit.
 _HALVES = {
     "sqlite": "sum({0} >> 32), sum({0} & 4294967295)",
     "postgresql": "0, sum({0})",
@@ -82,7 +84,8 @@ FROM (
 GROUP BY status
 """
 
-# Sums of longer ones than 278 years could leave the range of an integer.
+# 2^43 ms are 278 years: nearly a million runs of that length sum up within 64 bits, and
+# what is longer is left out. So is text, which SQLite holds to be above every number.
 _COMPLETED = """
 FROM {runs} AS run
 WHERE experiment_id {experiment} AND status = 'completed'
@@ -106,8 +109,9 @@ WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
 """
 
 
-# Squares of larger values leave the range of a double, and those of smaller ones are
-# nothing, both of which PostgreSQL refuses.
+# First one value for each run and scorer, so that a run that was judged often weighs no
+# more than others. Squares of values larger than 1e150 leave the range of a double, and
+# those of values smaller than 1e-150 underflow; PostgreSQL refuses both.
 _VALUES = f"""
 WITH run_value AS (
     SELECT
@@ -127,6 +131,8 @@ summary AS (
 )
 """
 
+# Two passes, mean first: a sum of squares less the square of the sum loses all digits
+# of a small variance. A single value has no standard deviation, hence nullif.
 _SUMMARIES = (
     _VALUES
     + f"""
@@ -160,7 +166,8 @@ WHERE place IN (
 """
 )
 
-# The bar, from 0, of a value between low and high; the highest value is in the last.
+# The bar, from 0, of a value between low and high. The highest value would be in a bar
+# after the last: bars include their lower edge only.
 _BAR = {
     "sqlite": (
         "min("
@@ -237,6 +244,7 @@ def _totals(
         tokens_out += _whole(high_out, low_out)
         priced += int(costed)
         costs.append(float(cost))
+    # Exact, because the order of statuses is the database's to choose.
     spent = math.fsum(costs)
     return (
         dict(sorted(by_status.items())),
@@ -246,7 +254,7 @@ def _totals(
 
 
 def _whole(high: Any, low: Any) -> int:  # noqa: ANN401  a driver's own types
-    """Join two halves of 32 bits; both are NULL where there is no value."""
+    """Join two halves of 32 bits; both are NULL if there is no value."""
     return (int(high or 0) << 32) + int(low or 0)
 
 
@@ -315,6 +323,7 @@ def _history(
     session: Session, catalog: Catalog, experiment: UUID, rules: Rules
 ) -> Iterator[Period]:
     """Yield the weighted scores of equal stretches of time that have any."""
+    # 16 bytes for each run, the only thing here that grows with the runs.
     moments, scores = array("q"), array("d")
     for _, _, moment, score in exact_scores(session, catalog, experiment, rules):
         if score is None or moment is None:
@@ -324,12 +333,14 @@ def _history(
             scores.append(score)
     if not moments:
         return
+    # exact_scores gives the oldest first, so the moments are sorted for the bisections.
     low, high = moments[0], moments[-1]
     width = (high - low) / PERIODS
     best_so_far = -math.inf
     start = 0
     for number in range(PERIODS):
         end = bisect_left(moments, low + (number + 1) * width, start)
+        # The last period includes its upper edge, where the last run is.
         if number == PERIODS - 1:
             end = len(moments)
         found = scores[start:end]
@@ -349,6 +360,7 @@ def _history(
 
 def _quantile(places: dict[int, float], count: int, percent: int) -> float:
     """Interpolate linearly between the two nearest of the sorted values."""
+    # In whole numbers, so that a quantile at a value is that value to the last bit.
     place, hundredths = divmod((count - 1) * percent, 100)
     low = places[place]
     return low if not hundredths else low + (places[place + 1] - low) * hundredths / 100
@@ -357,6 +369,7 @@ def _quantile(places: dict[int, float], count: int, percent: int) -> float:
 def _histogram(low: float, high: float, counts: dict[int, int]) -> tuple[Bin, ...]:
     if low == high:
         return (Bin(low=low, high=high, count=counts[0]),)
+    # The upper edge as it is: low + (high - low) may round to something else.
     edges = [low + (high - low) * place / BINS for place in range(BINS)] + [high]
     return tuple(
         Bin(low=edges[bar], high=edges[bar + 1], count=counts.get(bar, 0))
