@@ -6,16 +6,16 @@ set -eu
 file=$1
 trap 'rm -f "$file.new"' EXIT
 
-# printf is a part of the shell: the token is on no command line.
-# curl compares the length itself, and fails when less arrives. To ask for the bytes as
-# they are keeps proxies from packing them, whereby the length would get lost.
+# printf is a shell builtin, so the token never appears on a command line.
+# curl compares the length itself and fails if less arrives. Asking for identity keeps
+# proxies from compressing the bytes, which would lose the length.
 status=$(
     printf 'Authorization: Bearer %s\n' "$EXPORT_TOKEN" |
         curl --silent --show-error --fail-with-body --header @- \
             --header 'Accept-Encoding: identity' \
             --output "$file.new" --write-out '%{http_code}' "$EXPORT_URL?format=env"
 ) && [ "$status" = 200 ] || {
-    # A refusal says in its body what to do.
+    # The body of a refusal says what to do.
     if [ -f "$file.new" ]; then cat "$file.new" >&2; fi
     exit 1
 }

@@ -11,20 +11,20 @@ const file = process.argv[2];
 const response = await fetch(`${EXPORT_URL}?format=env`, {
   headers: {
     Authorization: `Bearer ${EXPORT_TOKEN}`,
-    // The digest is of the bytes as they are sent, so they shall be sent as they are.
+    // The digest covers the bytes as sent, so ask for them uncompressed.
     "Accept-Encoding": "identity",
   },
   redirect: "error",
 });
 if (response.status !== 200) {
-  // A refusal says in its body what to do.
+  // The body of a refusal says what to do.
   throw new Error(`${response.status}: ${await response.text()}`);
 }
 
 const body = Buffer.from(await response.arrayBuffer());
 const digest = createHash("sha256").update(body).digest("base64");
 if (response.headers.get("Repr-Digest") !== `sha-256=:${digest}:`) {
-  throw new Error("This is not all of it.");
+  throw new Error("The download is incomplete.");
 }
 
 await writeFile(`${file}.new`, body);

@@ -9,7 +9,7 @@ import sys
 from promptlooper_export.client import ClientError, download
 
 try:
-    # Whole or not at all; an interrupted download goes on with the next call.
+    # Whole or not at all; the next call resumes an interrupted download.
     download(
         os.environ["EXPORT_URL"],
         sys.argv[1],

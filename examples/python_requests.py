@@ -14,7 +14,7 @@ import requests
 response = requests.get(
     os.environ["EXPORT_URL"],
     params={"format": "env"},
-    # The digest is of the bytes as they are sent, so they shall be sent as they are.
+    # The digest covers the bytes as sent, so ask for them uncompressed.
     headers={
         "Authorization": f"Bearer {os.environ['EXPORT_TOKEN']}",
         "Accept-Encoding": "identity",
@@ -27,7 +27,7 @@ if response.status_code != requests.codes.ok:
 
 digest = b64encode(sha256(response.content).digest()).decode()
 if response.headers.get("Repr-Digest") != f"sha-256=:{digest}:":
-    sys.exit("This is not all of it.")
+    sys.exit("The download is incomplete.")
 
 target = Path(sys.argv[1])
 new = target.with_name(f"{target.name}.new")

@@ -206,7 +206,7 @@ def test_ci_takes_nothing_but_a_proven_export(said: bytes, target: Path) -> None
     with saying(said) as script:
         done = example("ci.sh", target, script.url, "a.b.c")
     assert done.returncode != 0
-    assert "best.env stays as it was" in done.stderr
+    assert "best.env is unchanged" in done.stderr
     assert target.read_bytes() == OLD
     assert beside(target) == set()
 

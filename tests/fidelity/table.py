@@ -14,11 +14,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 _HEAD = f"""# What readers read back
 
-Each of {len(CORPUS)} configs that something, somewhere, does not read back is exported
-in a format and read by real readers: *identical* to the last bit, *warned of* (a
-warning that speaks of this reader names the value), *refused* by the export with the
-path, or *different*, of which there is none. `make fidelity` measures it anew and
-writes this page.
+There are {len(CORPUS)} test configs; each one is known to trip up some reader somewhere. Every
+config is exported in each format and read back by real readers. The result is
+*identical* to the last bit, *warned of* (a warning for this reader names the value),
+*refused* by the export with the path, or *different*, which never happens.
+`make fidelity` measures again and writes this page.
 
 | format | reader | identical | warned of | refused | different |
 | --- | --- | --- | --- | --- | --- |

@@ -17,20 +17,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Options(Schema):
-    """What a client may choose."""
+    """Options that a client may set."""
 
     encoding = fields.String(
         validate=OneOf(["ascii", "utf-8"]),
         load_default="ascii",
-        metadata={"description": "utf-8 leaves letters of all scripts readable."},
+        metadata={"description": "utf-8 keeps the letters of all scripts readable."},
     )
 
 
 def render(best: Best, encoding: str) -> Iterator[bytes]:
     """Yield a line for each leaf of the config.
 
-    Raises UnrepresentableError where two paths would become one key, and for half a
-    surrogate pair, which not all readers take.
+    Raises UnrepresentableError if two paths would become one key, and for half a
+    surrogate pair, which some readers reject.
     """
     places: dict[str, str] = {}
     for path, value in flatten(best.config):
@@ -48,7 +48,7 @@ def render(best: Best, encoding: str) -> Iterator[bytes]:
 
 
 def text(value: JSON) -> str:
-    """Write a value as text: null is empty, and only text stands without JSON."""
+    """Write a value as text: null is empty, and all but text is JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -63,7 +63,7 @@ def _escaped(pattern: re.Pattern[str], plain: str, encoding: str) -> str:
             return f"\\{character}"
         if encoding == "utf-8" and not _CONTROL.match(character):
             return character
-        units = character.encode("utf-16-be").hex()  # Java counts in units of UTF-16
+        units = character.encode("utf-16-be").hex()  # Java escapes UTF-16 code units
         return "".join(rf"\u{units[i : i + 4]}" for i in range(0, len(units), 4))
 
     return pattern.sub(escape, plain)
