@@ -51,9 +51,7 @@ pytestmark = on_sqlite
 def installed(console: Console, tmp_path: Path) -> Console:
     plugins.install(tmp_path / "site", MODULES)
     (console.directory / "one").write_text('{"temperature": 0.5, "seed": 7}')
-    (console.directory / "other").write_text(
-        '{"temperature": 0.75, "seed": 7}'
-    )
+    (console.directory / "other").write_text('{"temperature": 0.75, "seed": 7}')
     environ = console.environ | {"PYTHONPATH": str(tmp_path / "site")}
     return Console(directory=console.directory, environ=environ)
 
