@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Self
 from uuid import UUID
 
 from promptlooper_export.documents import Notice
@@ -22,7 +22,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A finished body: `file` stands at its start and is the caller's to close.
+    """A finished body: `file` stands at its start, and leaving a `with` closes it.
 
     `title` is what a file made from it may be called after; it may hold any character.
     `content` is a digest of what was rendered: equal for equal content. `row_count` is
@@ -38,6 +38,14 @@ class Body:
     length: int
     sha256: bytes
     notices: tuple[Notice, ...]
+
+    def __enter__(self) -> Self:
+        """Return the body."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file, which then goes away."""
+        self.file.close()
 
     def chunks(self, part: range | None = None) -> Iterator[bytes]:
         """Read the file piece by piece, whole or the bytes at the places of `part`."""
@@ -87,7 +95,7 @@ def recode(
 
     Raises SpoolFullError.
     """
-    with body.file:
+    with body:
         file, length, sha256 = _fill(encode(body.chunks()), directory)
     return replace(body, file=file, length=length, sha256=sha256)
 

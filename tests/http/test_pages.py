@@ -36,6 +36,17 @@ def test_the_links_lead_through_every_run_once(service: Service, runs: str) -> N
     assert len(tags) == 3
 
 
+def test_an_experiment_without_runs_has_no_rows(
+    service: Service, database: Database
+) -> None:
+    record = experiment()
+    database.load(record)
+
+    response = service.ask(f"/experiments/{record.id}/export?format=ndjson")
+
+    assert (response.data, response.headers["X-Row-Count"]) == (b"", "0")
+
+
 def test_pages_of_a_table_have_the_columns_of_every_run(
     service: Service, database: Database
 ) -> None:

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlooper_export.documents import Notice
-from promptlooper_export.spool import spool
-from promptlooper_export.web.conditional import Tag
-from promptlooper_export.web.delivery import disposition, send, warnings_field
+from promptlooper_export.web.delivery import disposition, warnings_field
 
 FIELD = re.compile(
     r"inline; filename=\"([A-Za-z0-9._-]+)\.json\""
@@ -59,31 +57,6 @@ def test_no_title_breaks_the_header(title: str) -> None:
     assert len(name.encode()) <= 150
     assert not {"Cc", "Cf", "Cs"} & {unicodedata.category(char) for char in name}
     assert not set(name) & set('/\\:*?"<>|')
-
-
-@pytest.mark.parametrize("count", [None, 0, 1_000_000])
-def test_a_document_of_runs_says_how_many_there_are(count: int | None) -> None:
-    body = spool(
-        [b"runs"],
-        title="x",
-        content=None,
-        row_count=count,
-        last_run=None,
-        limit=100,
-        directory=None,
-    )
-    response = send(
-        body,
-        media_type="text/csv",
-        extension="csv",
-        tag=Tag(opaque="t", weak=False),
-        coding=None,
-        part=None,
-    )
-    said = response.headers.get("X-Row-Count")
-    assert said == (None if count is None else str(count))
-    assert response.get_data() == b"runs"
-    response.close()
 
 
 def notice(number: int, size: int = 1) -> Notice:

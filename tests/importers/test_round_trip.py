@@ -68,7 +68,7 @@ def exported(
         selection=Selection(reproducible=True),
         limits=Limits(spool_bytes=1 << 30),
     )
-    with body.file:
+    with body:
         return body.file.read()
 
 

@@ -155,7 +155,7 @@ def _winner(
         selection=Selection(redact=redact),
         limits=limits_for(loaded),
     )
-    with body.file:
+    with body:
         data = body.file.read()
     return read_config(target.format, data, target.options, name=reference)
 

@@ -109,7 +109,7 @@ def verify(  # noqa: PLR0913  its options
         place, body = _closest(
             file, (render(selection=one, limits=limits) for one in selections)
         )
-    with body.file:
+    with body:
         if place is not None:
             raise DifferenceError(_reason(file, body, place, chosen, options))
     note(f"{file} is what {found} exports as {chosen.name}")

@@ -184,7 +184,7 @@ def write_body(body: Body, output: str) -> None:
     """Write a body to a file, or to standard output, and its warnings to stderr."""
     for notice in body.notices:
         note(f"warning: {printable(notice.message)}")
-    with body.file:
+    with body:
         if output == STDOUT:
             shutil.copyfileobj(body.file, sys.stdout.buffer)
             sys.stdout.buffer.flush()

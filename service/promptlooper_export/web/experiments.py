@@ -23,7 +23,8 @@ from promptlooper_export.schemas import DocumentSchema, Timestamp
 from promptlooper_export.store.experiments import ExperimentSummary
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.web import authentication, delivery, pages
-from promptlooper_export.web.exports import SCOPES, location
+from promptlooper_export.web.delivery import export_url
+from promptlooper_export.web.exports import SCOPES
 from promptlooper_export.web.parameters import FORMAT, Identifier, WholeNumber
 
 _OFFERS = (
@@ -163,7 +164,7 @@ def _page(snapshot: Snapshot, last: UUID | None, count: int) -> list[ExperimentS
 
 
 def _links(row: ExperimentSummary, formats: Sequence[AnyFormat]) -> dict[str, str]:
-    return {one.name: location(row.id, [(FORMAT, one.name)]) for one in formats}
+    return {one.name: export_url(row.id, [(FORMAT, one.name)]) for one in formats}
 
 
 def _address(limit: int, last: UUID) -> str:

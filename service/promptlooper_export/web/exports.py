@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, g, request
 from marshmallow import Schema
 
 from promptlooper_export import codings
@@ -31,7 +30,7 @@ from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.viewer import Viewer
 from promptlooper_export.web import authentication, problems
 from promptlooper_export.web.conditional import Representation
-from promptlooper_export.web.delivery import Exports, deliver
+from promptlooper_export.web.delivery import Exports, available, deliver, export_url
 from promptlooper_export.web.parameters import (
     AFTER,
     FORMAT,
@@ -45,9 +44,6 @@ from promptlooper_export.web.parameters import (
     read_experiment,
     read_options,
 )
-
-NEGOTIATED = "exports.negotiated"
-"""The endpoint of the resource that negotiates."""
 
 _MALFORMED_SHOWN = 200
 
@@ -97,24 +93,6 @@ def choose_coding(
     return coding
 
 
-def available(registry: Registry, experiment: UUID | str) -> list[dict[str, JSON]]:
-    """Say of every format what it is called, its media types and its address."""
-    return [
-        {
-            "name": row.name,
-            "media_types": list(row.media_types),
-            "url": location(experiment, [(FORMAT, row.name)]),
-        }
-        for row in registry.formats.values()
-    ]
-
-
-def location(experiment: UUID | str, pairs: Pairs) -> str:
-    """Return the address of an export with these parameters."""
-    path = url_for(NEGOTIATED, experiment=experiment)
-    return f"{path}?{urlencode(pairs)}"
-
-
 logger = logging.getLogger(__name__)
 
 CLASSIC = {
@@ -130,9 +108,6 @@ SCOPES = {Best: "export:best", Report: "export:report", Runs: "export:runs"}
 
 UNREDACTED_SCOPE = "export:unredacted"
 """What a token must cover, too, for the secrets in a document."""
-
-HTML = "text/html"
-"""What people see: it links to the other formats, 304 included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,11 +167,8 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
         return _answer(exports, asked, named, named.media_types[0].lower())
     g.vary.add("Accept")
     chosen, media_type = choose_format(exports.registry, asked.experiment)
-    response = _answer(exports, asked, chosen, media_type)
-    response.headers["Content-Location"] = location(
-        asked.experiment, [(FORMAT, chosen.name), *asked.pairs]
-    )
-    return response
+    location = export_url(asked.experiment, [(FORMAT, chosen.name), *asked.pairs])
+    return _answer(exports, asked, chosen, media_type, location=location)
 
 
 def _classic(
@@ -229,6 +201,8 @@ def _answer(
     asked: _Asked,
     format: AnyFormat,  # noqa: A002  the field's word
     media_type: str,
+    *,
+    location: str | None = None,
 ) -> Response:
     g.format = format.name
     selection = _selection(asked.values)
@@ -244,18 +218,14 @@ def _answer(
         options=read_options(format, asked.common, asked.pairs),
         selection=selection,
     )
-    response = deliver(exports, asked.viewer, wanted, coding=coding)
+    response = deliver(exports, asked.viewer, wanted, coding=coding, location=location)
     if not selection.redact:
-        _note_secrets(response, wanted, asked.viewer)
-    if media_type == HTML:
-        formats = available(exports.registry, asked.experiment)
-        response.headers["Link"] = problems.alternates(formats)
+        _record_secrets(wanted, asked.viewer)
     return response
 
 
-def _note_secrets(response: Response, sent: Representation, viewer: Viewer) -> None:
-    """Let nobody keep the answer, and put on record who got it."""
-    response.headers["Cache-Control"] = "no-store"
+def _record_secrets(sent: Representation, viewer: Viewer) -> None:
+    """Log who got the secrets of which experiment."""
     logger.warning(
         SecretsExported(
             request_id=problems.request_id(),
