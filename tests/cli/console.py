@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from cli import forked
+from promptlooper_export.cli.main import promptlooper_export
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For what does not depend on the kind of database."""
@@ -65,3 +67,13 @@ class Console:
         """Return the whole environment of the command."""
         added = {f"PROMPTLOOPER_{name}": value for name, value in settings.items()}
         return self.environ | added
+
+
+def run_here(*arguments: str, url: str | None = None) -> Result:
+    """Run the command in this process; without a URL, no database is known to it.
+
+    For what depends on neither the directory nor the process, and is asked often.
+    """
+    return CliRunner().invoke(
+        promptlooper_export, arguments, env={"PROMPTLOOPER_DATABASE_URL": url}
+    )

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from builders import experiment, run
-from cli.console import Console
+from cli.console import Console, run_here
 from databases import Database
-from promptlooper_export.cli.main import promptlooper_export
 from promptlooper_export.documents import Best
 from promptlooper_export.registry import discover
 
@@ -36,10 +34,7 @@ class Exports:
 
 
 def command(*arguments: str, url: str | None = None) -> bytes:
-    """Run the command in this process; without a URL, no database is known to it."""
-    done = CliRunner().invoke(
-        promptlooper_export, arguments, env={"PROMPTLOOPER_DATABASE_URL": url}
-    )
+    done = run_here(*arguments, url=url)
     assert done.exit_code == 0, done.stderr
     return done.stdout_bytes
 

@@ -1,11 +1,12 @@
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from builders import experiment, run
-from cli.console import Console, on_sqlite
+from cli.console import Console, on_sqlite, run_here
 from databases import Database
 
 NAMED = {
@@ -22,8 +23,7 @@ NAMED = {
 }
 
 
-@pytest.fixture
-def summaries(database: Database) -> str:
+def summaries_in(database: Database) -> str:
     record = experiment(
         run({"accuracy": 0.75}, config={"model": {"name": "small", "heat": 0.5}}),
         run({"accuracy": 0.5}, config={"model": {"name": "large"}}),
@@ -34,26 +34,40 @@ def summaries(database: Database) -> str:
     return str(record.id)
 
 
+@pytest.fixture
+def summaries(database: Database) -> str:
+    return summaries_in(database)
+
+
+@pytest.fixture(scope="module")
+def summaries_of_module(database_of_module: Database) -> str:
+    return summaries_in(database_of_module)
+
+
 @pytest.mark.parametrize(("name", "file"), NAMED.items())
 def test_what_was_exported_is_verified_and_nothing_else(
-    console: Console, summaries: str, name: str, file: str
+    database_of_module: Database,
+    summaries_of_module: str,
+    tmp_path: Path,
+    name: str,
+    file: str,
 ) -> None:
-    console.run("export", summaries, "-f", name, "-o", file)
-    path = console.directory / file
+    url, path = database_of_module.url, tmp_path / file
+    run_here("export", summaries_of_module, "-f", name, "-o", str(path), url=url)
     whole = path.read_bytes()
-    done = console.run("verify", file)
-    assert done.returncode == 0, done.stderr
+    done = run_here("verify", str(path), url=url)
+    assert done.exit_code == 0, done.stderr
 
     path.write_bytes(whole[:-1])
-    done = console.run("verify", file)
-    assert done.returncode == 3
-    assert f"cut off after {len(whole) - 1} of {len(whole)} bytes" in str(done.stderr)
+    done = run_here("verify", str(path), url=url)
+    assert done.exit_code == 3
+    assert f"cut off after {len(whole) - 1} of {len(whole)} bytes" in done.stderr
 
     path.write_bytes(whole.replace(b"small", b"smalL"))
-    assert console.run("verify", file).returncode == 3
+    assert run_here("verify", str(path), url=url).exit_code == 3
 
     path.write_bytes(whole + b"\n")
-    assert console.run("verify", file).returncode == 3
+    assert run_here("verify", str(path), url=url).exit_code == 3
 
 
 @on_sqlite
