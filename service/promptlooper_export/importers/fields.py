@@ -105,14 +105,14 @@ def _judgements(scorer: str, judged: object) -> Iterator[float | None]:
 
 
 def check_text(text: str) -> None:
-    """Raise ValidationError where a database cannot hold the text."""
+    """Raise ValidationError if a database cannot hold the text."""
     if "\0" in text:
         raise ValidationError(_NUL)
     check_encodable(text)
 
 
 def check_encodable(text: str) -> None:
-    """Raise ValidationError where the text has no UTF-8 form."""
+    """Raise ValidationError if the text has no UTF-8 form."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

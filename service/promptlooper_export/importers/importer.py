@@ -74,7 +74,7 @@ def _load(point: EntryPoint) -> Importer:
 
 
 def read_best(source: str, data: bytes) -> Best:
-    """Return the document, to the last bit. Raises SourceError for anything else."""
+    """Read a JSON export of the best config. Raises SourceError for anything else."""
     try:
         loaded: Any = json.loads(data)
         values = BestSchema().load(loaded)

@@ -1,15 +1,15 @@
 """The interchange file: experiments and runs, one JSON object a line.
 
 A line `{"type": "experiment", ...}` opens an experiment; lines with type `run` after
-it are its runs, until the next experiment. Only a run's `config` must be there. A null
-member counts as absent (but a null `config` stands for one that was no valid JSON), and
-members that are not known are passed over. For an absent member stands:
+it are its runs, until the next experiment. Only a run's `config` is required. A null
+member counts as absent (but a null `config` means one that was not valid JSON), and
+unknown members are ignored. The defaults of absent members are:
 
 id            a UUIDv5 of the line's content and the file's name, or for a run the
               experiment's id, so that importing a file twice changes nothing
 name          an experiment's: the file's name without its extension; a run's: none
-status        an experiment's: completed; a run's: completed where it has scores, failed
-              where it has an error, else pending
+status        an experiment's: completed; a run's: completed if it has scores, failed
+              if it has an error, else pending
 config_hash   the SHA-256, in hex, of the config as canonical JSON
 created_at    a run's: that of its experiment; an experiment's: 1970-01-01
 updated_at    created_at
@@ -46,7 +46,7 @@ from promptlooper_export.importers.lines import STDIN, Line, read_lines
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
 NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
-"""Of the ids that are derived."""
+"""The namespace of derived ids."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -101,7 +101,7 @@ _SCHEMAS = {"experiment": _ExperimentSchema(), "run": _RunSchema()}
 
 
 class _Ids:
-    """The ids of one file: each is there once, 16 bytes of each are remembered."""
+    """The ids of one file; remembers 16 bytes of each, to refuse a repeated one."""
 
     def __init__(self) -> None:
         self._taken: set[bytes] = set()
@@ -110,7 +110,7 @@ class _Ids:
     def take(self, line: Line, given: UUID | None, parent: UUID, salt: str) -> UUID:
         """Return the given id, or one derived from the parent's, the salt and the line.
 
-        Lines that are alike are told apart by counting them.
+        Equal lines get different ids because they are counted.
         """
         identity = given
         if identity is None:
@@ -142,7 +142,7 @@ def read(source: str) -> Records:
 
 
 def _numbered(lines: Iterator[Line]) -> Iterator[tuple[int, Line]]:
-    """Put before each line how many experiments have begun."""
+    """Pair each line with the number of experiments that have begun."""
     number = 0
     for line in lines:
         kind = line.members["type"].value if "type" in line.members else None
@@ -231,7 +231,7 @@ def _load(line: Line) -> dict[str, Any]:
 
 
 def _first(messages: dict[Any, Any]) -> tuple[str, str]:
-    """Return the path to the first thing that is wrong, and what is."""
+    """Return the path to the first error, and its message."""
     path = []
     found: Any = messages
     while isinstance(found, dict):
@@ -249,7 +249,7 @@ def _hash(config: JSON) -> str:
 
 
 def recognises(source: str) -> bool:
-    """Tell an interchange file by its extension or first line; stdin is one."""
+    """Return whether the extension or the first line is ours; stdin always is."""
     path = Path(source)
     if source == STDIN or path.suffix in {".ndjson", ".jsonl"}:
         return True

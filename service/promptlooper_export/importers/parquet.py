@@ -37,12 +37,12 @@ def read(source: str) -> Records:
     try:
         file = ParquetFile(source)
     except ArrowException as error:
-        msg = f"{source}: no Parquet file, or not whole: {error}"
+        msg = f"{source}: not a Parquet file, or not whole: {error}"
         raise SourceError(msg) from error
     with file:
         line = (file.schema_arrow.metadata or {}).get(_EXPERIMENT)
         if line is None:
-            msg = f"{source}: no Parquet file of this service: it names no experiment"
+            msg = f"{source}: not an export of this service: it names no experiment"
             raise SourceError(msg)
         yield _experiment(json.loads(line), file)
 
@@ -81,7 +81,7 @@ def _json(text: str | None) -> JSON:
 
 
 def recognises(source: str) -> bool:
-    """Tell a Parquet file by its first bytes."""
+    """Return whether the first bytes are those of a Parquet file."""
     path = Path(source)
     if not path.is_file():
         return False

@@ -19,6 +19,9 @@ from promptlooper_export.store.rows import row_id
 
 OPTIONAL_TABLES = frozenset({"stage_results"})
 
+# A domain is read as the type that it is based on. Enums and arrays have types of their
+# own making, so only what kind of type it is matters. to_regclass follows search_path,
+# as the runner's statements do.
 _POSTGRESQL_COLUMNS = """
 SELECT
     wanted.name, class.oid, namespace.nspname, class.relname, class.relkind,
@@ -34,6 +37,7 @@ WHERE attribute.attnum > 0 AND NOT attribute.attisdropped
 ORDER BY wanted.name, attribute.attnum
 """
 
+# The oid changes if a table is dropped and made again, the rest if a column is.
 _POSTGRESQL_FINGERPRINT = """
 SELECT md5(string_agg(
     concat_ws(' ', attrelid, attnum, attname, atttypid, attisdropped), ','
@@ -54,6 +58,7 @@ WHERE relkind IN ('r', 'v', 'm', 'f', 'p')
 ORDER BY 1 LIMIT 12
 """
 
+# A partition may be a foreign table: what changes there takes part in no snapshot here.
 _HAS_FOREIGN_PART = """
 SELECT EXISTS (
     WITH RECURSIVE part (oid) AS (
@@ -78,7 +83,7 @@ class Catalog:
     """The runner's tables, each as a subselect to put after FROM.
 
     `fingerprint` changes with the tables' definition. `lockable` are the names of the
-    relations if all of them are such that a snapshot behind a lock shows every change;
+    relations if a snapshot taken after locking them shows every change to their rows;
     None on SQLite and if views or foreign tables are among them.
     """
 
@@ -119,11 +124,13 @@ class Catalog:
         return f"{one} = {other}"
 
     def is_spelled_alike(self, session: Session, table: str) -> bool:
-        """Look whether a table spells the ids of runs as `runs` does."""
+        """Return whether a table spells the ids of runs as `runs` does."""
         types = self.id_types
         one, other = types["runs.id"], types[f"{table}.run_id"]
         if "uuid" in (one, other) or "bytea" in (one, other):
             return one == other
+        # One row of each stands for all: a program writes its ids in one way. Text and
+        # bytes do not compare as equal, and a join by an expression uses no index.
         run = session.one(_SPELLING.format(column="id", table=self.runs))
         selected = self.scores if table == "scores" else self.stage_results
         row = session.one(_SPELLING.format(column="run_id", table=selected))
@@ -144,6 +151,8 @@ class Catalog:
 
         It is compared in each spelling that the column may have.
         """
+        # Every spelling as a value, instead of one form of the column: so the index on
+        # the column is used.
         keys = list(_spellings(self.id_types[column], self.kind)(value))
         return f"IN ({', '.join('?' * len(keys))})", keys
 

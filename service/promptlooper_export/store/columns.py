@@ -85,6 +85,7 @@ _WHOLE = {"smallint", "integer", "bigint"}
 _TIMES = {"timestamp with time zone", "timestamp without time zone", "date"}
 
 # ISO 8601 as SQLAlchemy, Django and people write it; PostgreSQL reads it as a moment.
+# Text is matched before it is cast: the cast of other text fails the whole statement.
 _ISO = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+|)|)|)"
@@ -195,6 +196,7 @@ def _sqlite_expression(kind: Kind, column: str, stored: str, type_: str) -> str 
         return None if _TEXT_TYPE.search(type_) else stored
     if kind == "json":
         return f"CAST({stored} AS TEXT)"
+    # SQLAlchemy writes an enum's names, which are often in capitals.
     return f"lower({stored})" if column == "status" else stored
 
 
@@ -218,6 +220,7 @@ def _postgresql_expression(
 
 
 def _number(stored: str, type_: str, *, whole: bool) -> str | None:
+    # A numeric may hold fractions and numbers beyond 64 bits, which `Cells` names.
     if type_ == "numeric" and whole:
         return stored
     if type_ in _WHOLE and whole:
@@ -231,7 +234,7 @@ _NUMBERS = {
     "double precision": "{0}",
     "whole": "CAST({0} AS double precision)",
     "boolean": "CAST(CAST({0} AS integer) AS double precision)",
-    # By way of its text, 0.685 stays 0.685.
+    # By way of its text, 0.685 stays 0.685: a float4 made wider is 0.6850000023841858.
     "real": "CAST(CAST({0} AS text) AS double precision)",
     # Beyond the range of a double is infinity; too small for one is 0.
     "numeric": (
@@ -273,6 +276,8 @@ def _moment(database: str, created: str) -> str:
     return (
         f"CASE WHEN isfinite({created}) "
         "THEN CAST("
+        # Its calendar ends where microseconds since 2000 leave 64 bits: since 1970, the
+        # last 30 years do.
         f"least(extract(epoch FROM {created}) * 1000000, 9.2233e18) AS bigint) "
         f"WHEN {created} > now() THEN 9223372036854775807 "
         f"WHEN {created} < now() THEN -9223372036854775807 END"
@@ -285,6 +290,7 @@ def _order(database: str, found: Found) -> str:
     is_number = (
         bool(_INTEGER_TYPE.search(type_)) if database == "sqlite" else type_ in _WHOLE
     )
+    # Ids that are counted up tell the order of insertion; random ones tell nothing.
     for column in ["id"] if is_number else ORDERS:
         if column in found.columns:
             return quoted(found.spelled.get(column, column))

@@ -258,7 +258,7 @@ def open_for_reading(
         stale_timeout=300,
         connect_timeout=3,
         tcp_user_timeout=seconds * 1000,
-        # A pooler may run the next transaction on a session that never saw a name.
+        # A pooler may run the next transaction in a session that has not prepared it.
         prepare_threshold=None,
         read_seconds=seconds,
     )

@@ -26,7 +26,7 @@ from promptlooper_export.store.scoring import Rules, rules
 from promptlooper_export.viewer import Viewer
 
 # In the order of the values: admin, granted to the viewer, open, granted, not narrowed,
-# narrowed to.
+# narrowed to. Each list is one value, so the statement is the same for any number.
 _CONDITION = """
 (? OR {id} {within} OR (? AND NOT {id} {within})) AND (? OR {id} {within})
 """
@@ -113,7 +113,8 @@ _IS_VISIBLE = "SELECT 1 FROM {experiments} AS experiment WHERE id {is_id} AND {v
 
 _OLDEST = -(1 << 63)
 
-# What has no time comes last. Runs are counted for the page only.
+# What has no time comes last: `position` is a number, so that NULL needs no case of its
+# own in the comparisons. Runs are counted for the page only.
 _PAGE = f"""
 WITH visible AS (
     SELECT
@@ -303,6 +304,7 @@ def find(
 
     Raises ExperimentNotFoundError for none and UsageError for several.
     """
+    # All names are read: there are few experiments, and LIKE would need escaping.
     start = reference.lower().replace("-", "")
     sql = _NAMES.format(**_names(catalog, visible))
     rows = [

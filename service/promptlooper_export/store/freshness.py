@@ -22,22 +22,40 @@ from typing import Any, TypeVar
 
 from peewee import OperationalError
 
+from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import refusals
 from promptlooper_export.store.locations import SqliteFile
 
 V = TypeVar("V")
 
 MOST_ENTRIES = 512
-"""Answers that are kept at most."""
+"""The largest number of answers that are kept."""
 
 MOST_BYTES = 64 << 20
-"""Bytes of memory that they take at most, by the estimate of who keeps them."""
+"""The most memory they take, in bytes, as estimated by whoever keeps them."""
+
+# Sent with the beginning of the transaction: LOCK TABLE takes no snapshot, so the
+# moment is that of the SELECT, after the locks.
+_LOCK = """
+LOCK TABLE {tables} IN ACCESS SHARE MODE;
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN CAST(pg_current_snapshot() AS text) END
+"""
 
 _PRIMARY = 0xFF
 """The part of an extended result code of SQLite that names the kind of error."""
 
 Token = Hashable
 """What stays the same as long as the database does."""
+
+
+def taking_token(catalog: Catalog | None) -> str | None:
+    """Return the statements that take the token; None if it would not be exact.
+
+    They follow the beginning of a transaction, and the last one's value is the token.
+    """
+    if catalog is None or catalog.lockable is None:
+        return None
+    return _LOCK.format(tables=", ".join(catalog.lockable))
 
 
 class Sentinel:
@@ -61,6 +79,8 @@ class Sentinel:
         without SQLite's knowledge.
         """
         with self._turn, refusals(), _driver_errors():
+            # Exports read a copy of such a file, which says nothing about the file: its
+            # size and time are all there is.
             if self._file.mode() in ("copy", "backup"):
                 self._close()
                 return self._file.settled_state()
@@ -80,6 +100,8 @@ class Sentinel:
             self._close()
 
     def _open(self) -> sqlite3.Connection:
+        # data_version is comparable on one connection only, so a new one begins a new
+        # series: `_openings` is part of the token.
         opening = self._file.opening()
         if self._connection is not None and opening == self._opened:
             return self._connection
@@ -88,7 +110,7 @@ class Sentinel:
             self._file.location,
             uri=True,
             isolation_level=None,
-            timeout=0,
+            timeout=0,  # a token that takes a while would be of no moment
             check_same_thread=False,
         )
         self._connection.execute("PRAGMA query_only = 1")
@@ -118,7 +140,7 @@ class _Entry:
 
 
 class Kept:
-    """Answers by key, each good for one token; the longest unused ones go first."""
+    """Answers by key, each valid for one token; the least recently used go first."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
@@ -132,6 +154,7 @@ class Kept:
             entry = self._entries.get(key)
             if entry is None or token is None or entry.token != token:
                 return None
+            # Order is by last use, so the first entry is the one to drop.
             self._entries.move_to_end(key)
             return entry.value
 
@@ -143,6 +166,7 @@ class Kept:
 
     def put(self, key: Hashable, token: Token | None, value: object, size: int) -> None:
         """Keep an answer of about `size` bytes, unless that is too much."""
+        # One answer that took most of the room would drop all others.
         if token is None or size > MOST_BYTES // 4:
             return
         with self._lock:
@@ -160,9 +184,12 @@ class Kept:
         *,
         size: Callable[[V], int] = lambda _: 4096,
     ) -> V:
-        """Return what is kept, else compute and keep it: once for all who ask."""
+        """Return what is kept, else compute and keep it, once for everyone who asks."""
+        # Without turns, a change under load would have every waiting request compute
+        # the same answer at once. Other keys are not held up.
         with self._turn(key):
             value: V | None = self.get(key, token)
+            # Those who waited find it kept, unless their snapshot is of another moment.
             if value is None:
                 value = compute()
                 self.put(key, token, value, size(value))
@@ -179,6 +206,7 @@ class Kept:
         finally:
             with self._lock:
                 turn.waiting -= 1
+                # The last one out removes the turn, so that keys do not pile up.
                 if not turn.waiting:
                     self._turns.pop(key, None)
 

@@ -56,7 +56,7 @@ _IS_INDEXED = {
     """,
 }
 
-# What CREATE INDEX CONCURRENTLY leaves behind if it fails.
+# What CREATE INDEX CONCURRENTLY leaves if it fails.
 _IS_BROKEN = """
 SELECT count(*) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE indrelid = to_regclass(?) AND relname = ? AND NOT indisvalid

@@ -71,17 +71,17 @@ def postgresql_location(url: str) -> str:
 
 _HEADER = b"SQLite format 3\x00"
 _VERSIONS = slice(18, 20)
-"""Where a file's header says in which mode it is read and written."""
+"""The bytes of a file's header that say how it is written and read: 2 means WAL."""
 
 _WAL = b"\x02\x02"
 _ROLLBACK = b"\x01\x01"
 
 _SETTLED_SECONDS = 2.0
-"""A file that changed less long ago may change again without its time changing."""
+"""A file that changed more recently may change again without its time changing."""
 
 _DIRECT_BYTES = 1 << 20
-"""Size up to which a file outside WAL is read as it is: in about a quarter of a second,
-whatever is made of it; as much is copied in some milliseconds."""
+"""The largest file outside WAL that is read as it is, which takes about a quarter of a
+second whatever the export; copying as much takes a few milliseconds."""
 
 _ATTEMPTS = 5
 
@@ -111,13 +111,14 @@ class SqliteFile:
             return "backup" if is_large else "ro"
         if self._is_ours(found):
             return "rw"
+        # Both are there as long as any connection is open, and need not be made then.
         is_open = all(self._beside(end).exists() for end in ("-wal", "-shm"))
         return "ro" if is_open else "copy"
 
     def opening(self) -> tuple[object, ...] | None:
-        """Make ready to open the file as it is now, and set `location` accordingly.
+        """Prepare to open the file as it is now, and set `location` accordingly.
 
-        What is returned is another one if connections that are open lead elsewhere.
+        The value differs from the last one if open connections lead to another file.
         """
         mode = self.mode()
         if mode in ("copy", "backup"):
@@ -145,6 +146,7 @@ class SqliteFile:
                     _back_up(self._path, copy)
                     break
                 _copy_at_rest(self._path, copy)
+                # Somebody opened the file meanwhile: its log may hold more than it.
                 if self._beside("-wal").exists():
                     return self.opening()
                 if _state(self._path.stat()) == before:
@@ -196,6 +198,7 @@ def _is_wal(path: Path, device: int, inode: int) -> bool:  # noqa: ARG001  of wh
 def _copy_at_rest(path: Path, copy: Path) -> None:
     """Copy a file in WAL mode that nobody has open: all of it is in the one file."""
     shutil.copyfile(path, copy)
+    # Marked as outside WAL, it can be opened read-only without the other two files.
     with copy.open("r+b") as opened:
         opened.seek(_VERSIONS.start)
         opened.write(_ROLLBACK)

@@ -36,7 +36,7 @@ _ID = re.compile(
 class Cells:
     """Reads the cells of one row, and warns of those it leaves out.
 
-    The row is called `owner`, followed by `row`, its id, where that is given.
+    The row is called `owner`, followed by `row`, its id, if that is given.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Cells:
         """Return a whole number."""
         if isinstance(value, int) or value is None:
             return value
+        # From a column of another type, or from SQLite, which may hold 3.0 for 3.
         if isinstance(value, float | Decimal):
             exact = Decimal(value)
             if exact.is_finite() and abs(exact) < _LARGEST and exact == int(exact):
@@ -154,7 +155,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 _MILLISECONDS = 1e11
-"""Numbers from here on are milliseconds: as seconds they would be beyond 5138."""
+"""Numbers from here on are milliseconds: in seconds they are after the year 5138."""
 
 _TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
 
@@ -182,6 +183,8 @@ def stored_json(text: str | None) -> tuple[JSON, tuple[Notice, ...]]:
         except UnicodeEncodeError:
             reason = "is not UTF-8"
             raise InvalidJsonError(reason) from None
+    # Fewer brackets cannot be nested too deeply. Those in strings count as well, which
+    # costs such a text no more than the slower way.
     if text.count("{") + text.count("[") <= DEEPEST:
         try:
             return strict_json(text), ()

@@ -29,23 +29,19 @@ from promptlooper_export.store.experiments import (
     ExperimentRow,
     ExperimentSummary,
 )
-from promptlooper_export.store.freshness import Kept, Sentinel, Token
+from promptlooper_export.store.freshness import Kept, Sentinel, Token, taking_token
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.ranking import Ranking, rank
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
 from promptlooper_export.viewer import Viewer
 
-_LOCK = """
-LOCK TABLE {tables} IN ACCESS SHARE MODE;
-SELECT CASE WHEN NOT pg_is_in_recovery() THEN CAST(pg_current_snapshot() AS text) END
-"""
-
 _ATTEMPTS = 6
-"""How often locks are asked for; each time for a little less than a second."""
+"""How often to ask for the locks; each time waits a little less than a second."""
 
 _PASSING = {"55P03", "40P01", "42P01", "42809"}
-"""A lock that was not given, a deadlock, and a table that is gone or another thing."""
+"""SQLSTATEs that may pass: a lock that was not given, a deadlock, a table that is gone,
+and one that is now something that cannot be locked, such as a view."""
 
 
 class Snapshot:
@@ -186,9 +182,9 @@ class Snapshot:
         )
 
     def owner(self, identity: UUID) -> UUID | None:
-        """Return the experiment of this id, or the one that the run of this id is of.
+        """Return the experiment with this id, or the one that a run with it belongs to.
 
-        None if there is no such experiment to be seen.
+        None if the viewer may not see it, or there is none.
         """
         return experiments.owner(
             self._session, self._catalog, self._visible(), identity
@@ -206,6 +202,7 @@ class Snapshot:
                 self._state.grantees(self._session, experiment) or frozenset(),
                 open_experiments=self._open_experiments,
             )
+        # Part of the key, so that nobody gets a row that was kept for somebody else.
         is_visible = self._seen[experiment]
         key = ("experiment", experiment, is_visible)
         return self._kept.find(
@@ -217,6 +214,7 @@ class Snapshot:
         )
 
     def _ranking(self, row: ExperimentRow) -> Ranking:
+        # Even an outdated ranking tells which scorers to expect; `rank` checks that.
         key = ("ranking", row.experiment.id)
         before: Ranking | None = self._kept.last(key)
         return self._kept.find(
@@ -276,6 +274,7 @@ class Store:
 
         Raises DatabaseUnavailableError, also for a viewer whose token is unconfirmed.
         """
+        # Whether the token was revoked could not be asked: refuse rather than open up.
         if viewer.unconfirmed is not None:
             raise DatabaseUnavailableError(viewer.unconfirmed)
         with self._look() as (session, catalog, token):
@@ -312,6 +311,8 @@ class Store:
     def _look_at_sqlite(
         self, sentinel: Sentinel
     ) -> Iterator[tuple[Session, Catalog, Token | None]]:
+        # SQLite cannot say which version a snapshot sees. If the sentinel says the same
+        # before and after it was taken, nobody committed meanwhile.
         before = sentinel.token()
         with reading(self._database) as session:
             catalog = self._current(session)  # here the moment begins
@@ -322,8 +323,11 @@ class Store:
     def _look_at_postgresql(self) -> Iterator[tuple[Session, Catalog, Token | None]]:
         with ExitStack() as stack:
             session, known = self._begin_behind_locks(stack)
+            # What the last statement of the beginning gave; None on a standby and for
+            # views, where a snapshot proves nothing.
             token = None if session.begun is None else session.begun[0]
             catalog = known.catalog
+            # Under the same token the tables are the same, so they are not looked at.
             if catalog is None or token is None or token != known.token:
                 catalog = self._current(session)
                 if catalog is not known.catalog:
@@ -332,7 +336,7 @@ class Store:
             yield session, catalog, token
 
     def _begin_behind_locks(self, stack: ExitStack) -> tuple[Session, _Known]:
-        """Begin a snapshot behind the locks that make it exact.
+        """Begin a snapshot after taking the locks that make it exact.
 
         Tries again if a table has gone since it was last looked at, or if somebody's
         DDL holds a lock for long: waiting for one lock while holding another could end
@@ -342,14 +346,16 @@ class Store:
             if self._known.catalog is None:
                 with reading(self._database) as session:
                     self._current(session)
+            # Another thread may replace it, so this one keeps what it locks by.
             known = self._known
             try:
                 session = stack.enter_context(
-                    reading(self._database, then=_lock(known.catalog))
+                    reading(self._database, then=taking_token(known.catalog))
                 )
             except DatabaseUnavailableError as error:
                 if sqlstate(error) not in _PASSING or attempt == _ATTEMPTS:
                     raise
+                # A table that is gone must be looked for anew, else all attempts fail.
                 self._known = _Known()
             else:
                 return session, known
@@ -359,6 +365,7 @@ class Store:
     def _current(self, session: Session) -> Catalog:
         """Return the catalog, looked at again if tables or columns changed."""
         found = self._known.catalog
+        # A catalog takes several statements; the fingerprint of the tables takes one.
         if found is None or found.fingerprint != fingerprint(session):
             if is_earlier(session):
                 msg = (
@@ -369,13 +376,6 @@ class Store:
             found = read_catalog(session)
             self._known = _Known(catalog=found)
         return found
-
-
-def _lock(catalog: Catalog | None) -> str | None:
-    """Return what takes the token; None if no token would be exact."""
-    if catalog is None or catalog.lockable is None:
-        return None
-    return _LOCK.format(tables=", ".join(catalog.lockable))
 
 
 def open_store(
