@@ -12,7 +12,7 @@ from timing import Timed, compare, exporting, seconds
 from promptlooper_export.export import Selection
 from promptlooper_export.registry import discover
 from promptlooper_export.store.connection import open_for_writing, writing
-from promptlooper_export.store.indexes import look_at_indexes, make_indexes
+from promptlooper_export.store.diagnosis import look_at_indexes, make_indexes
 from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.viewer import OPERATOR
 

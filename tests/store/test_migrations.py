@@ -20,9 +20,8 @@ from promptlooper_export.errors import (
     SettingsError,
 )
 from promptlooper_export.store.catalog import read_catalog
-from promptlooper_export.store.diagnosis import diagnose
+from promptlooper_export.store.diagnosis import diagnose, look_at_indexes
 from promptlooper_export.store.earlier import is_earlier
-from promptlooper_export.store.indexes import look_at_indexes
 from promptlooper_export.store.migrate import (
     Standing,
     migrate,

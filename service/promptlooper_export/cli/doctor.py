@@ -13,8 +13,7 @@ from promptlooper_export.cli.terminal import printable
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
 from promptlooper_export.registry import discover
 from promptlooper_export.settings import SETTINGS, SYMMETRIC, Settings
-from promptlooper_export.store.diagnosis import diagnose, reach
-from promptlooper_export.store.indexes import Indexes
+from promptlooper_export.store.diagnosis import Indexes, diagnose, reach
 from promptlooper_export.store.state import locate
 
 DATABASE = "PROMPTLOOPER_DATABASE_URL"

@@ -4,7 +4,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import note
-from promptlooper_export.store.indexes import look_at_indexes, make_indexes
+from promptlooper_export.store.diagnosis import look_at_indexes, make_indexes
 
 
 @click.command()
