@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from databases import Database
-from promptlooper_export.store import freshness, snapshot
+from promptlooper_export.store import freshness
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from ranking_reference import ReferenceRun, ranking
@@ -324,5 +324,5 @@ def test_a_token_that_never_changes_is_caught(
 ) -> None:
     assert first_difference(database, history, TELLING) is None
     monkeypatch.setattr(freshness.Sentinel, "token", lambda _: "ever the same")
-    monkeypatch.setattr(snapshot, "_LOCK", "SELECT 'ever the same' -- {tables}")
+    monkeypatch.setattr(freshness, "_LOCK", "SELECT 'ever the same' -- {tables}")
     assert first_difference(database, history, TELLING) is not None

@@ -116,6 +116,7 @@ class _Ids:
         if identity is None:
             values = {name: member.value for name, member in line.members.items()}
             content = uuid5(parent, salt + _canonical(values))
+            # Two runs may well be equal in all that was written of them.
             self._alike[content.bytes] += 1
             identity = uuid5(content, str(self._alike[content.bytes]))
         if identity.bytes in self._taken:
@@ -131,8 +132,10 @@ def read(source: str) -> Records:
     Raises SourceError naming file and line, at any point of the iteration.
     """
     ids = _Ids()
+    # Only scores: a runner may have stored NaN as a score, and exports keep it.
     lines = read_lines(source, lenient=frozenset({"scores"}))
     empty = True
+    # groupby hands out the runs of each experiment as they are read: none is held.
     for _, group in groupby(_numbered(lines), key=itemgetter(0)):
         empty = False
         yield _experiment((line for _, line in group), source=source, ids=ids)
@@ -251,6 +254,7 @@ def _hash(config: JSON) -> str:
 def recognises(source: str) -> bool:
     """Return whether the extension or the first line is ours; stdin always is."""
     path = Path(source)
+    # Looking into stdin would take its first line away from `read`.
     if source == STDIN or path.suffix in {".ndjson", ".jsonl"}:
         return True
     if not path.is_file():

@@ -45,6 +45,7 @@ def read_lines(source: str, *, lenient: frozenset[str]) -> Iterator[Line]:
     name = "stdin" if source == STDIN else source
     with _opened(source) as file:
         number = 0
+        # One byte more than allowed shows a longer line without reading all of it.
         while raw := file.readline(LONGEST_LINE + 1):
             number += 1
             place = f"{name}:{number}"
@@ -67,6 +68,7 @@ def _opened(source: str) -> AbstractContextManager[BinaryIO]:
 
 def _parse(raw: bytes, place: str, lenient: frozenset[str]) -> dict[str, Member]:
     try:
+        # Windows editors put a byte order mark first, which JSON does not have.
         return _members(raw.decode("utf-8-sig"), lenient)
     except UnicodeDecodeError as error:
         msg = f"{place}: not UTF-8 (byte {error.start + 1})"
@@ -82,6 +84,8 @@ def _parse(raw: bytes, place: str, lenient: frozenset[str]) -> dict[str, Member]
         raise SourceError(msg) from error
 
 
+# Member by member: a config is stored as it was written, because to decode and encode it
+# would alter numbers such as 1.10 and 1e5.
 def _members(text: str, lenient: frozenset[str]) -> dict[str, Member]:
     members: dict[str, Member] = {}
     separator, position = _punctuation(text, 0, "{")

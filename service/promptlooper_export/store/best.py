@@ -16,6 +16,7 @@ from promptlooper_export.store.scoring import doubts, finite_means
 
 _RUN = "SELECT config, config_hash FROM {runs} AS run WHERE id = ?"
 
+# A kept document is the same for all who ask; the snapshot fills in when each one did.
 _UNSAID = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PER_VALUE = 200

@@ -247,6 +247,7 @@ def open_for_reading(
             max_connections=connections,
             timeout=5,
             check_same_thread=False,
+            # A second lock: even in a file opened as "rw", nothing can be written.
             pragmas={"query_only": 1, "busy_timeout": 2000},
         )
         return database

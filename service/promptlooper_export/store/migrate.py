@@ -117,7 +117,7 @@ def migrate(
 
     Raises MigrationError for an empty database unless `create` is set and for a step
     that this release does not know, DatabaseNotUnderstoodError for a database that is
-    no runner's, SettingsError for a STATE_URL that cannot hold the state, and
+    not a runner's, SettingsError for a STATE_URL that cannot hold the state, and
     DatabaseUnavailableError.
     """
     standing = _look(url)
@@ -130,6 +130,7 @@ def migrate(
         raise MigrationError(msg)
     _require_apart(url, state_url)
     is_written = not dry_run and not _is_untouched(url, standing)
+    # Looked at once more under the lock: another process may have migrated meanwhile.
     with _opened(url, for_writing=is_written) as session:
         standing = _standing(session)
         script = Script(session, dry_run=dry_run)
@@ -139,6 +140,7 @@ def migrate(
             is_earlier_one and has_our_columns(session)
         )
         apart = _apart(url, state_url, is_ours=is_ours)
+        # Before the cleaning: if this fails, the grants are still where they were.
         statements = _migrate_apart(apart, kept, dry_run=dry_run) if apart else ()
         if is_earlier_one:
             clean(script)
@@ -317,6 +319,7 @@ def _migrate_apart(url: str, kept: Remains, *, dry_run: bool) -> tuple[str, ...]
     ) as folder:
         made = Path(folder) / "state"
         statements = _bring_state(f"sqlite:///{made}", kept, dry_run=dry_run)
+        # A link, because a rename would replace what another process has just made.
         try:
             os.link(made, path)
         except FileExistsError:  # another process was quicker

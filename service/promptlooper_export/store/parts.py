@@ -99,6 +99,7 @@ def split(sql: str) -> Iterator[str]:
     statement = ""
     for line in sql.splitlines(keepends=True):
         statement += line
+        # It knows of semicolons within text, comments and the bodies of triggers.
         if sqlite3.complete_statement(statement):
             yield statement.strip()
             statement = ""
@@ -185,6 +186,7 @@ def bring_up(script: Script, *parts: str, has_tables: bool = False) -> None:
     missing = [
         step for part in parts for step in steps(session.kind, part)[at.get(part, 0) :]
     ]
+    # Nothing is written to a database that lacks nothing.
     if missing:
         _make_record(script)
     for step in missing:
@@ -215,6 +217,7 @@ def bring_down(script: Script, *parts: str) -> None:
     session = script.session
     at = recorded(session)
     for part in parts:
+        # Only what is recorded, newest first: a step may build on the one before.
         for step in reversed(steps(session.kind, part)[: at[part]]):
             script.run(step.down)
         script.record(f"DELETE FROM {RECORD[session.kind]} WHERE part = ?", part)

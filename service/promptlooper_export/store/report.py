@@ -53,6 +53,7 @@ def read_report(  # noqa: PLR0913  what a report is made of
     rows = _rows(session, catalog, places)
     warnings = list(row.warnings)
     top = tuple(_ranked_runs(session, catalog, places[:top_n], rows, warnings))
+    # Of all places, not only of those shown: they are what the winner is compared with.
     configs = [_config(rows[place.key].config, place, warnings) for place in places]
     warnings += cautions(row, ranking, top[0].scores) if top else ranking.notices
     winner = configs[0] if configs else None

@@ -73,6 +73,7 @@ _GRANTEES = "SELECT grantee FROM {grants} WHERE experiment_id = ?"
 
 _GRANTS = "SELECT experiment_id, grantee FROM {grants}"
 
+# To grant or revoke twice is no error, and two processes may do so at once.
 _GRANT = "INSERT INTO {grants} VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 _REVOKE = "DELETE FROM {grants} WHERE experiment_id = ? AND grantee = ?"
@@ -112,6 +113,7 @@ class State:
                     seconds=seconds,
                     is_read_long=False,
                 )
+        # Once seen, a state that is missing refuses: its grants may hide experiments.
         self._was_there = self._is_named
 
     def grantees(self, session: Session, experiment: UUID) -> frozenset[str] | None:
@@ -340,6 +342,7 @@ def named_in_errors(state_url: str | None) -> Iterator[None]:
     except SettingsError as error:
         if state_url is None:
             raise
+        # sqlite_path and postgresql_location cannot know whose URL they read.
         detail = error.detail.replace("PROMPTLOOPER_DATABASE_URL", VARIABLE)
         raise SettingsError(detail) from None
 

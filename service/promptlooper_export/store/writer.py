@@ -55,6 +55,8 @@ def write(url: str, records: Records) -> Written:
     DatabaseUnavailableError; then nothing is written.
     """
     experiments = runs = unchanged = 0
+    # Records are read while the transaction is open: a file of any size passes through,
+    # and a broken line near its end undoes everything.
     with writing(open_for_writing(url)) as session:
         require_own(session)
         for record in records:
@@ -80,6 +82,7 @@ def _named(record: str) -> Iterator[None]:
         raise SourceError(msg) from error
 
 
+# Asked first, because a run that is there keeps its scores and stages as they are.
 def _is_there(session: Session, table: str, row: UUID) -> bool:
     found = session.one(f"SELECT 1 FROM {table} WHERE id = ?", session.key(row))
     return found is not None
