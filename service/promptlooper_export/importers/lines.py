@@ -84,8 +84,8 @@ def _parse(raw: bytes, place: str, lenient: frozenset[str]) -> dict[str, Member]
         raise SourceError(msg) from error
 
 
-# Member by member: a config is stored as it was written, because to decode and encode it
-# would alter numbers such as 1.10 and 1e5.
+# Member by member: a config is stored as it was written, because decoding and encoding
+# it would alter numbers such as 1.10 and 1e5.
 def _members(text: str, lenient: frozenset[str]) -> dict[str, Member]:
     members: dict[str, Member] = {}
     separator, position = _punctuation(text, 0, "{")
