@@ -1,32 +1,32 @@
-"""Refusals: what can go wrong, as values that both doors show to people.
+"""What can go wrong; HTTP and the command line show these errors to people.
 
 ExportError
-├── UnauthorizedError          401  the token
-├── ForbiddenError             403  the token's scope
-├── NotFoundError              404  no such page
-├── ExperimentNotFoundError    404  missing or not yours
+├── UnauthorizedError          401  the token is missing or invalid
+├── ForbiddenError             403  the token's scope does not suffice
+├── NotFoundError              404  the path does not exist
+├── ExperimentNotFoundError    404  the experiment is missing or not yours
 ├── NothingToExportError       404  no completed run has a score
-├── MethodNotAllowedError      405  the method
+├── MethodNotAllowedError      405  the method does not exist here
 ├── NotAcceptableError         406  no format fits Accept
 ├── CodingNotAcceptableError   406  no coding fits Accept-Encoding
 ├── PreconditionFailedError    412  If-Match names another representation
 ├── RangeNotSatisfiableError   416  the range begins after the end
-├── InvalidParameterError      422  the query
+├── InvalidParameterError      422  a query parameter is wrong
 ├── InvalidConfigError         422  a stored config is not a strict JSON object
-├── UnreadableRowError         422  a row cannot be told from others
+├── UnreadableRowError         422  a row has an invalid id
 ├── UnrepresentableError       422  the format cannot hold a value
-├── ExportTooLargeError        422  the body outgrew the spool
+├── ExportTooLargeError        422  the body is larger than the spool allows
 ├── TooManyExportsError        429  all export slots are taken
-├── FormatFailedError          500  a format raised or broke its promise
-├── InternalError              500  a defect of this service
-├── RequestTooLargeError       413  the body of the request
-├── DatabaseUnavailableError   503  no answer from the database
-├── SpoolFullError             503  no space left for the body
-├── FormatTimeoutError         504  a format used up its time
-├── SettingsError               -   the environment
+├── FormatFailedError          500  a format raised or broke the interface
+├── InternalError              500  a bug in this service
+├── RequestTooLargeError       413  the request body is too large
+├── DatabaseUnavailableError   503  the database does not answer
+├── SpoolFullError             503  there is no space for the body
+├── FormatTimeoutError         504  a format took too long
+├── SettingsError               -   an environment variable is wrong
 ├── MigrationError              -   the database cannot be migrated
 ├── SourceError                 -   a file to import is broken
-└── UsageError                  -   the command line
+└── UsageError                  -   the command line is wrong
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class ExportError(Exception):
     """A refusal: `detail` says what is wrong and what to do next.
 
     `members` are extensions of the problem document (RFC 9457, section 3.2). A class
-    that names a `status` can be an answer over HTTP; its docstring is its page.
+    with its own `status` can be an answer over HTTP; its docstring is its page.
     """
 
     slug: ClassVar[str]
@@ -52,10 +52,10 @@ class ExportError(Exception):
 
 
 class UnauthorizedError(ExportError):
-    """The request carries no token, or one that this service does not accept.
+    """The request has no token, or one that this service does not accept.
 
     Send one valid token as `Authorization: Bearer TOKEN`. The command
-    `promptlooper-export token` makes one; the service's log says why one was refused.
+    `promptlooper-export token` makes one. The service's log says why it refused one.
     """
 
     slug = "unauthorized"
@@ -63,7 +63,7 @@ class UnauthorizedError(ExportError):
     status = 401
 
     def __init__(self, detail: str, *, sent: bool) -> None:
-        """Take whether a token came at all, which the answer may tell."""
+        """Take whether a token was sent at all, which the answer may reveal."""
         super().__init__(detail)
         self.sent = sent
 
@@ -71,7 +71,7 @@ class UnauthorizedError(ExportError):
 class ForbiddenError(ExportError):
     """The token is valid, but its scope does not cover this document.
 
-    Ask for a token with the word in `scope`, or choose a format of another document.
+    Ask for a token with the scope in `scope`, or choose a format of another document.
     """
 
     slug = "forbidden"
@@ -80,9 +80,9 @@ class ForbiddenError(ExportError):
 
 
 class NotFoundError(ExportError):
-    """Nothing is served under this path.
+    """There is nothing at this path.
 
-    Exports are at `/experiments/ID/export`; `/formats` lists what can be had there.
+    Exports are at `/experiments/ID/export`; `/formats` lists the formats.
     """
 
     slug = "not-found"
@@ -91,9 +91,9 @@ class NotFoundError(ExportError):
 
 
 class ExperimentNotFoundError(ExportError):
-    """The experiment does not exist, or this token may not see it: the same answer.
+    """The experiment does not exist, or this token may not see it.
 
-    Check the id, and whether the token's subject or groups were granted the experiment.
+    Check the id, and whether the token's subject or groups have a grant.
     """
 
     slug = "experiment-not-found"
@@ -107,7 +107,7 @@ class ExperimentNotFoundError(ExportError):
 class NothingToExportError(ExportError):
     """No completed run has a finite score and every required scorer.
 
-    Wait for a run to be scored, or ask for a report, which needs none.
+    Wait until a run is scored, or ask for a report, which needs no scored run.
     """
 
     slug = "no-scored-runs"
@@ -124,7 +124,7 @@ class NothingToExportError(ExportError):
 
 
 class MethodNotAllowedError(ExportError):
-    """The resource exists, but not for this method; `Allow` lists those it has.
+    """The resource does not support this method; `Allow` lists those that it does.
 
     Use GET or HEAD.
     """
@@ -135,9 +135,9 @@ class MethodNotAllowedError(ExportError):
 
 
 class NotAcceptableError(ExportError):
-    """No registered format matches the Accept header; `available` lists them all.
+    """No installed format matches the Accept header; `available` lists all of them.
 
-    Name one of these media types in `Accept`, or put `?format=NAME` into the URL.
+    Put one of these media types into `Accept`, or `?format=NAME` into the URL.
     """
 
     slug = "not-acceptable"
@@ -156,9 +156,9 @@ class NotAcceptableError(ExportError):
 
 
 class CodingNotAcceptableError(ExportError):
-    """Accept-Encoding refuses every coding that this export has, `identity` included.
+    """Accept-Encoding refuses every coding of this export, including `identity`.
 
-    Allow one of those in `available`, or leave `Accept-Encoding` out.
+    Allow one of those in `available`, or leave out `Accept-Encoding`.
     """
 
     slug = "coding-not-acceptable"
@@ -167,10 +167,10 @@ class CodingNotAcceptableError(ExportError):
 
 
 class PreconditionFailedError(ExportError):
-    """The export is not, or not provably, the one that `If-Match` names.
+    """The export is not the one that `If-Match` names, or cannot be proven to be.
 
-    Get it without `If-Match`. An export that carries the time of its making has a weak
-    tag, which `If-Match` never matches; with `?reproducible=1` the tag is strong.
+    Leave out `If-Match`. An export that contains its own time has a weak tag, which
+    `If-Match` never matches; with `?reproducible=1` the tag is strong.
     """
 
     slug = "precondition-failed"
@@ -181,7 +181,7 @@ class PreconditionFailedError(ExportError):
 class RangeNotSatisfiableError(ExportError):
     """The range begins after the end of the export, which has `length` bytes.
 
-    Ask for a range within it, or leave `Range` out.
+    Ask for a range within it, or leave out `Range`.
     """
 
     slug = "range-not-satisfiable"
@@ -190,7 +190,7 @@ class RangeNotSatisfiableError(ExportError):
 
 
 class RequestTooLargeError(ExportError):
-    """The body of a request has more bytes than the service reads.
+    """The request body has more bytes than the service reads.
 
     Send the token as `Authorization: Bearer`, without a body.
     """
@@ -201,9 +201,9 @@ class RequestTooLargeError(ExportError):
 
 
 class InvalidParameterError(ExportError):
-    """A query parameter or path segment is unknown, repeated or out of its range.
+    """A query parameter or path segment is unknown, repeated or out of range.
 
-    Correct the one named in `parameter`; `allowed` lists what it may be.
+    Correct the one named in `parameter`; `allowed` lists the allowed values.
     """
 
     slug = "invalid-parameter"
@@ -213,7 +213,7 @@ class InvalidParameterError(ExportError):
 
 
 class FormatNotInstalledError(ExportError):
-    """The format needs a library that is not installed with the service.
+    """The format needs a library that is not installed where the service runs.
 
     Run the command in `install` there, or choose another format.
     """
@@ -226,7 +226,7 @@ class FormatNotInstalledError(ExportError):
 class InvalidConfigError(ExportError):
     """The stored config of the run is not a JSON object, or holds NaN or infinity.
 
-    Correct the config in the database; reports show the other runs meanwhile.
+    Correct the config in the database. Until then, reports show the other runs.
     """
 
     slug = "invalid-config"
@@ -235,10 +235,10 @@ class InvalidConfigError(ExportError):
 
 
 class UnreadableRowError(ExportError):
-    """A row in the database has an id that is none, so it cannot be exported.
+    """A row in the database has an invalid id, so it cannot be exported.
 
-    Correct the row that the detail names: ids are UUIDs, in SQLite as 32 hexadecimal
-    digits in lower case.
+    Correct the row that the detail names. Ids are UUIDs; SQLite has them as 32
+    hexadecimal digits in lower case.
     """
 
     slug = "unreadable-row"
@@ -247,7 +247,7 @@ class UnreadableRowError(ExportError):
 
 
 class UnrepresentableError(ExportError):
-    """The format cannot hold a value; `paths` names where in the config it stands.
+    """The format cannot hold a value; `paths` says where in the config it is.
 
     Choose a format that can, such as json, or change the values at these paths.
     """
@@ -265,7 +265,7 @@ class UnrepresentableError(ExportError):
 class ExportTooLargeError(ExportError):
     """The rendered body is larger than PROMPTLOOPER_SPOOL_MAX_BYTES.
 
-    Export it with the command line, which has no such limit, or raise the setting.
+    Export it on the command line, which has no such limit, or raise the setting.
     """
 
     slug = "export-too-large"
@@ -274,9 +274,9 @@ class ExportTooLargeError(ExportError):
 
 
 class TooManyExportsError(ExportError):
-    """As many exports as the service allows are running; try again shortly.
+    """The service is already running as many exports as it allows.
 
-    `Retry-After` says after how many seconds.
+    Try again after the seconds in `Retry-After`.
     """
 
     slug = "too-many-exports"
@@ -285,7 +285,7 @@ class TooManyExportsError(ExportError):
 
 
 class FormatFailedError(ExportError):
-    """A format raised an exception or did not keep to the plugin interface.
+    """A format raised an exception or broke the plugin interface.
 
     Choose another format, and tell the author of the one named in `format`.
     """
@@ -296,9 +296,9 @@ class FormatFailedError(ExportError):
 
 
 class InternalError(ExportError):
-    """A defect of this service; report it with the id in `instance`.
+    """This is a bug in the service.
 
-    The log holds the cause under that id.
+    Report it with the id in `instance`; the log has the cause under that id.
     """
 
     slug = "internal-error"
@@ -320,7 +320,7 @@ class DatabaseUnavailableError(ExportError):
 class DatabaseNotUnderstoodError(DatabaseUnavailableError):
     """The tables, columns or types are not those of a runner's database.
 
-    The log says what was looked for and found: correct PROMPTLOOPER_DATABASE_URL.
+    The log says what the service expected and found. Correct PROMPTLOOPER_DATABASE_URL.
     """
 
     slug, title = "database-not-understood", "The database is not understood"
@@ -328,9 +328,9 @@ class DatabaseNotUnderstoodError(DatabaseUnavailableError):
 
 
 class SpoolFullError(ExportError):
-    """No space is left where exports are kept until they are sent.
+    """There is no space left to keep exports until they are sent.
 
-    Try again after the seconds in `Retry-After`; the operator makes space in
+    Try again after the seconds in `Retry-After`. The operator should free space in
     PROMPTLOOPER_SPOOL_DIR.
     """
 
@@ -364,14 +364,14 @@ class SettingsError(ExportError):
 
 
 class MigrationError(ExportError):
-    """The database cannot be brought to the wanted schema version."""
+    """The database cannot be migrated to the required schema version."""
 
     slug = "migration"
     title = "Migration refused"
 
 
 class SourceError(ExportError):
-    """A source to import cannot be read; the detail names the file and the line."""
+    """A file to import cannot be read; the detail names the file and the line."""
 
     slug = "source"
     title = "Import refused"
@@ -386,7 +386,7 @@ class UsageError(ExportError):
 
 
 class ComparisonError(ExportError):
-    """A file cannot be compared: it is not whole, or in another format."""
+    """A file cannot be compared: it is incomplete or in another format."""
 
     slug = "comparison"
     title = "Cannot compare"

@@ -1,4 +1,4 @@
-"""What can happen, as values: logged once each, at the rim."""
+"""What can be logged, as values; each event is logged once, at the outer edge."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class FormatLeftOut(Event):
-    """An entry point cannot be offered as a format."""
+    """An entry point could not be loaded as a format."""
 
     name: str
     distribution: str
@@ -37,7 +37,7 @@ class RequestServed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRefused(Event):
-    """A token opened nothing; only the log says why."""
+    """A token was refused; only the log says why."""
 
     request_id: str
     reason: str
@@ -45,7 +45,7 @@ class TokenRefused(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class KeysUnreadable(Event):
-    """A changed file of public keys cannot be read; the keys before it stay."""
+    """A changed file of public keys cannot be read; the old keys stay in use."""
 
     variable: str
     reason: str
@@ -53,7 +53,7 @@ class KeysUnreadable(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsExported(Event):
-    """Somebody was answered with the secrets of an experiment."""
+    """Somebody received the secrets of an experiment."""
 
     request_id: str
     subject: str
@@ -63,7 +63,7 @@ class SecretsExported(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestFailed(Event):
-    """A request met a defect; the traceback goes beside this event."""
+    """A request failed on a bug; the traceback is logged with this event."""
 
     request_id: str
     error: str

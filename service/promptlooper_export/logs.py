@@ -1,4 +1,4 @@
-"""Write log records to stderr, one event a line, in text or JSON."""
+"""Write log records to stderr, one event per line, as text or JSON."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from promptlooper_export.events import Event
 from promptlooper_export.schemas import timestamp
 
-# What could end a line, move a terminal's cursor or turn its text around.
+# Characters that could end a line, move a terminal's cursor or reverse its text.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -22,23 +22,23 @@ def configure(log_format: str) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """For people: time, level, logger, event; a traceback follows behind a margin."""
+    """For people: time, level, logger, event; a traceback follows after a margin."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one line, and one more for each of a traceback."""
+        """Return one line, and another for each line of a traceback."""
         line = (
             f"{_moment(record)} {record.levelname} {record.name} {record.getMessage()}"
         )
         lines = [line, *_traceback(self, record)]
-        # The margin tells lines of a traceback from events, whatever its message holds.
+        # The margin keeps a message in the traceback from posing as another event.
         return "\n    | ".join(_UNSAFE.sub(_escape, line) for line in lines)
 
 
 class JsonFormatter(logging.Formatter):
-    """For machines: one object a line; the fields of an event are its members."""
+    """For machines: one object per line; the fields of an event are its members."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one line."""
+        """Return one line."""
         members: dict[str, object] = {
             "time": _moment(record),
             "level": record.levelname.lower(),

@@ -1,4 +1,4 @@
-"""The environment table: every setting, read once, handed down as values."""
+"""Every setting of the environment, read once and passed on as values."""
 
 import difflib
 import os
@@ -13,7 +13,7 @@ PREFIX = "PROMPTLOOPER_"
 SYMMETRIC = ("HS256", "HS384", "HS512")
 """The algorithms that sign and verify with one secret."""
 
-MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key as long as the HS256 output
+MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2: at least as long as the HS256 output
 
 _PLACEHOLDERS = re.compile(
     r"(change|replace|me|this|my|your|super|very|secret|key|jwt|token|password|passphrase|"
@@ -77,7 +77,7 @@ SETTINGS = (
         name="DATABASE_URL",
         default="sqlite:///promptlooper.db",
         parse=str,
-        help="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME with "
+        help="sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME, with "
         "several hosts and target_session_attrs if you like.",
         secret=True,
     ),
@@ -85,7 +85,7 @@ SETTINGS = (
         name="STATE_URL",
         default=None,
         parse=str,
-        help="Where grants and revocations are kept, in the form of DATABASE_URL; by "
+        help="Where grants and revocations are kept, as a URL like DATABASE_URL; by "
         "default in the database itself, or beside a runner's SQLite file.",
         secret=True,
     ),
@@ -100,7 +100,7 @@ SETTINGS = (
         name="JWT_ALGORITHM",
         default="HS256",
         parse=_choice(*SYMMETRIC, "RS256", "ES256", "EdDSA"),
-        help="The one algorithm that tokens may be signed with.",
+        help="The only algorithm that tokens may be signed with.",
     ),
     Setting(
         name="JWT_PUBLIC_KEY_FILE",
@@ -112,8 +112,8 @@ SETTINGS = (
         name="JWT_JWKS_FILE",
         default=None,
         parse=str,
-        help="The issuer's public keys as a JSON Web Key Set, chosen by kid; read "
-        "again when the file changes.",
+        help="The issuer's public keys as a JSON Web Key Set; kid selects the key. The "
+        "file is read again when it changes.",
     ),
     Setting(
         name="JWT_ISSUER",
@@ -131,7 +131,7 @@ SETTINGS = (
         name="JWT_REQUIRED_CLAIMS",
         default="exp iat sub jti type",
         parse=_words,
-        help="The claims that tokens must have, non-empty; where type is among them it "
+        help="The claims that tokens must have, non-empty. If type is one of them, it "
         "must be access.",
     ),
     Setting(
@@ -144,8 +144,8 @@ SETTINGS = (
         name="OPEN_EXPERIMENTS",
         default="1",
         parse=_switch,
-        help="1: experiments that were granted to nobody are open to every valid "
-        "token; 0: to admins only.",
+        help="1: every valid token may see experiments without grants; 0: only admins "
+        "may.",
     ),
     Setting(
         name="BIND",
@@ -157,52 +157,52 @@ SETTINGS = (
         name="TRUSTED_PROXIES",
         default="0",
         parse=_integer(0, 10),
-        help="How many proxies in front may set X-Forwarded-* headers.",
+        help="How many proxies in front of the service may set X-Forwarded-* headers.",
     ),
     Setting(
         name="SPOOL_DIR",
         default=None,
         parse=str,
-        help="Where bodies over 1 MiB are kept until they are sent; the system's "
-        "temporary directory by default.",
+        help="Directory for bodies over 1 MiB until they are sent; by default the "
+        "system's temporary directory.",
     ),
     Setting(
         name="SPOOL_MAX_BYTES",
         default=str(1 << 30),
         parse=_integer(1 << 10, 1 << 44),
-        help="The largest body over HTTP, in bytes.",
+        help="The largest body that is sent over HTTP, in bytes.",
     ),
     Setting(
         name="MAX_CONCURRENT_EXPORTS",
         default="16",
         parse=_integer(1, 1024),
-        help="Exports that each worker renders at once; one subject gets half of them. "
-        "Sending does not count.",
+        help="How many exports each worker renders at once; one subject gets at most "
+        "half of them. Sending does not count.",
     ),
     Setting(
         name="RENDER_TIMEOUT",
         default="30",
         parse=_integer(1, 86_400),
-        help="Seconds that an export may take over HTTP, and on the command line in "
-        "another package's format.",
+        help="Seconds that an export may take: over HTTP any export, on the command "
+        "line one in a third-party format.",
     ),
     Setting(
         name="WORKERS",
         default="2",
         parse=_integer(1, 256),
-        help="Worker processes of serve; as many as there are cores.",
+        help="Worker processes of serve; set it to the number of cores.",
     ),
     Setting(
         name="THREADS",
         default="64",
         parse=_integer(1, 1024),
-        help="Threads of each worker; each slow client takes one.",
+        help="Threads of each worker; each slow client occupies one.",
     ),
     Setting(
         name="LOG_FORMAT",
         default="text",
         parse=_choice("text", "json"),
-        help="How log lines are written to stderr.",
+        help="Format of the log lines on stderr: text or json.",
     ),
 )
 
@@ -237,7 +237,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the environment.
 
     The secret is not checked here, since most commands need none: see `signing_key`.
-    Raises SettingsError naming the variable.
+    Raises SettingsError, which names the variable.
     """
     known = {setting.variable for setting in SETTINGS}
     for variable in sorted(environ):
@@ -263,8 +263,8 @@ def _value(setting: Setting, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
 def signing_key(settings: Settings) -> str:
     """Return the secret that signs tokens.
 
-    Raises SettingsError where it is missing, shorter than 32 bytes, one repeated
-    character, or made of nothing but placeholder words, digits and separators.
+    Raises SettingsError if it is missing, shorter than 32 bytes, one repeated
+    character, or made only of placeholder words, digits and separators.
     """
     variable = f"{PREFIX}JWT_SECRET_KEY"
     remedy = (
@@ -273,7 +273,7 @@ def signing_key(settings: Settings) -> str:
     key = settings.jwt_secret_key or ""
     if settings.jwt_algorithm not in SYMMETRIC:
         msg = (
-            f"{PREFIX}JWT_ALGORITHM is {settings.jwt_algorithm}: tokens come from the "
+            f"{PREFIX}JWT_ALGORITHM is {settings.jwt_algorithm}: get tokens from the "
             "issuer who has the private key"
         )
         raise SettingsError(msg)
