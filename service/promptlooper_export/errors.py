@@ -296,7 +296,7 @@ class FormatFailedError(ExportError):
 
 
 class InternalError(ExportError):
-    """This is a bug in the service.
+    """The service has a bug.
 
     Report it with the id in `instance`; the log has the cause under that id.
     """

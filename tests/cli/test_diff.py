@@ -144,7 +144,7 @@ def test_secrets_are_neither_compared_nor_shown(
 
     assert done.returncode == 3
     assert done.stdout == b'- OTHER_TOKEN: "[redacted]"\n'
-    assert b"not compared, as they are secrets: API_KEY" in done.stderr
+    assert b"not compared because they are secrets: API_KEY" in done.stderr
     done = console.run("diff", "--unredacted", "--json", ".env", "x")
     assert done.returncode == 3
     assert [row["path"] for row in json.loads(done.stdout)] == [

@@ -99,7 +99,7 @@ def test_a_journal_mode_in_which_exports_copy_the_file_is_named(
     done = console.run("doctor")
     assert (failures(done.stdout), done.returncode) == ([], 0)
     assert (
-        b"ok    journal mode: delete; recommended: PRAGMA journal_mode" in done.stdout
+        b"ok    journal mode: delete; recommended: have the runner set" in done.stdout
     )
 
 
@@ -111,8 +111,8 @@ def test_an_index_that_would_help_is_named(
     assert (failures(done.stdout), done.returncode) == ([], 0)
     shown = done.stdout.decode().replace('"', "").replace(" CONCURRENTLY", "")
     assert (
-        "ok    index: could be quicker: CREATE INDEX export_stage_results_run ON "
-        "stage_results (run_id); promptlooper-export index makes it\n"
+        "ok    index: could be faster: CREATE INDEX export_stage_results_run ON "
+        "stage_results (run_id); promptlooper-export index creates it\n"
     ) in shown
 
 
@@ -140,7 +140,7 @@ def test_a_state_that_cannot_be_used_is_a_refused_configuration(
     assert done.returncode == 78
     [line] = failures(done.stdout)
     assert line.startswith("state: PROMPTLOOPER_STATE_URL cannot be used: ")
-    assert line.endswith("; repair it, or run: promptlooper-export migrate")
+    assert line.endswith("; fix it, or run: promptlooper-export migrate")
     console.run("migrate", STATE_URL="sqlite:///nowhere.db")
     done = console.run("doctor", STATE_URL="sqlite:///nowhere.db")
     assert (failures(done.stdout), done.returncode) == ([], 0)

@@ -147,7 +147,7 @@ def test_an_unknown_format_is_a_usage_error_that_lists_the_known(
     [
         (["-f", "noticed", "-O", "colour=red"], "'colour'"),
         (["-f", "noticed", "-O", "greeting=a", "-O", "greeting=b"], "more than once"),
-        (["-f", "noticed", "-O", "greeting"], "is not like name=value"),
+        (["-f", "noticed", "-O", "greeting"], "must look like name=value"),
         (["-f", "json", "--top-n", "3"], "--top-n is for reports"),
         (["-f", "markdown", "--top-n", "51"], "1<=x<=50"),
     ],

@@ -27,22 +27,22 @@ def said(
 def test_each_command_says_who_sees_the_experiment_then(console: Console) -> None:
     name = f"experiment {ROW.id} is"
     assert said(console, "grant", "summaries") == (
-        f"{name} granted to nobody: every valid token sees it\n"
+        f"{name} granted to nobody; every valid token sees it\n"
     )
     for _ in range(2):  # once more changes nothing
         assert said(console, "grant", "summaries", "user:ada") == (
-            f"{name} granted to user:ada; admins see it, too\n"
+            f"{name} granted to user:ada; admins also see it\n"
         )
     assert said(console, "grant", str(ROW.id)[:13], "group:lab: 7") == (
-        f"{name} granted to group:lab: 7, user:ada; admins see it, too\n"
+        f"{name} granted to group:lab: 7, user:ada; admins also see it\n"
     )
     for _ in range(2):
         assert said(console, "revoke", "summaries", "user:ada") == (
-            f"{name} granted to group:lab: 7; admins see it, too\n"
+            f"{name} granted to group:lab: 7; admins also see it\n"
         )
     assert said(
         console, "revoke", "summaries", "group:lab: 7", OPEN_EXPERIMENTS="0"
-    ) == (f"{name} granted to nobody: only admins see it\n")
+    ) == (f"{name} granted to nobody; only admins see it\n")
 
 
 @on_sqlite

@@ -31,13 +31,13 @@ def test_tables_are_made_in_an_empty_database_only_if_asked_for(
     assert "promptlooper-export migrate --create" in refused
     assert refused.count("\n") == 1
     assert said(console, "--create") == (
-        "made the runner's tables; grants and revocations are kept in the database "
+        "created the runner's tables; grants and revocations are kept in the database "
         "itself\n"
     )
     assert empty_database.execute("SELECT count(*) FROM runs") == [(0,)]
     assert said(console) == "nothing to do\n"
-    assert said(console, "--down") == "took away what migrate made\n"
-    assert "made the runner's tables" in said(console, "--create")
+    assert said(console, "--down") == "removed what migrate created\n"
+    assert "created the runner's tables" in said(console, "--create")
 
 
 def test_a_missing_file_is_made_only_if_asked_for(bare: Console) -> None:
@@ -59,11 +59,11 @@ def test_a_runners_tables_stay_as_they_are(
         else "the database itself"
     )
     assert said(console) == (
-        f"grants and revocations are kept in {where}; nothing was added to the "
-        "runner's tables, and nothing else is needed\n"
+        f"grants and revocations are kept in {where}; the runner's tables are "
+        "unchanged, and nothing else is needed\n"
     )
     assert said(console) == "nothing to do\n"
-    assert said(console, "--down") == "took away what migrate made\n"
+    assert said(console, "--down") == "removed what migrate created\n"
     assert said(console, "--down") == "nothing to do\n"
 
 
@@ -73,7 +73,7 @@ def test_a_dry_run_prints_the_sql(bare: Console, empty_database: Database) -> No
     assert shown.returncode == 0
     assert b"CREATE TABLE runs (" in shown.stdout
     assert shown.stderr.endswith(b"statements would run\n")
-    assert "made" in said(console, "--create")
+    assert "created" in said(console, "--create")
 
 
 def test_the_state_goes_where_it_is_named(

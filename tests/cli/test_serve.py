@@ -101,4 +101,4 @@ def test_a_state_that_is_named_and_missing_is_not_served(console: Console) -> No
 def test_an_address_that_is_none_is_refused(console: Console) -> None:
     done = console.run("serve", BIND="localhost:http")
     assert done.returncode == 78
-    assert b"PROMPTLOOPER_BIND must be like 127.0.0.1:8000" in done.stderr
+    assert b"PROMPTLOOPER_BIND must look like 127.0.0.1:8000" in done.stderr

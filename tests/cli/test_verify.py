@@ -61,7 +61,7 @@ def test_what_was_exported_is_verified_and_nothing_else(
     path.write_bytes(whole[:-1])
     done = run_here("verify", str(path), url=url)
     assert done.exit_code == 3
-    assert f"cut off after {len(whole) - 1} of {len(whole)} bytes" in done.stderr
+    assert f"truncated: {len(whole) - 1} of {len(whole)} bytes" in done.stderr
 
     path.write_bytes(whole.replace(b"small", b"smalL"))
     assert run_here("verify", str(path), url=url).exit_code == 3
@@ -104,7 +104,7 @@ def test_a_file_of_another_winner_is_said_to_be_one(
     done = console.run("verify", "x.yaml")
 
     assert done.returncode == 3
-    assert b"not of the run that is the best now" in done.stderr
+    assert b"from another run than the best one now" in done.stderr
 
 
 @on_sqlite

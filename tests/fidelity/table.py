@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 _HEAD = f"""# What readers read back
 
-There are {len(CORPUS)} test configs, each of which trips up some reader somewhere.
+There are {len(CORPUS)} test configs; each is known to trip up some reader somewhere.
 Every config is exported in each format and read back by real readers. The result is
 *identical* to the last bit, *warned of* (a warning for this reader names the value),
 *refused* by the export with the path, or *different*, which never happens.

@@ -11,7 +11,7 @@ from promptlooper_export.settings import SETTINGS, Setting
 
 
 def shown(setting: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return a setting's value, masked where it is secret, and where it comes from."""
+    """Return a setting's value, masked if it is secret, and its origin."""
     value = environ.get(setting.variable)
     if not value:
         return setting.default or "(not set)", "default"

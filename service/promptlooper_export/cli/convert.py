@@ -44,7 +44,7 @@ from promptlooper_export.viewer import OPERATOR
 @click.option(
     "--experiment",
     metavar="ID|NAME",
-    help="Which one, where FILE holds several.",
+    help="Which experiment, if FILE holds several.",
 )
 @REPRODUCIBLE
 @UNREDACTED
@@ -60,8 +60,9 @@ def convert(  # noqa: PLR0913  its options
 ) -> None:
     """Write an export in another format, without a database.
 
-    FILE is what `export` wrote as ndjson with header=1 or as parquet, for any format,
-    or as json, for the formats of the best config; or what `import` takes.
+    To any format, FILE is an export as ndjson with header=1 or as parquet, or any other
+    file that `import` accepts. To the formats of the best config, it may also be an
+    export as json.
     """
     loaded = settings.load()
     registry = discover(sandbox_seconds=loaded.render_timeout)
@@ -89,15 +90,15 @@ def convert(  # noqa: PLR0913  its options
 
 
 def _best(source: str, registry: Registry, chosen: AnyFormat) -> Best:
-    """Read a best config. Raises UsageError where another document is to be written."""
+    """Read a best config. Raises UsageError if the target needs another document."""
     if chosen.document is not Best:
         msg = (
-            f"{source} holds the best config alone; for {chosen.name!r}, convert an "
-            "export as ndjson with header=1, or as parquet"
+            f"{source} holds only the best config; for {chosen.name!r}, convert an "
+            "export as ndjson with header=1 or as parquet"
         )
         raise UsageError(msg)
     best = read_best(source, Path(source).read_bytes())
-    # What JSON warned of is no matter of another format.
+    # Warnings about reading JSON do not apply to the other format.
     told = set(registry.formats["json"].stream(best))
     warnings = tuple(notice for notice in best.warnings if notice not in told)
     return replace(best, warnings=warnings)
@@ -105,7 +106,7 @@ def _best(source: str, registry: Registry, chosen: AnyFormat) -> Best:
 
 @contextmanager
 def _imported(source: str) -> Iterator[Store]:
-    """Import a file into a database that goes away."""
+    """Import a file into a temporary database."""
     with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
         url = f"sqlite:///{folder}/converted.db"
         migrate(url, create=True)
@@ -115,7 +116,7 @@ def _imported(source: str) -> Iterator[Store]:
 
 
 def _one(store: Store, source: str, reference: str | None) -> UUID:
-    """Return the experiment that is asked for, or the only one."""
+    """Return the requested experiment, or the only one. Raises UsageError."""
     with store.snapshot(OPERATOR) as snapshot:
         if reference is not None:
             return snapshot.find(reference)
@@ -123,5 +124,5 @@ def _one(store: Store, source: str, reference: str | None) -> UUID:
     if len(ids) == 1:
         return ids[0]
     named = ", ".join(map(str, ids[:5]))
-    msg = f"{source} holds {len(ids)} experiments; choose with --experiment: {named}"
+    msg = f"{source} holds {len(ids)} experiments; use --experiment: {named}"
     raise UsageError(msg)

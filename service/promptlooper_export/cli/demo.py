@@ -34,7 +34,7 @@ def demo() -> None:
     """Try everything on a throw-away database.
 
     Serves a made-up experiment until Ctrl-C and prints three commands to try in another
-    shell. Everything is in a temporary directory that goes away at the end.
+    shell. Everything is in a temporary directory, which is removed at the end.
     """
     with suppress(KeyboardInterrupt), throw_away_directory() as directory:
         listener = listen()
@@ -46,7 +46,7 @@ def demo() -> None:
         token = issue(loaded, subject="demo", expires=LIFETIME)
 
         def ready(arbiter: Arbiter) -> None:
-            # A closed terminal must end the demo; gunicorn would load it anew.
+            # Closing the terminal must end the demo, but gunicorn reloads on HUP.
             signal.signal(
                 signal.SIGHUP, lambda *_: arbiter.signal(signal.SIGTERM, None)
             )
@@ -61,7 +61,7 @@ def demo() -> None:
 
 
 def introduce(base: str, experiment: UUID, token: str) -> None:
-    """Print what to try: plain commands, one a line, that work in any shell."""
+    """Print commands to try, one per line, that work in any shell."""
     note("Serving a made-up experiment until Ctrl-C. Try in another shell:")
     for query in ("", "?format=env", "?format=markdown"):
         url = f"{base}/experiments/{experiment}/export{query}"
@@ -70,7 +70,7 @@ def introduce(base: str, experiment: UUID, token: str) -> None:
 
 
 def demo_settings(directory: Path, address: str) -> Settings:
-    """Return settings with a fresh secret; the environment's own are left aside."""
+    """Return settings with a fresh secret, ignoring the environment."""
     return settings.load(
         {
             "PROMPTLOOPER_DATABASE_URL": f"sqlite:///{directory / 'demo.db'}",
@@ -83,10 +83,10 @@ def demo_settings(directory: Path, address: str) -> Settings:
 
 
 def listen() -> socket.socket:
-    """Listen on port 8000, or on any free port where that is taken."""
+    """Listen on port 8000, or on any free port if that is taken."""
     for port in (PORT, 0):
         listener = socket.socket()
-        # Connections that have ended keep a port for a while, but may share it.
+        # Else closed connections (TIME_WAIT) would block the port for a while.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -104,7 +104,7 @@ def listen() -> socket.socket:
 def throw_away_directory() -> Iterator[Path]:
     """Make a temporary directory that this process removes at the end of the block.
 
-    A worker leaves the block, too, when it ends; the directory is not its to remove.
+    Forked workers also leave the block when they end, but must not remove it.
     """
     owner = os.getpid()
     directory = Path(tempfile.mkdtemp(prefix="promptlooper-demo-"))

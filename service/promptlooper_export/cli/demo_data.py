@@ -1,7 +1,7 @@
 """The experiment of `demo`: made up, but with the ups and downs of a real search.
 
-An assistant answers questions about a product's manual. A random search is followed by
-a climb from its best run, one parameter at a time. The same data every time.
+An assistant answers questions about a product's manual. A random search comes first,
+then a climb from its best run, one parameter at a time. The data is always the same.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ SCORING: dict[str, JSON] = {
 }
 
 TOO_LONG = {"model.name": "llama-3.1-8b-instruct", "prompt.few_shot": 8}
-"""What does not fit into the model's context."""
+"""The choice that does not fit into the model's context."""
 
 SYSTEM = (
     "You answer questions about the pump's manual.\n"
@@ -104,7 +104,7 @@ PRICES: Mapping[JSON, Price] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a run."""
+    """The result of a run."""
 
     status: str
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def demo_experiment() -> ExperimentRecord:
         scoring_config=SCORING,
         created_at=START,
         updated_at=START,
-        runs=_runs(Random(20261102)),  # noqa: S311  data, no secret
+        runs=_runs(Random(20261102)),  # noqa: S311  not a secret
     )
 
 
@@ -155,7 +155,7 @@ def _expected(choice: Choice) -> list[float]:
 
 
 def _promise(choice: Choice) -> float:
-    """Return what the search steers by: accuracy and groundedness alone."""
+    """Return what the search maximizes: accuracy plus groundedness."""
     accuracy, groundedness, _, _ = _expected(choice)
     return accuracy + groundedness
 

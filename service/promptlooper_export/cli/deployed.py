@@ -1,4 +1,4 @@
-"""Files that hold a config: which format each has, what it says, and how it differs."""
+"""Files that hold a config: their format, their content and how they differ."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from promptlooper_export.redaction.shapes import REDACTED, redact_text
 from promptlooper_export.registry import AnyFormat, Registry, load_format_options
 
 _SHOWN = 120
-"""Characters of a value that are shown."""
+"""The most characters of a value to print."""
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -52,7 +52,7 @@ def write_changes(found: Sequence[Change], *, as_json: bool = False) -> None:
 
 
 def _masked(change: Change, value: JSON) -> JSON:
-    """Return the value, or a mark for a secret: a log is no place for one."""
+    """Return the value, or a mark for a secret, since the output may go to a log."""
     if value is not None and any(map(names_secret, _words(change.path))):
         return REDACTED
     if isinstance(value, str):
@@ -87,13 +87,13 @@ _MANIFEST = re.compile(
 )
 _SYNONYMS = {".yml": ".yaml", ".tfvars.json": ".auto.tfvars.json"}
 
-# What distinguishes formats: depth, null, and text that looks like another value.
+# Formats differ in whether they can express depth and null.
 _PROBE: Mapping[str, JSON] = {"a": {"b": 1}, "n": None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """A file, the format that it is in, and the options to read it with."""
+    """A file, its format, and the options to read it with."""
 
     name: str
     data: bytes
@@ -101,7 +101,7 @@ class Deployed:
     options: Mapping[str, Any]
 
     def config(self) -> Mapping[str, JSON]:
-        """Return what the file says. Raises ComparisonError where it cannot be read."""
+        """Return the file's config. Raises ComparisonError if it cannot be read."""
         return read_config(self.format, self.data, self.options, name=self.name)
 
 
@@ -110,14 +110,14 @@ def load_deployed(
 ) -> Deployed:
     """Read a file, or standard input; `kind` names its format.
 
-    Raises UsageError where the format is not known, and OSError.
+    Raises UsageError if the format is unknown, and OSError.
     """
     data = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
     readable = {name: row for name, row in registry.formats.items() if row.read}
     found = kind or recognised(source, data, readable)
     if found not in readable:
         known = ", ".join(readable)
-        msg = f"{source}: in which format? Name one with --from: {known}"
+        msg = f"cannot tell the format of {source}; name it with --from: {known}"
         raise UsageError(msg)
     chosen = readable[found]
     return Deployed(
@@ -131,7 +131,7 @@ def load_deployed(
 def recognised(
     source: str, data: bytes, formats: Mapping[str, AnyFormat]
 ) -> str | None:
-    """Return the name of the format of a file, by its name and its first lines."""
+    """Return the name of a file's format, judging by its name and content."""
     name = Path(source).name
     if name == ".env" or name.startswith(".env."):
         return "env"
@@ -155,7 +155,7 @@ def read_config(
     try:
         return format.parse(data, options)
     except ValueError as error:
-        msg = f"{name} is not a {format.title} file, or not whole: {error}"
+        msg = f"{name} is not a {format.title} file, or is incomplete: {error}"
         raise ComparisonError(msg) from error
 
 
@@ -164,9 +164,9 @@ def config_said_in(
     format: AnyFormat,  # noqa: A002
     options: Mapping[str, Any],
 ) -> Mapping[str, JSON]:
-    """Return a config as another format says it: variables, for example.
+    """Return a config as another format expresses it: as variables, for example.
 
-    Raises what the format refuses.
+    Raises UnrepresentableError if the format refuses it.
     """
     best = Best(
         experiment_name="",
@@ -184,16 +184,16 @@ def config_said_in(
 
 
 def is_flat(deployed: Deployed) -> bool:
-    """Return whether the format knows variables only."""
+    """Return whether the format can express only variables."""
     return _says(deployed) == 0
 
 
 def poorer(one: Deployed, other: Deployed) -> Deployed:
-    """Return the one whose format says less of a config: the one to compare in."""
+    """Return the file whose format can express less, which is the one to compare in."""
     return one if _says(one) <= _says(other) else other
 
 
 def _says(deployed: Deployed) -> int:
-    """Count what a format can say: both depth and null, one of them, or neither."""
+    """Rank what a format can express: depth and null, depth alone, or neither."""
     said = config_said_in(_PROBE, deployed.format, deployed.options)
     return ("a" in said) + (said == _PROBE)

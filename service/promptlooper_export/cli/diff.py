@@ -42,13 +42,13 @@ from promptlooper_export.viewer import OPERATOR
 @click.option(
     "--only-exported",
     is_flag=True,
-    help="Pass over what only the file has, such as other variables of a deployment.",
+    help="Ignore what only the file has, such as other variables of a deployment.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the differences as JSON.")
 @click.option(
     "--unredacted",
     is_flag=True,
-    help="Compare secrets, too; they are shown by no means.",
+    help="Compare secrets as well; their values are never printed.",
 )
 def diff(  # noqa: PLR0913  its options
     *,
@@ -60,14 +60,14 @@ def diff(  # noqa: PLR0913  its options
     as_json: bool,
     unredacted: bool,
 ) -> None:
-    """Say what differs between two configs.
+    """Show how two configs differ.
 
-    A and B are each a file, - for standard input, or an experiment: an id, the
-    beginning of one, or a name, which stands for its best config. Nothing differs:
-    exit code 0; else 3.
+    A and B are each a file, - for standard input, or an experiment, of which the best
+    config is compared: give its id, the beginning of its id, or its name. The exit code
+    is 0 if nothing differs, else 3.
 
-    A file is compared with an experiment in what the file's format can say: a .env file
-    by variable, for example.
+    The comparison uses only what the formats of both can express: a .env file is
+    compared by variable, for example.
     """
     loaded = settings.load()
     registry = discover(sandbox_seconds=loaded.render_timeout)
@@ -81,7 +81,7 @@ def diff(  # noqa: PLR0913  its options
     found = list(changes(old, new))
     hidden = _hidden(found)
     if hidden:
-        note(f"not compared, as they are secrets: {_paths(hidden)}")
+        note(f"not compared because they are secrets: {_paths(hidden)}")
     left = [change for change in found if change not in hidden]
     if only_exported:
         extra = "removed" if isinstance(one, Deployed) else "added"
@@ -89,7 +89,7 @@ def diff(  # noqa: PLR0913  its options
     write_changes(left, as_json=as_json)
     if left:
         raise DifferenceError(counted(len(left), "difference"))
-    note("no difference")
+    note("no differences")
 
 
 def _is_file(source: str) -> bool:
@@ -108,7 +108,7 @@ def _configs(
     *,
     redact: bool,
 ) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
-    """Return both configs in a form that both can be said in."""
+    """Return both configs in a form that both formats can express."""
     if isinstance(one, Deployed) and isinstance(other, Deployed):
         target = poorer(one, other)
         return _said_in(one, target), _said_in(other, target)
@@ -129,7 +129,7 @@ def _configs(
 def _said_in(deployed: Deployed, target: Deployed) -> Mapping[str, JSON]:
     if deployed is target:
         return deployed.config()
-    # Variables of one format are variables of the other.
+    # Formats of variables all express the same, so nothing needs converting.
     if deployed.format == target.format or is_flat(deployed):
         return deployed.config()
     return config_said_in(deployed.config(), target.format, target.options)
@@ -143,7 +143,7 @@ def _winner(
     *,
     redact: bool,
 ) -> Mapping[str, JSON]:
-    """Return the best config of an experiment as the format can say it."""
+    """Return the best config of an experiment, as far as the format can express it."""
     with store.snapshot(OPERATOR) as snapshot:
         experiment = snapshot.find(reference)
     body = export(
@@ -161,10 +161,10 @@ def _winner(
 
 
 def _hidden(found: list[Change]) -> list[Change]:
-    """Return the changes that only say that a secret was left out of the export.
+    """Return the changes that exist only because a secret was redacted in the export.
 
-    A mark may stand for a whole object; where nothing stands for the mark, that is a
-    difference like any other.
+    A mark may replace a whole object. If the other side has nothing in its place, that
+    is an ordinary difference.
     """
     marks = [change.path for change in found if REDACTED in (change.old, change.new)]
     below = {

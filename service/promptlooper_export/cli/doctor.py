@@ -1,4 +1,4 @@
-"""`promptlooper-export doctor`: what must hold before the service can work."""
+"""`promptlooper-export doctor`: check what the service needs to work."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ DATABASE = "PROMPTLOOPER_DATABASE_URL"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Something looked at; `remedy` says what to do, and is None where all is well."""
+    """Something that was checked; `remedy` says what to do, None if all is well."""
 
     subject: str
     state: str
@@ -29,7 +29,7 @@ class Check:
 
 
 def setting_checks(settings: Settings) -> Iterator[Check]:
-    """Show every setting; of those that could be read, only the secret may be bad."""
+    """Show every setting; those that load may still have a bad secret or key."""
     for row in SETTINGS:
         value, origin = shown(row, os.environ)
         state, remedy = f"{value} ({origin})", None
@@ -38,7 +38,7 @@ def setting_checks(settings: Settings) -> Iterator[Check]:
                 key_finder(settings)
             except SettingsError as error:
                 state, _, remedy = _without(row.variable, error.detail).partition("; ")
-                remedy = remedy or f"see to {row.variable}"
+                remedy = remedy or f"correct {row.variable}"
         yield Check(subject=row.variable, state=state.strip(), remedy=remedy)
 
 
@@ -54,7 +54,7 @@ def _verifies_with(settings: Settings) -> str:
 
 
 def database_checks(url: str) -> Iterator[Check]:
-    """Look at the database; no further than the first check that fails."""
+    """Check the database; stop at the first check that fails."""
     try:
         reach(url)
     except DatabaseUnavailableError as error:
@@ -92,7 +92,7 @@ def _journal_mode(mode: str) -> str:
     if mode == "wal":
         return mode
     return (
-        f"{mode}; recommended: PRAGMA journal_mode=WAL, set by the runner, so that "
+        f"{mode}; recommended: have the runner set PRAGMA journal_mode=WAL, so that "
         "long exports need not copy the file first"
     )
 
@@ -101,21 +101,21 @@ def _index_checks(indexes: Indexes) -> Iterator[Check]:
     for statement in indexes.statements:
         yield Check(
             subject="index",
-            state=f"could be quicker: {statement}; promptlooper-export index makes it",
+            state=f"could be faster: {statement}; promptlooper-export index creates it",
         )
     for table in indexes.impossible:
         yield Check(
             subject="index",
-            state=f"could be quicker: an index on the tables that {table} reads",
+            state=f"could be faster: index the tables that {table} reads",
         )
     if not indexes.statements and not indexes.impossible:
         yield Check(subject="index", state="complete")
 
 
 def state_check(settings: Settings) -> Check:
-    """Say where grants and revocations are kept; a failure refuses the configuration.
+    """Check where grants and revocations are kept; a failure refuses the configuration.
 
-    That the database does not answer is for `database_checks` to say.
+    If the database does not answer, `database_checks` reports it.
     """
     try:
         place = locate(settings.database_url, settings.state_url)
@@ -123,7 +123,7 @@ def state_check(settings: Settings) -> Check:
         return Check(
             subject="state",
             state=error.detail,
-            remedy="repair it, or run: promptlooper-export migrate",
+            remedy="fix it, or run: promptlooper-export migrate",
         )
     except DatabaseUnavailableError:
         return Check(subject="state", state="unknown until the database can be read")
@@ -137,9 +137,9 @@ def state_check(settings: Settings) -> Check:
 
 
 def plugin_checks() -> Iterator[Check]:
-    """Show how many formats are on offer, and each one that is left out."""
+    """Show how many formats are available, and each one that was left out."""
     registry = discover()
-    yield Check(subject="formats", state=f"{len(registry.formats)} on offer")
+    yield Check(subject="formats", state=f"{len(registry.formats)} available")
     for row in registry.broken:
         yield Check(
             subject=f"format {row.name}",
@@ -153,8 +153,8 @@ def plugin_checks() -> Iterator[Check]:
 def doctor(ctx: click.Context) -> None:
     """Check configuration, database and plugins.
 
-    Each line begins with ok or FAIL; a FAIL says what to do. Ends with 0 if all is
-    well, 78 if the service would refuse its configuration, else 1.
+    Each line begins with ok or FAIL, and a FAIL says what to do. The exit code is 0 if
+    all is well, 78 if the service would refuse its configuration, else 1.
     """
     loaded = settings.load()
     refused = _show(setting_checks(loaded))
@@ -165,7 +165,7 @@ def doctor(ctx: click.Context) -> None:
 
 
 def _show(checks: Iterable[Check]) -> bool:
-    """Print the checks; whether any failed."""
+    """Print the checks and return whether any failed."""
     failed = False
     for check in checks:
         click.echo(_line(check))

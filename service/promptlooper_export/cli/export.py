@@ -28,14 +28,14 @@ from promptlooper_export.viewer import OPERATOR
 
 
 class ExportCommand(click.Command):
-    """Lists the formats below its options."""
+    """A command whose help lists the formats after the options."""
 
     def format_epilog(
         self,
         ctx: click.Context,  # noqa: ARG002  click's signature
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the formats that are installed, with their options."""
+        """Write the installed formats with their options."""
         with formatter.section("Formats"):
             formatter.write_dl(
                 [(row.name, _summary(row)) for row in discover().formats.values()]
@@ -72,8 +72,8 @@ def export(  # noqa: PLR0913  its options
 ) -> None:
     """Write one experiment in one format.
 
-    ID may be the beginning of an id, NAME a name that only one experiment has. The
-    bytes are those that the HTTP service answers.
+    ID may be the beginning of an id; NAME must belong to only one experiment. The
+    bytes are the same as over HTTP.
     """
     loaded = settings.load()
     chosen = choose_format(

@@ -7,14 +7,14 @@ from promptlooper_export.registry import discover
 
 
 @click.command()
-@click.option("--broken", is_flag=True, help="List those left out instead, and why.")
+@click.option("--broken", is_flag=True, help="List only those left out, and why.")
 def formats(*, broken: bool) -> None:
     """List the formats."""
     registry = discover()
     if broken:
         left_out = [(row.name, row.distribution, row.reason) for row in registry.broken]
         if not left_out:
-            note("no format is broken")
+            note("all formats work")
             return
         lines = table([("NAME", "PACKAGE", "REASON"), *left_out])
     else:

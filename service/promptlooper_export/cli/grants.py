@@ -23,7 +23,7 @@ def read_grantee(
     if value is None:
         return None
     if not re.match("(user|group):.", value, re.DOTALL):
-        msg = f"{value!r} is neither user:SUB nor group:NAME"
+        msg = f"{value!r} must be user:SUB or group:NAME"
         raise click.BadParameter(msg, ctx, param)
     return require_name(ctx, param, value)
 
@@ -39,8 +39,8 @@ _reference = click.argument("reference", metavar="ID|NAME")
 def grant(*, reference: str, grantee: str | None) -> None:
     """Grant an experiment to a user or a group.
 
-    From the first grant on, only those who have one and admins see the experiment over
-    HTTP. Without a grantee, prints to whom it is granted.
+    After the first grant, only users and groups with a grant, and admins, see the
+    experiment over HTTP. Without a grantee, prints who has a grant.
     """
     loaded = settings.load()
     experiment = _find(loaded, reference)
@@ -59,10 +59,10 @@ def grant(*, reference: str, grantee: str | None) -> None:
 @_reference
 @click.argument("grantee", metavar="user:SUB|group:NAME", callback=read_grantee)
 def revoke(*, reference: str, grantee: str) -> None:
-    """Take a grant back.
+    """Take back a grant.
 
-    Without the last grant, an experiment is open to every valid token again, unless
-    PROMPTLOOPER_OPEN_EXPERIMENTS is 0.
+    After its last grant is taken back, every valid token may see the experiment again,
+    unless PROMPTLOOPER_OPEN_EXPERIMENTS is 0.
     """
     loaded = settings.load()
     experiment = _find(loaded, reference)
@@ -80,9 +80,9 @@ def _find(loaded: Settings, reference: str) -> UUID:
 
 def _say_who_sees(loaded: Settings, experiment: UUID, found: Sequence[str]) -> None:
     if found:
-        who = f"granted to {', '.join(map(printable, found))}; admins see it, too"
+        who = f"granted to {', '.join(map(printable, found))}; admins also see it"
     elif loaded.open_experiments:
-        who = "granted to nobody: every valid token sees it"
+        who = "granted to nobody; every valid token sees it"
     else:
-        who = "granted to nobody: only admins see it"
+        who = "granted to nobody; only admins see it"
     note(f"experiment {experiment} is {who}")

@@ -22,15 +22,15 @@ from promptlooper_export.store.writer import write
     "--from",
     "kind",
     metavar="KIND",
-    help=f"What wrote the sources ({', '.join(sorted(installed()))}); recognised from "
-    "the source by default.",
+    help=f"The kind of the sources ({', '.join(sorted(installed()))}); by default each "
+    "is recognised from its content.",
 )
 def import_(sources: tuple[str, ...], kind: str | None) -> None:
     """Write experiments from files into the database.
 
-    A SOURCE is a file, or - for standard input. All sources are written or none.
+    SOURCE is a file, or - for standard input. Either all sources are written or none.
     Importing the same source again changes nothing. A missing or empty database gets
-    the tables it needs; nothing is written to a runner's database.
+    the tables it needs. Nothing is ever written to a runner's database.
     """
     loaded = settings.load()
     try:

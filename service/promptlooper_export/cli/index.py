@@ -10,10 +10,10 @@ from promptlooper_export.store.diagnosis import look_at_indexes, make_indexes
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
 def index(*, dry_run: bool) -> None:
-    """Make the indexes that make exports quicker.
+    """Create the indexes that speed up exports.
 
-    Prints each statement. On PostgreSQL, they are made while the runner goes on
-    writing. Exports are right without them.
+    Prints each statement. On PostgreSQL, the runner can keep writing meanwhile. Exports
+    are correct without them.
     """
     url = settings.load().database_url
     found = look_at_indexes(url)
@@ -24,7 +24,7 @@ def index(*, dry_run: bool) -> None:
     for table in found.impossible:
         note(
             f"{table} is a view or a partitioned or foreign table, which cannot be "
-            "indexed from here; index the tables that it reads"
+            "indexed from here; index the tables it reads from"
         )
     if not found.statements and not found.impossible:
         note("nothing to do")

@@ -19,26 +19,26 @@ from promptlooper_export.settings import SETTINGS
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
-# The summaries stand here too, so that --help and completion import no command.
+# The summaries are repeated here so that --help and completion import no command.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo:demo", "Try everything on a throw-away database."),
     "serve": ("serve:serve", "Serve the exports over HTTP."),
-    "migrate": ("migrate:migrate", "Make what the service needs of its own."),
+    "migrate": ("migrate:migrate", "Prepare a place for grants and revoked tokens."),
     "import": ("import_:import_", "Write experiments from files into the database."),
     "list": ("list:list_", "List the experiments, newest first."),
     "export": ("export:export", "Write one experiment in one format."),
     "verify": ("verify:verify", "Check that a file is what the service exports."),
-    "diff": ("diff:diff", "Say what differs between two configs."),
+    "diff": ("diff:diff", "Show how two configs differ."),
     "convert": (
         "convert:convert",
         "Write an export in another format, without a database.",
     ),
     "token": ("token:token", "Print a token for the HTTP service, or revoke one."),
     "grant": ("grants:grant", "Grant an experiment to a user or a group."),
-    "revoke": ("grants:revoke", "Take a grant back."),
+    "revoke": ("grants:revoke", "Take back a grant."),
     "formats": ("formats:formats", "List the formats."),
     "doctor": ("doctor:doctor", "Check configuration, database and plugins."),
-    "index": ("index:index", "Make the indexes that make exports quicker."),
+    "index": ("index:index", "Create the indexes that speed up exports."),
     "config": ("config:config", "Show the effective settings, secrets masked."),
 }
 
@@ -55,10 +55,10 @@ COMPLETION = (
 
 
 class CommandTable(click.Group):
-    """The commands of the table; a refusal is one line on stderr and its exit code."""
+    """The commands of the table; an error is one line on stderr and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's
-        """Return the names in the order of the table."""
+        """Return the names in table order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -79,7 +79,7 @@ class CommandTable(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's signature
-        """Run the command and turn what ends it into an exit code."""
+        """Run the command and turn errors and interrupts into exit codes."""
         try:
             return super().invoke(ctx)
         except ExportError as error:
@@ -91,7 +91,7 @@ class CommandTable(click.Group):
             ctx.exit(INTERRUPTED)
         except OSError as error:
             if error.errno == errno.EPIPE:
-                raise  # click ends quietly
+                raise  # click exits quietly
             where = f"{error.filename}: " if error.filename else ""
             note(f"promptlooper-export: {printable(f'{where}{error.strerror}')}")
             ctx.exit(1)
@@ -110,10 +110,10 @@ class CommandTable(click.Group):
         ctx: click.Context,  # noqa: ARG002  click's signature
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the settings and how to switch completion on."""
+        """Write the settings and how to enable completion."""
         with formatter.section("Environment"):
             formatter.write_dl([(row.variable, row.help) for row in SETTINGS])
-        with formatter.section("Shell completion, a line for the shell's start file"):
+        with formatter.section("Shell completion: add to your shell's startup file"):
             for _, line in COMPLETION:
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
@@ -140,6 +140,6 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; TERM unwinds it, so that no temporary file stays behind."""
+    """Run the command line; TERM unwinds it, so no temporary file is left behind."""
     signal.signal(signal.SIGTERM, _terminate)
     promptlooper_export(prog_name="promptlooper-export")

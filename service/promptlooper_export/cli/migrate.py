@@ -14,17 +14,16 @@ from promptlooper_export.store.state import beside
 
 @click.command()
 @click.option(
-    "--create", is_flag=True, help="Make the runner's tables in an empty database."
+    "--create", is_flag=True, help="Create the runner's tables in an empty database."
 )
 @click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
-@click.option("--down", is_flag=True, help="Take away what migrate made.")
+@click.option("--down", is_flag=True, help="Remove everything that migrate created.")
 @click.pass_context
 def migrate(ctx: click.Context, *, create: bool, dry_run: bool, down: bool) -> None:
-    """Make what the service needs of its own.
+    """Prepare a place for grants and revoked tokens.
 
-    For a runner's database, that is a place for grants and revocations, apart from its
-    tables; exports work without it. What an earlier version added to a runner's
-    database is taken away, grants kept.
+    The place is apart from the runner's tables, and exports work without it. Anything
+    that an earlier version added to a runner's database is removed; grants are kept.
     """
     loaded = settings.load()
     if down:
@@ -34,7 +33,7 @@ def migrate(ctx: click.Context, *, create: bool, dry_run: bool, down: bool) -> N
         statements = take_away(
             loaded.database_url, state_url=loaded.state_url, dry_run=dry_run
         )
-        said = ["took away what migrate made"]
+        said = ["removed what migrate created"]
     else:
         outcome = bring(
             loaded.database_url,
@@ -59,7 +58,7 @@ def _show(statements: Sequence[str]) -> None:
 
 
 def _said(outcome: Outcome, loaded: Settings) -> Iterator[str]:
-    """Say what was done."""
+    """Yield lines that say what was done."""
     where = "the database itself"
     if outcome.apart:
         file = None if loaded.state_url else beside(loaded.database_url)
@@ -67,18 +66,18 @@ def _said(outcome: Outcome, loaded: Settings) -> Iterator[str]:
     place = f"grants and revocations are kept in {where}"
     match outcome.standing:
         case Standing.EMPTY:
-            yield f"made the runner's tables; {place}"
+            yield f"created the runner's tables; {place}"
         case Standing.OWN:
             yield f"brought up to date; {place}"
         case Standing.RUNNERS:
             yield (
-                f"{place}; nothing was added to the runner's tables, and nothing else "
-                "is needed"
+                f"{place}; the runner's tables are unchanged, and nothing else is "
+                "needed"
             )
         case Standing.EARLIER:
-            yield f"took away what an earlier version added; {place}"
+            yield f"removed what an earlier version added; {place}"
     if outcome.columns:
         yield (
-            "columns that an earlier version added stay, since they may hold values: "
+            "columns from an earlier version stay, since they may hold values: "
             f"{', '.join(outcome.columns)}"
         )

@@ -16,14 +16,14 @@ from promptlooper_export.store.state import locate
 def serve() -> None:
     """Serve the exports over HTTP.
 
-    Ends with TERM or Ctrl-C; TERM lets running exports finish.
+    TERM or Ctrl-C stops it; TERM lets running exports finish.
     """
     loaded = settings.load()
     key_finder(loaded)
     try:
         parse_address(loaded.bind)
     except RuntimeError as error:
-        msg = f"PROMPTLOOPER_BIND must be like 127.0.0.1:8000: {error}"
+        msg = f"PROMPTLOOPER_BIND must look like 127.0.0.1:8000: {error}"
         raise SettingsError(msg) from error
     diagnose(loaded.database_url)
     locate(loaded.database_url, loaded.state_url)

@@ -27,21 +27,21 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
-"""What is not simply a bad request."""
+"""Parse errors that have a more specific status than 400."""
 
 
 class Worker(ThreadWorker):
-    """Refuses with a problem document, and logs nothing of what was sent.
+    """A worker that refuses bad HTTP with a problem document and logs none of its text.
 
-    gunicorn would answer in HTML, with 501 for a transfer coding that it does not know,
-    and log the field that it cannot read, which may hold a token.
+    gunicorn itself would answer in HTML, with 501 for an unknown transfer coding, and
+    log the field that it cannot read, which may hold a token.
     """
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """End at once, and leave the threads to the interpreter's exit.
 
-        gunicorn's own would shut the pool down first, for which it waits forever where
-        the signal came while a request was being handed to the pool.
+        gunicorn itself would shut down the pool first, and wait forever if the signal
+        came while a request was being handed to the pool.
         """
         super(ThreadWorker, self).handle_quit(sig, frame)
 
@@ -52,7 +52,7 @@ class Worker(ThreadWorker):
         addr: str | int | tuple[str, int],
         exc: BaseException,
     ) -> None:
-        """Answer, log and leave the connection to be closed."""
+        """Answer and log; the caller closes the connection."""
         if not isinstance(exc, errors.ParseException):
             super().handle_error(req, client, addr, exc)
             return
@@ -66,12 +66,12 @@ class Worker(ThreadWorker):
 
 
 def refusal(status: HTTPStatus, identifier: str) -> bytes:
-    """Write a whole answer with a problem document (RFC 9457, section 4.2.1)."""
+    """Return a complete answer with a problem document (RFC 9457, section 4.2.1)."""
     document = {
         "type": "about:blank",
         "title": status.phrase,
         "status": status,
-        "detail": "The request is not valid HTTP/1.1; send it anew.",
+        "detail": "The request is not valid HTTP/1.1; correct it and send it again.",
         "instance": f"urn:request:{identifier}",
     }
     body = json.dumps(document).encode()
@@ -88,11 +88,11 @@ def refusal(status: HTTPStatus, identifier: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-_MEMORY = Path("/dev/shm")  # noqa: S108  only looked for
+_MEMORY = Path("/dev/shm")  # noqa: S108  only checked for
 
 
 class Server(BaseApplication):
-    """gunicorn with threads; `extra` are gunicorn settings that go before ours."""
+    """gunicorn with threads; `extra` are gunicorn settings that override ours."""
 
     def __init__(self, settings: Settings, **extra: object) -> None:
         """Keep the settings; nothing is bound before run()."""
@@ -101,17 +101,17 @@ class Server(BaseApplication):
         super().__init__(prog="promptlooper-export")
 
     def load_config(self) -> None:
-        """Hand our settings to gunicorn."""
+        """Pass our settings to gunicorn."""
         for name, value in (gunicorn_settings(self._settings) | self._extra).items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:  # type: ignore[override]  # the stubs want any mapping
-        """Create the application, once and before the fork."""
+        """Create the application, once, before the fork."""
         return create_app(self._settings)
 
 
 class RootLogger(Logger):
-    """Hands gunicorn's messages to the handlers of the root logger."""
+    """A logger that passes gunicorn's messages to the root logger's handlers."""
 
     def setup(self, cfg: Config) -> None:
         """Set the level and add no handler."""
@@ -120,22 +120,22 @@ class RootLogger(Logger):
 
 
 def gunicorn_settings(settings: Settings) -> dict[str, object]:
-    """Return gunicorn's settings for ours."""
+    """Translate our settings into gunicorn's."""
     return {
         "bind": settings.bind,
         "worker_class": Worker,
         "workers": settings.workers,
         "threads": settings.threads,
-        # Workers share the memory of what is imported, and a refusal ends the command.
+        # Workers share imported code in memory, and a startup error ends the command.
         "preload_app": True,
         "graceful_timeout": 30,
-        # The heartbeat file on a disk can block a worker until it is taken for dead.
+        # A heartbeat file on disk can block a worker until gunicorn takes it for dead.
         "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
-        # The control socket would be written into the home directory.
+        # gunicorn would create the control socket in the home directory.
         "control_socket_disable": True,
         "limit_request_fields": 64,
         "limit_request_field_size": 8190,
-        # Forwarded headers are the application's business: TRUSTED_PROXIES.
+        # The application handles forwarded headers: TRUSTED_PROXIES.
         "forwarded_allow_ips": "",
         "logger_class": RootLogger,
     }

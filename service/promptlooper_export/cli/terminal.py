@@ -6,7 +6,7 @@ import click
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, characters that steer a terminal as escapes."""
+    """Return the text on one line, with terminal control characters escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in text
@@ -24,7 +24,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the rows as lines, the columns aligned to the left."""
+    """Yield the rows as lines, with columns aligned to the left."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:

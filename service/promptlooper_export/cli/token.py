@@ -21,7 +21,7 @@ def read_duration(ctx: click.Context, param: click.Parameter, value: str) -> tim
     """Read a whole number of seconds, minutes, hours or days, such as `90m`."""
     found = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", value)
     if found is None:
-        msg = f"{value!r} is not like 90s, 30m, 1h or 7d"
+        msg = f"{value!r} must look like 90s, 30m, 1h or 7d"
         raise click.BadParameter(msg, ctx, param)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
@@ -31,7 +31,7 @@ def require_name(
 ) -> str | None:
     """Refuse a name that the service would refuse in a token."""
     if value is not None and not is_name(value):
-        msg = "must be UTF-8, and not empty"
+        msg = "must be UTF-8 and not empty"
         raise click.BadParameter(msg, ctx, param)
     return value
 
@@ -44,14 +44,14 @@ def require_name(
     help="Who the token is for.",
 )
 @click.option(
-    "--group", "groups", multiple=True, metavar="G", help="A group of theirs."
+    "--group", "groups", multiple=True, metavar="G", help="A group of the subject."
 )
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     metavar="S",
-    help="What they may, such as export:best; best, report and runs by default.",
+    help="What it may export, such as export:best; best, report and runs by default.",
 )
 @click.option(
     "--experiment",
@@ -59,7 +59,7 @@ def require_name(
     type=click.UUID,
     multiple=True,
     metavar="ID",
-    help="Narrow the token to this experiment; repeat for more.",
+    help="Limit the token to this experiment; repeat for more.",
 )
 @click.option(
     "--expires",
@@ -67,14 +67,14 @@ def require_name(
     default="1h",
     show_default=True,
     callback=read_duration,
-    help="From now on, such as 90s, 30m, 1h or 7d.",
+    help="How long the token is valid, such as 90s, 30m, 1h or 7d.",
 )
 @click.option(
     "--revoke",
     "revoked",
     metavar="JTI",
     callback=require_name,
-    help="Revoke the token with this jti; - reads the token from standard input.",
+    help="Revoke the token with this jti, or with -, the token on standard input.",
 )
 @click.pass_context
 def token(  # noqa: PLR0913  its options
@@ -89,8 +89,8 @@ def token(  # noqa: PLR0913  its options
 ) -> None:
     """Print a token for the HTTP service, or revoke one.
 
-    Nothing else is printed, so that the output can be captured. A revoked token opens
-    nothing any more, a second later at the latest.
+    Prints nothing else, so you can capture the output. A revoked token stops working
+    within a second.
     """
     if revoked is not None:
         _require_alone(ctx, "revoked")

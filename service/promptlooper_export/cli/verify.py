@@ -37,7 +37,7 @@ from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.viewer import OPERATOR
 
 _NEAR_AN_END = 1 << 16
-"""Bytes of a file's beginning and end in which ids and moments are looked for."""
+"""Bytes at each end of a file to search for ids and times."""
 
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXPORTED = re.compile(
@@ -45,7 +45,7 @@ _EXPORTED = re.compile(
     rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?Z)"
 )
 _TRIED = 5
-"""Moments that are tried: the text of an experiment may look like one."""
+"""How many times to try, since an experiment's own text may look like one."""
 
 _DIGEST = re.compile(
     "(?:sha-?256[=:])?(?::([A-Za-z0-9+/]{43}=):|([0-9a-f]{64}))", re.IGNORECASE
@@ -59,13 +59,13 @@ _DIGEST = re.compile(
 @click.option(
     "--experiment",
     metavar="ID|NAME",
-    help="What it is an export of; by default the one that it names.",
+    help="The exported experiment; by default the one that FILE names.",
 )
 @click.option(
     "--digest",
     metavar="DIGEST",
-    help="Compare with the field Repr-Digest of the answer, or a SHA-256 in hex, and "
-    "with no database.",
+    help="Compare with the answer's Repr-Digest, or a SHA-256 in hex, without a "
+    "database.",
 )
 @TOP_N
 @LIMIT
@@ -85,8 +85,8 @@ def verify(  # noqa: PLR0913  its options
 ) -> None:
     """Check that a file is what the service exports.
 
-    The experiment that FILE names is exported again, as of the moment in FILE, and must
-    give the same bytes: exit code 0, else 3. Give the options that FILE was made with.
+    Exports the experiment that FILE names again, as of the time in FILE. The exit code
+    is 0 if the bytes are the same, else 3. Give the options that FILE was made with.
     """
     if digest is not None:
         _check_digest(file, digest)
@@ -96,7 +96,8 @@ def verify(  # noqa: PLR0913  its options
     ends = _ends(file)
     name = kind or recognised(str(file), ends, formats) or ""
     if name not in formats:
-        msg = f"{file}: in which format? Name one with --from: {', '.join(formats)}"
+        known = ", ".join(formats)
+        msg = f"cannot tell the format of {file}; name it with --from: {known}"
         raise UsageError(msg)
     chosen = formats[name]
     options = load_format_options(chosen, pairs)
@@ -112,26 +113,26 @@ def verify(  # noqa: PLR0913  its options
     with body:
         if place is not None:
             raise DifferenceError(_reason(file, body, place, chosen, options))
-    note(f"{file} is what {found} exports as {chosen.name}")
+    note(f"{file} matches the {chosen.name} export of {found}")
 
 
 def _check_digest(file: Path, digest: str) -> None:
     wanted = _DIGEST.fullmatch(digest.strip())
     if wanted is None:
-        msg = f"{digest!r} is neither sha-256=:...: nor a SHA-256 in hex"
+        msg = f"{digest!r} must be sha-256=:...: or a SHA-256 in hex"
         raise UsageError(msg)
     with file.open("rb") as opened:
         actual = file_digest(opened, "sha256")
     if wanted[1] not in (None, b64encode(actual.digest()).decode()) or (
         wanted[2] is not None and wanted[2].lower() != actual.hexdigest()
     ):
-        msg = f"{file} has another digest: {actual.hexdigest()}"
+        msg = f"{file} has a different digest: {actual.hexdigest()}"
         raise DifferenceError(msg)
-    note(f"{file} has this digest")
+    note(f"{file} matches the digest")
 
 
 def _ends(file: Path) -> bytes:
-    """Read where a file says what it is: its beginning and its end."""
+    """Read the beginning and the end of a file, where it says what it is."""
     with file.open("rb") as opened:
         beginning = opened.read(_NEAR_AN_END)
         opened.seek(max(opened.tell(), file.stat().st_size - _NEAR_AN_END))
@@ -145,14 +146,14 @@ def _experiment(store: Store, file: Path, ends: bytes, reference: str | None) ->
         for text in dict.fromkeys(_UUID.findall(ends)):
             if found := snapshot.owner(UUID(text.decode())):
                 return found
-    msg = f"{file} names no experiment of this database; give it with --experiment"
+    msg = f"{file} names no experiment in this database; name one with --experiment"
     raise ComparisonError(msg)
 
 
 def _selections(
     ends: bytes, chosen: AnyFormat, plain: Selection
 ) -> Iterator[Selection]:
-    """Yield what the file may be an export of: one for each moment that it may name."""
+    """Yield the selections to try: one for each time that the file may name."""
     moments = dict.fromkeys(_EXPORTED.findall(ends))
     if chosen.document is Runs or not moments:
         yield plain
@@ -162,7 +163,7 @@ def _selections(
 
 
 def _closest(file: Path, bodies: Iterable[Body]) -> tuple[int | None, Body]:
-    """Return the body that a file is most like, and where it begins to differ."""
+    """Return where the file first differs, None if nowhere, and the closest body."""
     closest: tuple[int, Body] | None = None
     for body in bodies:
         place = _first_difference(file, body)
@@ -177,7 +178,7 @@ def _closest(file: Path, bodies: Iterable[Body]) -> tuple[int | None, Body]:
 
 
 def _first_difference(file: Path, body: Body) -> int | None:
-    """Return the place of the first byte that is not the same, None for equal files."""
+    """Return the offset of the first byte that differs, None if all are equal."""
     place = 0
     with file.open("rb") as opened:
         for chunk in body.chunks():
@@ -189,7 +190,7 @@ def _first_difference(file: Path, body: Body) -> int | None:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """Return how many bytes two chunks begin with in common."""
+    """Return how many leading bytes two chunks share."""
     pairs = enumerate(zip(one, other, strict=False))
     shorter = min(len(one), len(other))
     return next((place for place, (a, b) in pairs if a != b), shorter)
@@ -202,11 +203,11 @@ def _reason(
     chosen: AnyFormat,
     options: Mapping[str, Any],
 ) -> str:
-    """Say what is wrong with a file; the values that differ go to standard output."""
+    """Say what is wrong with a file, and print the values that differ."""
     if place == file.stat().st_size:
-        return f"{file} is cut off after {place} of {body.length} bytes"
+        return f"{file} is truncated: {place} of {body.length} bytes"
     if chosen.read is None:
-        return f"{file} is not what is exported now, from byte {place + 1} on"
+        return f"{file} differs from the export, from byte {place + 1} on"
     body.file.seek(0)
     exported, held = body.file.read(), file.read_bytes()
     try:
@@ -217,7 +218,7 @@ def _reason(
     found = list(changes(old, new))
     write_changes(found)
     if set(_UUID.findall(exported)) - set(_UUID.findall(held)):
-        return f"{file} is not of the run that is the best now"
+        return f"{file} is from another run than the best one now"
     if found:
         return f"{file} was changed: {counted(len(found), 'difference')}"
-    return f"{file} holds the same values, but not the same bytes: other options (-O)?"
+    return f"{file} has the same values but different bytes; do the options (-O) match?"

@@ -1,4 +1,4 @@
-"""What the commands that write exports share: their options, and whole files."""
+"""What the commands that write exports share: options, and writing whole files."""
 
 import os
 import secrets
@@ -22,10 +22,10 @@ from promptlooper_export.spool import Body
 
 
 def write_whole(path: Path, body: IO[bytes]) -> None:
-    """Put the body in the place of the file, in one step.
+    """Replace the file with the body in one step.
 
-    A link is followed; an existing file's mode is kept. A device or a pipe is written
-    to as it is, since it cannot be replaced. On failure (OSError) the old file stays.
+    Follows links and keeps an existing file's mode. Writes straight to a device or a
+    pipe, which cannot be replaced. On failure (OSError), the old file stays.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
@@ -58,7 +58,7 @@ def split_pairs(
     for value in values:
         name, equals, text = value.partition("=")
         if not equals:
-            msg = f"{value!r} is not like name=value"
+            msg = f"{value!r} must look like name=value"
             raise click.BadParameter(msg, ctx, param)
         pairs.append((name, text))
     return pairs
@@ -83,21 +83,21 @@ FORMAT = click.option(
     "format_name",
     metavar="FORMAT",
     shell_complete=complete_format,
-    help="One of those that `formats` lists; by default the one with FILE's extension.",
+    help="A format that `formats` lists; by default the one for FILE's extension.",
 )
 FROM = click.option(
     "--from",
     "kind",
     metavar="FORMAT",
     shell_complete=complete_format,
-    help="The format of the file; by default what its name says.",
+    help="The format of the file; by default the one for its name.",
 )
 OUTPUT = click.option(
     "-o",
     "--output",
     metavar="FILE",
     default=STDOUT,
-    help="Written whole or not at all; standard output by default.",
+    help="Where to write, whole or not at all; by default standard output.",
 )
 OPTIONS = click.option(
     "-O",
@@ -111,33 +111,33 @@ OPTIONS = click.option(
 TOP_N = click.option(
     "--top-n",
     type=click.IntRange(1, 50),
-    help="The runs that a report ranks.  [default: 5]",
+    help="How many runs a report ranks.  [default: 5]",
 )
 LIMIT = click.option(
-    "--limit", type=click.IntRange(min=1), help="Write so many runs at most."
+    "--limit", type=click.IntRange(min=1), help="Write at most this many runs."
 )
 AFTER = click.option(
     "--after",
     type=click.UUID,
     metavar="RUN",
-    help="Write the runs that come behind this one.",
+    help="Write only the runs after this one.",
 )
 REPRODUCIBLE = click.option(
     "--reproducible",
     is_flag=True,
-    help="Name the data's own last change instead of now: same data, same bytes.",
+    help="Use the time of the last change instead of now: same data, same bytes.",
 )
 UNREDACTED = click.option(
     "--unredacted",
     is_flag=True,
-    help="Leave the secrets of configs in the export.",
+    help="Keep secrets in the export instead of redacting them.",
 )
 
 
 def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFormat:
-    """Return the format of this name, else of the file's extension, else the first.
+    """Return the format with this name, else for the file's extension, else the first.
 
-    The longest extension wins, then the order of the registry. Raises UsageError.
+    The longest extension wins, then registry order. Raises UsageError.
     """
     known = ", ".join(registry.formats)
     if name is not None:
@@ -164,12 +164,12 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
 def selection_for(
     chosen: AnyFormat, *, top_n: int | None, limit: int | None, after: UUID | None
 ) -> Selection:
-    """Return what of the experiment is asked for; raises UsageError."""
+    """Return the requested part of the experiment. Raises UsageError."""
     if top_n is not None and chosen.document is not Report:
-        msg = f"--top-n is for reports; the format {chosen.name!r} writes none"
+        msg = f"--top-n is for reports; the format {chosen.name!r} does not write one"
         raise UsageError(msg)
     if (limit or after) and chosen.document is not Runs:
-        msg = f"--limit and --after are for runs; {chosen.name!r} writes none"
+        msg = f"--limit and --after are for runs; {chosen.name!r} does not write runs"
         raise UsageError(msg)
     selection = Selection(limit=limit, after=after)
     return selection if top_n is None else replace(selection, top_n=top_n)
@@ -181,7 +181,7 @@ def limits_for(loaded: Settings) -> Limits:
 
 
 def write_body(body: Body, output: str) -> None:
-    """Write a body to a file, or to standard output, and its warnings to stderr."""
+    """Write a body to a file or to standard output, and its warnings to stderr."""
     for notice in body.notices:
         note(f"warning: {printable(notice.message)}")
     with body:
