@@ -1,9 +1,9 @@
-"""Get exports into a program, whole or not at all; only the standard library is needed.
+"""Fetch exports into a program, whole or not at all, with the standard library alone.
 
     export = fetch(url, token=token, format="env")
     download(url, "report.md", token=token, format="markdown")
 
-No redirect is followed: a token goes to the host of the URL and to no other.
+It never follows redirects: the token goes only to the host of the URL.
 """
 
 import json
@@ -39,27 +39,27 @@ __all__ = [
 ]
 
 ATTEMPTS = 4
-"""How often a busy service (429, 503) is asked, each time when it says."""
+"""How often to ask a busy service (429, 503), each time after the delay it names."""
 
 LONGEST_WAIT = 60.0
-"""Seconds; a service that is busy for longer has refused."""
+"""In seconds; a longer Retry-After counts as a refusal."""
 
 Options: TypeAlias = Mapping[str, str | int]
-"""Parameters of the query, such as `top_n` or a format's own."""
+"""Query parameters, such as `top_n` or a format's own options."""
 
 _BLOCK_BYTES = 1 << 16
 _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 class ClientError(Exception):
-    """No export came."""
+    """There was no export."""
 
 
 class IncompleteError(ClientError):
-    """What came is not provably a whole answer of the service; `verdict` says why."""
+    """The answer cannot be proven to be whole; `verdict` says why."""
 
     def __init__(self, verdict: Verdict) -> None:
-        """Tell the reason of the verdict."""
+        """Use the verdict's reason as the message."""
         super().__init__(verdict.reason)
         self.verdict = verdict
 
@@ -68,7 +68,7 @@ class RefusedError(ClientError):
     """The service refused; `problem` is its problem document (RFC 9457)."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        """Tell status, title and detail."""
+        """Use status, title and detail as the message."""
         super().__init__(f"{status} {problem.get('title')}: {problem.get('detail')}")
         self.status = status
         self.problem = problem
@@ -76,14 +76,14 @@ class RefusedError(ClientError):
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A whole export; by its `etag`, fetch() finds out whether it is still current."""
+    """A whole export; fetch() uses its `etag` to check whether it is still current."""
 
     body: bytes
     media_type: str
     etag: str | None
 
 
-def fetch(  # noqa: PLR0913  one keyword a thing to ask for
+def fetch(  # noqa: PLR0913  one keyword for each choice
     url: str,
     *,
     token: str,
@@ -95,12 +95,12 @@ def fetch(  # noqa: PLR0913  one keyword a thing to ask for
 ) -> Export:
     """Return the export of `url`, which ends in `/experiments/ID/export`.
 
-    `format` goes by name, `media_type` by negotiation; the latter is also checked.
-    `cached` comes back where it is still current. `timeout` is in seconds, for each
-    time that the service is waited for.
+    `format` names the format; `media_type` negotiates it, and the answer must have it.
+    `cached` is returned if it is still current. `timeout` is in seconds, for each wait
+    for the service.
 
-    Raises RefusedError with the service's reason, IncompleteError for all else that is
-    not provably a whole export, ValueError for a URL or token that cannot be sent.
+    Raises RefusedError with the service's reason, IncompleteError if anything else is
+    not provably a whole export, and ValueError if the URL or token cannot be sent.
     """
     fields = {"Accept": media_type} if media_type else {}
     if cached is not None and cached.etag is not None:
@@ -126,11 +126,11 @@ def download(  # noqa: PLR0913
     options: Options | None = None,
     timeout: float = 60,
 ) -> None:
-    """Write an export to a file, in one step; any size takes the same memory.
+    """Write an export to a file in one step, in constant memory.
 
-    Where the service can send the rest alone (strong ETag), what came before a failure
-    is kept in a hidden file beside `path`, and the next call asks for the rest. Raises
-    as fetch() does, and OSError for the file; what was there before stays then.
+    If the service can send just the rest (strong ETag), a hidden file beside `path`
+    keeps what arrived before a failure, and the next call resumes. Raises the same
+    errors as fetch(), and OSError for the file; the old file then stays.
     """
     address = _address(url, format, options)
     target = Path(path).resolve()
@@ -148,6 +148,7 @@ def download(  # noqa: PLR0913
             answer = _receive(response, refusal)
             raise _error(answer, verify(answer), refusal)
         answer = _receive_part(response, part)
+    # The digest covers the whole file, so it also proves that both parts fit.
     verdict = verify(answer)
     if not verdict.complete:
         if not _can_go_on(answer):
@@ -172,7 +173,7 @@ def _address(
 
 
 class _Verbatim(request.HTTPErrorProcessor):
-    """Hands out every answer as it came, redirects included."""
+    """Returns every answer as it is, so that redirects are not followed."""
 
     def http_response(
         self,
@@ -187,11 +188,12 @@ class _Verbatim(request.HTTPErrorProcessor):
 def _ask(
     address: str, token: str, fields: Mapping[str, str], timeout: float
 ) -> HTTPResponse:
-    """Return the first answer that does not name a time to ask again."""
+    """Return the first answer that does not ask to retry later."""
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        # http.client would refuse, too, and show the token.
+        # http.client would refuse it as well, but show the token in its error.
         msg = "The token is empty or has white space or other characters around it."
         raise ValueError(msg)
+    # A proxy that compresses would drop the length that proves the body whole.
     headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
     asked = request.Request(address, headers={**headers, **fields})  # noqa: S310  see above
     opener = request.build_opener(_Verbatim)
@@ -210,7 +212,7 @@ def _ask(
 
 
 def _delay(response: HTTPResponse) -> float | None:
-    """Return after how many seconds to ask again; None for not at all."""
+    """Return how many seconds to wait before asking again; None to give up."""
     after = response.headers.get("Retry-After")
     if response.status not in _BUSY or after is None:
         return None
@@ -230,6 +232,7 @@ def _ask_for_rest(
 ) -> HTTPResponse:
     if kept is None:
         return _ask(address, token, {}, timeout)
+    # RFC 9110, section 13.1.5: if the export changed, the answer is the whole new one.
     fields = {
         "Range": f"bytes={kept.stat().st_size}-",
         "If-Range": unquote(kept.name.removeprefix(_part_stem(target))),
@@ -238,12 +241,12 @@ def _ask_for_rest(
     if response.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return response
     response.close()
-    kept.unlink()  # all of it was there, and was not proven when it was kept
+    kept.unlink()  # it has every byte, but nothing proved them
     return _ask(address, token, {}, timeout)
 
 
 def _part_stem(target: Path) -> str:
-    """Return how the name of a kept part begins; the ETag of the whole follows."""
+    """Return the start of a kept part's file name; the ETag of the whole follows."""
     return f".promptlooper-{sha256(fsencode(target.name)).hexdigest()[:16]}-"
 
 
@@ -256,7 +259,7 @@ def _receive_part(response: HTTPResponse, part: Path) -> Answer:
 
 
 def _receive(response: HTTPResponse, sink: IO[bytes]) -> Answer:
-    """Add the body to what the sink holds already."""
+    """Append the body to the sink, and describe everything that it then holds."""
     digest = sha256()
     sink.seek(0)
     while block := sink.read(_BLOCK_BYTES):
@@ -284,8 +287,9 @@ def _receive(response: HTTPResponse, sink: IO[bytes]) -> Answer:
 
 
 def _can_go_on(answer: Answer) -> bool:
-    """Say whether what came is the beginning of something whose rest can be had."""
+    """Return whether a later request can fetch the rest of this body."""
     announced = answer.field("Content-Length") or ""
+    # Range works only under a strong tag; a weak one begins with W/.
     return (
         (answer.field("ETag") or "").startswith('"')
         and announced.isdecimal()

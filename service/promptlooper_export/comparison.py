@@ -15,8 +15,8 @@ Config = Mapping[str, JSON]
 def differences(winner: Config, others: Sequence[Config]) -> Differences:
     """Compare the winner with other runs, best first.
 
-    Listed is every parameter in which the winner differs from the runner-up, or from
-    the most frequent value among the others.
+    Lists every parameter in which the winner differs from the runner-up or from the
+    most frequent value among the others.
     """
     return Differences(
         compared=len(others),
@@ -47,7 +47,7 @@ def _compare(winner: Config, others: Sequence[Config]) -> Iterator[Difference]:
 
 
 def _leaves(config: Config) -> dict[str, str]:
-    """Return the leaves by path, as JSON text: 1, 1.0 and true are three values."""
+    """Return the leaves by path, as JSON text, so that 1, 1.0 and true all differ."""
     return {
         str(path): json.dumps(value, sort_keys=True) for path, value in flatten(config)
     }
@@ -63,9 +63,9 @@ Kind = Literal["added", "removed", "changed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A value that one of two configs has, or that is another one there.
+    """A leaf that was added, removed or changed.
 
-    `old` is None where it was added, `new` where it was removed.
+    `old` is None if it was added, `new` if it was removed.
     """
 
     path: str
@@ -75,10 +75,10 @@ class Change:
 
 
 def changes(old: Mapping[str, JSON], new: Mapping[str, JSON]) -> Iterator[Change]:
-    """Yield what leads from one config to the other, by path.
+    """Yield the changes from one config to the other, by path.
 
-    A list is one value. Numbers are the same where they are equal, 1 and 1.0 for one,
-    as JSON has it; a number, a truth value and text are never the same.
+    A list is one value. Equal numbers are the same, such as 1 and 1.0; a number, a
+    boolean and a text are never the same.
     """
     before = {str(path): value for path, value in flatten(old)}
     after = {str(path): value for path, value in flatten(new)}
@@ -96,7 +96,7 @@ def _canonical(value: JSON) -> str:
 
 
 def _whole(value: JSON) -> JSON:
-    """Return whole numbers as integers: no other difference is lost by it."""
+    """Return whole numbers as integers, so that 1 and 1.0 become the same."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 """Choose a format from an Accept header, by RFC 9110, section 12.5.1.
 
-The most specific range that matches a media type gives the type its weight, whatever
-the range's own weight or place. Section numbers below are those of RFC 9110.
+A media type gets its weight from the most specific range that matches it, regardless of
+that range's weight or position. Section numbers below are those of RFC 9110.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import TypeAlias
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]++"  # noqa: S105  a token of section 5.6.2
 _QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
 _MEMBER = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.?)*+"?)++', re.DOTALL)
+# Section 12.5.1: `*` may be the type only if it is the subtype as well.
 _RANGE = re.compile(rf"(\*/\*|(?!\*/){_TOKEN}/{_TOKEN})")
 _PARAMETER = re.compile(rf"[\t ]*+;[\t ]*+(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?")
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # section 12.4.2
@@ -29,7 +30,7 @@ _NONE: _Parameters = frozenset()
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A format on offer: its media types in lower case, the canonical one first."""
+    """An available format: its media types in lower case, the canonical one first."""
 
     name: str
     media_types: tuple[str, ...]
@@ -49,7 +50,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class _Range:
-    """A range of the header; `order` counts down: the first one is the highest."""
+    """A range in the header; `order` counts down, so the first range is the highest."""
 
     name: str
     parameters: _Parameters
@@ -58,24 +59,25 @@ class _Range:
 
 
 def is_textual(media_type: str) -> bool:
-    """Return whether `charset=utf-8` is true of a media type in lower case."""
+    """Return whether a media type, in lower case, is text that we send as UTF-8."""
     return _TEXTUAL.fullmatch(media_type) is not None
 
 
 def choose(accept: str | None, offers: Sequence[Offer]) -> Choice:
-    """Choose the offer that the client likes best.
+    """Choose the offer that the client prefers.
 
-    `offers` are in the server's order of preference. Ties of weight go to the type
-    matched by the more exact range, then by the client's order, then by the server's.
-    An alias matches only where it is named.
+    `offers` are in the server's order of preference. If weights are equal, the more
+    exact range wins, then the client's order, then the server's. An alias matches only
+    if the header names it.
     """
     ranges, malformed = _parse(accept or "")
     if not ranges and malformed is None:
-        # Section 12.5.1: without the field, or with an empty one, any type will do.
+        # Section 12.5.1: if the field is missing or empty, any type is acceptable.
         ranges, _ = _parse("*/*")
     best: tuple[_Rank, Offer, str] | None = None
     for offer in offers:
         for media_type in offer.media_types:
+            # An alias must not win under `text/*` over a format whose own type fits.
             wildcards = media_type == offer.media_types[0]
             rank = _rank(media_type, ranges, wildcards=wildcards)
             if rank and (best is None or rank > best[0]):
@@ -93,8 +95,9 @@ def _rank(
 ) -> _Rank | None:
     """Rank a media type by the most specific range that matches it.
 
-    Weight first, then how exact the range is, then its place; None where it is refused.
+    By weight, then how exact the range is, then its position; None if it is refused.
     """
+    # Only the most specific match counts, so `text/csv;q=0, */*` refuses CSV.
     names = [media_type]
     if wildcards:
         names += [media_type.partition("/")[0] + "/*", "*/*"]
@@ -119,7 +122,8 @@ def _parse(
             malformed = malformed or member
             continue
         key = parsed.name, parsed.parameters
-        # A range said twice counts once, with its highest weight: order means nothing.
+        # The RFC gives order no meaning, so a repeated range counts with its highest
+        # weight.
         if key not in ranges or parsed.weight > ranges[key].weight:
             ranges[key] = parsed
     return ranges, malformed
@@ -133,7 +137,7 @@ def _members(header: str) -> Iterator[str]:
 
 
 def _parse_member(member: str, order: int) -> _Range | None:
-    """Parse one range with its parameters; None where it breaks the grammar."""
+    """Parse one range with its parameters; None if it breaks the grammar."""
     head = _RANGE.match(member)
     if head is None:
         return None
@@ -144,7 +148,7 @@ def _parse_member(member: str, order: int) -> _Range | None:
         name, value = match.group(1, 2)
         if name is None:
             continue
-        if name.lower() == "q":  # "q" is the weight wherever it stands (12.4.2)
+        if name.lower() == "q":  # 12.4.2: "q" is the weight, wherever it is
             weights.append(value)
         else:
             parameters.add((name.lower(), _unquote(value).lower()))

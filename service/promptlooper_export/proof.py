@@ -1,8 +1,8 @@
 """Decide from an answer alone whether a whole export arrived.
 
-A connection that ends early is success to many a client and proxy: an HTTP/1.0 body
-without a length ends where the connection does. So a body counts only with a proof that
-came ahead of it: its length and its digest.
+Many clients and proxies treat a connection that ends early as success, because an
+HTTP/1.0 body without a length ends when the connection does. So a body counts only if
+the headers before it prove it: with its length and its digest.
 """
 
 import re
@@ -18,9 +18,9 @@ Outcome: TypeAlias = Literal["complete", "refused", "bodiless", "broken"]
 """What an answer is worth.
 
 - complete: a whole export
-- refused: a whole problem document of the service, and no export
-- bodiless: a whole answer to HEAD, or 304: there was no body to lose
-- broken: none of these; what came is to be thrown away
+- refused: a whole problem document from the service, and no export
+- bodiless: a whole answer to HEAD, or a 304: there was no body to lose
+- broken: none of these; discard what arrived
 """
 
 # RFC 9530, section 3: a dictionary of byte sequences (RFC 8941, section 3.2).
@@ -30,12 +30,12 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')  # RFC 9110, 8.8
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What an HTTP client received, any content coding still in place.
+    """What an HTTP client received, before undoing any content coding.
 
-    `fields` are the header fields in their order, as often as they came. `length`, in
-    bytes, and `sha256` are of the body. Where an interrupted download goes on, they are
-    of everything together, and `offset` is the number of bytes that were there before.
-    `failure` says how the connection failed; None where the client saw nothing wrong.
+    `fields` are the headers in order, including repeated ones. `length`, in bytes, and
+    `sha256` describe the body. When a download is resumed, they cover everything
+    together, and `offset` is the number of bytes that were already there. `failure`
+    says how the connection failed; it is None if the client saw no problem.
     """
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
     failure: str | None = None
 
     def field(self, name: str) -> str | None:
-        """Return the value of a field, a list where it came repeatedly."""
+        """Return the value of a field; repeated values are joined by commas."""
         values = [value for key, value in self.fields if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
@@ -71,9 +71,9 @@ class Verdict:
 
 
 def verify(answer: Answer, *, media_type: str | None = None) -> Verdict:
-    """Decide what an answer is worth; `media_type` is what a whole export must have.
+    """Decide what an answer is worth; an export must have `media_type`, if given.
 
-    A connection that fails when everything had arrived took nothing away.
+    It does not matter if the connection fails after everything has arrived.
     """
     if flaw := _flaw(answer):
         ended = f"; the connection failed: {answer.failure}" if answer.failure else ""
@@ -89,7 +89,7 @@ def verify(answer: Answer, *, media_type: str | None = None) -> Verdict:
 
 
 def _flaw(answer: Answer) -> str | None:
-    """Say what is wrong; None for whole answers."""
+    """Return what is wrong with an answer; None if it is whole."""
     if answer.status == HTTPStatus.NOT_MODIFIED:
         tag = answer.field("ETag") or ""
         return None if _ENTITY_TAG.fullmatch(tag) else "a 304 without its ETag"

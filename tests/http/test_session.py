@@ -185,7 +185,7 @@ def test_a_bad_token_shows_the_form_again_and_does_not_say_why(
     assert refused.status_code == 401
     assert "Set-Cookie" not in refused.headers
     assert 'value="/experiments"' in refused.text
-    assert "does not open anything" in refused.text
+    assert "is not valid here" in refused.text
     assert not token.strip() or token not in refused.text
 
 

@@ -1,4 +1,4 @@
-"""Issue the tokens that the HTTP door accepts."""
+"""Issue tokens for the HTTP service."""
 
 import math
 import re
@@ -11,13 +11,13 @@ from promptlooper_export.errors import UsageError
 from promptlooper_export.settings import Settings, signing_key
 
 ACCESS = "access"
-"""The `type` of a token that opens exports; a refresh token has another one."""
+"""The `type` of a token for exports; a refresh token has another one."""
 
 _LATEST = 1 << 53
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def issue(  # noqa: PLR0913  one keyword a claim
+def issue(  # noqa: PLR0913  one keyword for each claim
     settings: Settings,
     *,
     subject: str,
@@ -28,8 +28,8 @@ def issue(  # noqa: PLR0913  one keyword a claim
 ) -> str:
     """Return a signed token for `subject` that is valid from now on for `expires`.
 
-    Without `scopes` it may read every kind of document, without `experiments` it is not
-    narrowed. Raises SettingsError where there is no good secret to sign with.
+    Without `scopes`, it may read every kind of document; without `experiments`, every
+    experiment. Raises SettingsError if there is no safe secret to sign with.
     """
     now = datetime.now(UTC)
     claims: dict[str, object] = {
@@ -51,9 +51,9 @@ def issue(  # noqa: PLR0913  one keyword a claim
 
 
 def identify(token: bytes) -> tuple[str, int | None]:
-    """Return the `jti` of a token and its end, in seconds since 1970, None without one.
+    """Return a token's `jti`, and its expiry in seconds since 1970, None without one.
 
-    Nothing is verified: this is for taking rights away. Raises UsageError.
+    Verifies nothing, since it is only used to revoke tokens. Raises UsageError.
     """
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
@@ -70,5 +70,5 @@ def identify(token: bytes) -> tuple[str, int | None]:
 
 
 def is_name(text: str) -> bool:
-    """Return whether text can be a name in a claim and in every database."""
+    """Return whether a text can be a name in claims and in every database."""
     return bool(text) and not _UNSTORABLE.search(text)

@@ -1,6 +1,6 @@
-"""The keys that verify tokens: one secret, a public key, or a set that is rotated.
+"""The keys that verify tokens: a secret, a public key, or a set that can be rotated.
 
-Keys come from the configuration only, never from where a token says (RFC 8725,
+Keys come only from the configuration, never from a place that a token names (RFC 8725,
 section 3.10).
 """
 
@@ -27,7 +27,7 @@ FindKey: TypeAlias = Callable[[Mapping[str, Any]], Any]
 _PEM = "PROMPTLOOPER_JWT_PUBLIC_KEY_FILE"
 _JWKS = "PROMPTLOOPER_JWT_JWKS_FILE"
 
-# The members of a JSON Web Key that say what it is for: RFC 7518, section 6, RFC 8037.
+# The members of a JSON Web Key that name its kind: RFC 7518, section 6; RFC 8037.
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "RS256": {"kty": "RSA"},
     "ES256": {"kty": "EC", "crv": "P-256"},
@@ -36,10 +36,10 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
 
 
 class _Key(Schema):
-    """A JSON Web Key (RFC 7517, section 4); what each kind has besides is kept."""
+    """A JSON Web Key (RFC 7517, section 4); members of its kind are kept."""
 
     class Meta:
-        unknown = INCLUDE
+        unknown = INCLUDE  # section 4: unknown members must be ignored
 
     kty = fields.String(required=True)
     kid = fields.String()
@@ -58,9 +58,9 @@ class _KeySet(Schema):
 
 
 def key_finder(settings: Settings) -> FindKey:
-    """Return what finds the key of a token.
+    """Return a function that finds the key of a token.
 
-    Raises SettingsError where keys are missing, weak or of another kind.
+    Raises SettingsError if keys are missing, weak or of another kind.
     """
     algorithm = settings.jwt_algorithm
     files = {_PEM: settings.jwt_public_key_file, _JWKS: settings.jwt_jwks_file}
@@ -73,6 +73,7 @@ def key_finder(settings: Settings) -> FindKey:
             )
             raise SettingsError(msg)
         return _with_secret(signing_key(settings))
+    # Refused rather than ignored: whoever set it may think that it still counts.
     if settings.jwt_secret_key is not None:
         msg = (
             f"PROMPTLOOPER_JWT_SECRET_KEY is not for {algorithm}; unset it, or set "
@@ -90,7 +91,7 @@ def key_finder(settings: Settings) -> FindKey:
 
 def _with_secret(secret: str) -> FindKey:
     def find(header: Mapping[str, Any]) -> str:
-        if "kid" in header:  # one secret has no key id
+        if "kid" in header:  # a secret has no key id
             msg = "the header has kid"
             raise InvalidTokenError(msg)
         return secret
@@ -99,9 +100,9 @@ def _with_secret(secret: str) -> FindKey:
 
 
 class KeyFile:
-    """A file of public keys, read again when it has changed.
+    """A file of public keys, which is read again when it has changed.
 
-    A change that cannot be read is logged once, and the keys before it stay.
+    If the new version cannot be read, that is logged once, and the old keys stay.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class KeyFile:
         """Return the key that `kid` names, or the only one."""
         keys = self._current()
         kid = header.get("kid")
-        if None in keys:  # a key without an id verifies whatever the id
+        if None in keys:  # a key without an id is used for any kid
             return keys[None]
         if kid is None and len(keys) == 1:
             return next(iter(keys.values()))
@@ -138,12 +139,13 @@ class KeyFile:
         with self._lock:
             signature = self._signature()
             if signature != self._seen:
+                # Even if reading fails, so that a broken file is logged only once.
                 self._seen = signature
                 try:
                     self._keys = self._load()
                 except ValueError as error:
                     event = KeysUnreadable(variable=self._variable, reason=str(error))
-                    logger.error(event)  # noqa: TRY400  the reason is all there is
+                    logger.error(event)  # noqa: TRY400  a traceback adds nothing
             return self._keys
 
     def _signature(self) -> tuple[int, int, int] | None:
@@ -151,6 +153,7 @@ class KeyFile:
             status = self._path.stat()
         except OSError:
             return None
+        # The inode catches a replaced file with the same size and time.
         return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _load(self) -> Mapping[str | None, Any]:
@@ -163,7 +166,7 @@ class KeyFile:
 
 
 def _read_pem(text: str, algorithm: str) -> Mapping[str | None, Any]:
-    """Read one public key. Raises ValueError saying what the file is instead."""
+    """Read one public key. Raises ValueError, which says what is wrong."""
     serialization = _cryptography()
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
@@ -182,7 +185,7 @@ def _read_pem(text: str, algorithm: str) -> Mapping[str | None, Any]:
 def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
     """Read the keys of a set that fit the algorithm (RFC 7517, section 5).
 
-    Raises ValueError where there is none, and for keys that are not public.
+    Raises ValueError if there is none, or if a key is not public.
     """
     _cryptography()
     try:
@@ -195,6 +198,8 @@ def _read_jwks(text: str, algorithm: str) -> Mapping[str | None, Any]:
         if row.get("kty") == "oct" or "d" in row:
             msg = "holds a private or symmetric key; give public ones only"
             raise ValueError(msg)
+        # RFC 7517, section 5: ignore keys that we cannot use, such as an issuer's other
+        # algorithms.
         if not _is_for(row, algorithm):
             continue
         try:
@@ -224,7 +229,7 @@ def _is_for(row: Mapping[str, Any], algorithm: str) -> bool:
 
 
 def _check_kind(key: Any, algorithm: str) -> None:  # noqa: ANN401  a library's key
-    """Raise ValueError for a key of another kind, and for a weak one."""
+    """Raise ValueError if a key is of another kind or weak."""
     from cryptography.hazmat.primitives.asymmetric.ec import (  # noqa: PLC0415
         SECP256R1,
         EllipticCurvePublicKey,
@@ -251,7 +256,7 @@ def _check_kind(key: Any, algorithm: str) -> None:  # noqa: ANN401  a library's 
 
 
 def _cryptography() -> Any:  # noqa: ANN401  a module
-    """Import what an installation without public keys need not have."""
+    """Import the library that only public keys need. Raises SettingsError."""
     try:
         from cryptography.hazmat.primitives import (  # noqa: PLC0415
             serialization,

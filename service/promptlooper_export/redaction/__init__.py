@@ -1,4 +1,4 @@
-"""Leave secrets out of documents."""
+"""Remove secrets from documents."""
 
 from promptlooper_export.redaction.shapes import redact_text
 from promptlooper_export.redaction.walk import redact

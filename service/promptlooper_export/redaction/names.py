@@ -1,4 +1,4 @@
-"""Which keys name a secret, in whatever way their words are joined."""
+"""Decide which keys name a secret, however their words are joined."""
 
 import re
 from functools import lru_cache
@@ -11,7 +11,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words that name a secret wherever they stand in a key.
+# Words that name a secret anywhere in a key.
 _SECRETS = _words("""
     accesskey accesstoken apikey apikeys apitoken authkey authorization authtoken
     bearer clientsecret connectionstring cookie cookies credential credentials
@@ -19,7 +19,7 @@ _SECRETS = _words("""
     secret secretkey secrets sessiontoken
 """)
 
-# Words before `key` and `pass` that make them secrets.
+# Words that make a following `key` or `pass` a secret.
 _OF_KEYS = _words("""
     access account admin anthropic api app application auth azure client cohere
     consumer decryption deepseek deploy encryption gemini google groq hf hmac
@@ -31,7 +31,7 @@ _OF_PASSES = _words("""
     admin database db email login mail mysql pg postgres redis root smtp user
 """)
 
-# Last words of keys that tell something about a secret, but not the secret.
+# If a key ends in one of these words, its value describes a secret but is not one.
 _ABOUT = _words("""
     age algorithm arn audience count description enabled env expires expiry field
     file format header hint issuer length limit manager max min mode name names note
@@ -39,7 +39,7 @@ _ABOUT = _words("""
     var variable version
 """)
 
-# Words before `token` that make it a piece of text, or a place in a list.
+# Words that make a following `token` a piece of text or a position, not a secret.
 _OF_TOKENS_IN_TEXT = _words("""
     audio bos cls completion decoder delimiter end eos eot first forced image input
     last mask max min n new next num output pad page per prefix prompt reasoning sep
@@ -49,7 +49,7 @@ _OF_TOKENS_IN_TEXT = _words("""
 
 @lru_cache(maxsize=4096)
 def names_secret(key: str) -> bool:
-    """Return whether the value under this key is a secret, whatever it looks like."""
+    """Return whether the value under this key is a secret, whatever its shape."""
     words = [word.lower() for word in _WORD.findall(key)]
     if not words or words[-1] in _ABOUT:
         return False

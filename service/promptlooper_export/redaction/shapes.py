@@ -1,7 +1,7 @@
-"""What secrets look like, within any text.
+"""What secrets look like in any text.
 
-The shapes of keys are those that their issuers document. Possessive quantifiers keep
-every pattern linear on hostile text.
+The shapes of keys are as their issuers document them. Possessive quantifiers keep every
+pattern linear on hostile text.
 """
 
 import re
@@ -11,7 +11,7 @@ REDACTED = "[redacted]"
 _LONG = r"[\w-]{16,}+"
 _LONGER = r"[A-Za-z0-9]{20,}+"
 
-# What a key begins with, and what it goes on with.
+# How a key begins, and the pattern of the rest.
 _ISSUED = (
     ("sk-", r"(?=[a-zA-Z_-]{0,100}+[0-9])[\w-]{16,}+"),  # OpenAI, Anthropic, OpenRouter
     ("pk-lf-", _LONG),  # Langfuse
@@ -71,8 +71,8 @@ _PRIVATE_KEY = (
     r"(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
 )
 
-# Text that must be there for a secret to be, which is quicker to look for, and the
-# pattern of the secret. The module re compiles a pattern when it is first needed.
+# Plain text that every such secret contains, which is faster to search for, and the
+# pattern of the secret. `re` compiles and caches a pattern on first use.
 _KNOWN = (
     *((start, f"(?<![A-Za-z0-9]){re.escape(start)}{rest}") for start, rest in _ISSUED),
     (":AA", _TELEGRAM),
@@ -87,7 +87,8 @@ _NAMED = rf"""
     | credential | {_PHRASE} | secret | token )
 """
 
-# One of the words in lower case; group 1 of the pattern leads to the secret and stays.
+# Words in lower case, one of which must occur, and the pattern. Its group 1 is the text
+# before the secret, which stays.
 _LED_TO = (
     # The user-info of a URL: RFC 3986, section 3.2.1.
     (("@",), r"""(:// [^\s/?\#:@"']{0,200}+ :) [^\s/?\#@"']{1,1000}+ (?=@)"""),
@@ -110,7 +111,7 @@ _LED_TO = (
     ),
     (("bearer",), rf"(\bbearer\s++) (?=[^\s0-9]{{0,100}}+[0-9]) {_VALUE}{{16,}}+"),
     (("pass", "pwd"), rf"""(\b{_PHRASE}["']?\s*+=\s*+["']?) {_VALUE}{{6,}}+"""),
-    # A letter and a digit: in prose, a word follows the colon.
+    # Requires a letter and a digit, since in prose a plain word follows the colon.
     (
         ("key", "credential", "pass", "pwd", "secret", "token"),
         rf"""({_NAMED} ["']?\s*+[:=]\s*+["']?)
@@ -130,12 +131,12 @@ _SHORTEST = 10  # such as pwd=secret
 
 
 def is_reference(text: str) -> bool:
-    """Return whether text only says where a secret is, or that it was left out."""
+    """Return whether a text only says where a secret is, or that it was left out."""
     return _REFERENCE.fullmatch(text) is not None
 
 
 def redact_text(text: str) -> str:
-    """Return text without the secrets in it; the same object where there are none."""
+    """Return a text without its secrets; the same object if there are none."""
     if len(text) < _SHORTEST:
         return text
     for start, pattern in _KNOWN:

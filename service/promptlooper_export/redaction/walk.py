@@ -1,4 +1,4 @@
-"""Walk a document, and replace what is secret in it."""
+"""Walk a document and replace the secrets in it."""
 
 import re
 from collections import defaultdict
@@ -33,12 +33,16 @@ _MESSAGE = (
 )
 
 _BY_SCORER = frozenset({"scores", "scoring_config", "values"})
-"""Where keys are scorers, which may well be called after secrets: numbers stay."""
+"""Fields whose keys are scorers. A scorer may be called `token`; its numbers stay."""
 
 _REMEMBERED = 100
-"""Characters of the longest text of which is remembered that it is clean."""
+"""The longest text, in characters, that is remembered as clean."""
 
 _REMEMBERED_TEXTS = 10_000
+
+# Configs of one experiment mostly repeat the same keys and short texts, so remembering
+# the clean ones saves most of the pattern matching. Threads share the sets: a lost or
+# repeated entry only costs another look.
 
 _clean_texts: set[str] = set()
 _innocent_keys: set[str] = set()
@@ -47,7 +51,7 @@ _WITHOUT_TEXT = frozenset({bool, int, float, type(None), UUID, datetime})
 
 _HIDDEN: frozenset[ValueKind] = frozenset({"text"})
 _SHOWN: frozenset[ValueKind] = frozenset({"null", "boolean"})
-"""What stands for a secret, and what is never taken for one."""
+"""The kind that replaces a secret, and the kinds that are never secret."""
 
 T = TypeVar("T")
 
@@ -55,9 +59,9 @@ T = TypeVar("T")
 def redact(document: Document) -> Document:
     """Return the document without secrets, each named in its warnings.
 
-    A value is secret where its key says so, or for its shape wherever it stands in any
-    text, keys included; a reference to a secret, such as `${NAME}`, is none. Everything
-    else stays as it is. The rows of runs are redacted as they are read.
+    A value is secret if its key says so. A part of any text, keys included, is secret
+    if it has the shape of one. A reference to a secret, such as `${NAME}`, is not. All
+    else stays unchanged. The rows of runs are redacted as they are read.
     """
     found: dict[str, None] = {}
     if isinstance(document, Runs):
@@ -72,7 +76,7 @@ def _runs(runs: Runs, found: dict[str, None]) -> Runs:
     def rows() -> Iterator[Run]:
         for row in runs.rows:
             yield _fields(row, ROOT, found)
-        # Only now are the document's own warnings all there.
+        # The document's own warnings are complete only after the last row.
         warnings.extend(_fields(notice, ROOT, {}) for notice in runs.warnings)
         warnings.extend(_notices(found))
 
@@ -100,34 +104,38 @@ def _columns(columns: Columns) -> Columns:
 
 
 def _column(path: str) -> tuple[str, bool]:
-    """Return the path that the leaf at this path has in a redacted config.
+    """Return the path that this leaf has in a redacted config.
 
-    Also, whether it lies under a key that names a secret.
+    Also returns whether it is below a key that names a secret.
     """
     keys = []
     for text in _SEGMENT.findall(path):
         quoted = text.startswith('"')
         key = text[1:-1].replace('\\"', '"') if quoted else text
         keys.append(redact_text(key))
-        if names_secret(key):  # what is under it goes with it
+        if names_secret(key):  # everything below it is redacted as one
             return str(Path(keys)), True
     return str(Path(keys)), False
 
 
 def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
     for path in found:
-        # Paths are those in the config, as far as they are.
+        # Within the config, paths begin at the config itself.
         yield Notice(code=CODE, message=_MESSAGE, path=path.removeprefix("config."))
 
 
 def _is_clean(record: object) -> bool:
-    """Return whether a record has no secret: a quick look, since few have one."""
+    """Return whether a record has no secret, quickly, since few records have one.
+
+    False only means that a closer look is needed.
+    """
+    # One loop without recursion, paths or copies, unlike the closer look.
     unknown: list[str] = []
     keys: list[str] = []
     pending = [record]
     while pending:
         value = pending.pop()
-        kind = type(value)
+        kind = type(value)  # exact types: faster than isinstance, and enough for JSON
         if kind is str:
             if value not in _clean_texts:
                 unknown.append(value)  # type: ignore[arg-type]
@@ -152,9 +160,8 @@ def _is_clean(record: object) -> bool:
 
 def _remember(clean: set[str], texts: list[str]) -> bool:
     """Return whether there is no secret in the texts; if so, add the short ones."""
-    # A secret's shape is found in the joined text, too: most patterns end at a space,
-    # and where one goes on into the next text the record is only looked at more
-    # closely.
+    # One search through the joined texts is faster than one for each, and finds every
+    # secret. If a pattern matches across two texts, that only causes a closer look.
     joined = "\n".join(texts)
     if redact_text(joined) != joined:
         return False
@@ -165,7 +172,7 @@ def _remember(clean: set[str], texts: list[str]) -> bool:
 
 
 def _fields(record: T, path: Path, found: dict[str, None]) -> T:
-    """Redact the fields of a dataclass; the same object where nothing is secret."""
+    """Redact the fields of a dataclass; returns the same object if none is secret."""
     if _is_clean(record):
         return record
     changes = {}
@@ -178,7 +185,7 @@ def _fields(record: T, path: Path, found: dict[str, None]) -> T:
 
 
 def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN401
-    """Redact a value; the same object where nothing in it is secret."""
+    """Redact a value; returns the same object if nothing in it is secret."""
     if isinstance(value, str):
         clean = redact_text(value)
         if clean == value:
@@ -216,7 +223,7 @@ def _mapping(
 
 
 def _free_key(key: str, taken: Mapping[str, object]) -> str:
-    """Return the key, with a number where it is taken: others have become equal."""
+    """Return the key, with a number if redaction made it equal to another one."""
     free, number = key, 1
     while free in taken:
         number += 1
@@ -225,7 +232,7 @@ def _free_key(key: str, taken: Mapping[str, object]) -> str:
 
 
 def _is_secret(key: str, value: object, path: Path) -> bool:
-    """Return whether a value is secret for its key's name."""
+    """Return whether a value is secret because of its key."""
     if value is None or isinstance(value, bool) or value in ("", [], {}):
         return False
     if isinstance(value, str) and is_reference(value):
@@ -247,7 +254,7 @@ def _sequence(
 
 
 def _difference(value: Difference, found: dict[str, None]) -> Difference:
-    """Redact a parameter's values; the keys that lead to it are in its path."""
+    """Redact a parameter's values; its path holds the keys that lead to it."""
     clean = _fields(value, Path((value.path,)), found)
     secret: dict[str, Any] = {
         name: REDACTED

@@ -1,4 +1,4 @@
-"""The application: what it is made of, and what every request has in common."""
+"""The WSGI application: its parts, and what all requests have in common."""
 
 import logging
 import time
@@ -34,19 +34,19 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-cache",
 }
-"""What every answer has, whatever it is."""
+"""The headers of every answer."""
 
 
 def create_app(settings: Settings) -> Flask:
-    """Make the WSGI application.
+    """Create the WSGI application.
 
-    Raises SettingsError for a missing or weak secret and a database that cannot be
+    Raises SettingsError if the secret is missing or weak, or the database cannot be
     served.
     """
     app = Flask(
         "promptlooper_export", static_folder=None, template_folder=pages.TEMPLATES
     )
-    app.url_map.merge_slashes = False  # one address for one thing, no redirects
+    app.url_map.merge_slashes = False  # each resource has one address, and no redirects
     hops = settings.trusted_proxies
     if hops:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -97,7 +97,7 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    """Set the fields of every answer and log it: the rule, never the path as sent."""
+    """Set the headers of every answer and log it: the route, never the raw path."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = request_id()

@@ -1,15 +1,15 @@
-"""Verify the bearer's token, strictly, and say who asks.
+"""Verify bearer tokens strictly, and return who is asking.
 
-flask-jwt-extended checks signature, times, issuer and audience. It fills in claims
-that are missing and leaves others unchecked, so the claims as they were sent are
-checked where it asks for the key, before that.
+flask-jwt-extended checks the signature, times, issuer and audience. It fills in missing
+claims and leaves others unchecked, so we check the claims as they were sent, when it
+asks for the key.
 
-Each process keeps the set of revoked tokens in memory. A request whose token is good so
-far, and which finds the set a second old, reads it anew; requests that come meanwhile
-wait for that. So a token opens nothing from one second after its revocation on,
-whichever process it comes to; forged and expired tokens cost no look at the database,
-and all the others cost one look a second, on a connection that no export takes. If the
-set cannot be read, nobody knows whether a token is good: see `Viewer`.
+Each process keeps the set of revoked tokens in memory. If a request has an otherwise
+valid token and the set is a second old, the request reads it again; other requests wait
+for it. So every process refuses a token within one second of its revocation. Forged and
+expired tokens never reach the database, and all others together cost one read a second,
+on a connection that exports do not use. If the set cannot be read, nobody knows whether
+a token is valid: see `Viewer`.
 """
 
 import logging
@@ -36,11 +36,11 @@ from promptlooper_export.web.parameters import read_id
 from promptlooper_export.web.problems import request_id
 
 MAXIMUM_AGE = 1.0
-"""Seconds after which a set is read anew."""
+"""Seconds after which the set is read again."""
 
 
 class Revocations:
-    """The revoked tokens as this process knows them."""
+    """The revoked tokens, as this process knows them."""
 
     def __init__(self, read: Callable[[], frozenset[str]]) -> None:
         self._read = read
@@ -51,14 +51,15 @@ class Revocations:
         self._failed_at = -math.inf
 
     def hold(self, jti: str) -> bool:
-        """Return whether the token was revoked more than a second ago, or later.
+        """Return whether the token was revoked, for certain once a second has passed.
 
-        Raises DatabaseUnavailableError where that cannot be found out.
+        Raises DatabaseUnavailableError if that cannot be determined.
         """
         asked_at = time.monotonic()
         if self._is_old(asked_at):
             with self._turn:
-                # Another request may have read it meanwhile, or failed to.
+                # Another request may have read it meanwhile. If that failed, all who
+                # waited fail with it, rather than try one by one during an outage.
                 if self._failed_at >= asked_at:
                     raise DatabaseUnavailableError(self._failure)
                 if self._is_old(asked_at):
@@ -69,6 +70,7 @@ class Revocations:
         return self._read_at <= moment - MAXIMUM_AGE
 
     def _renew(self) -> None:
+        # The age counts from before the read: a revocation during it may be missed.
         begun_at = time.monotonic()
         try:
             self._revoked = self._read()
@@ -88,20 +90,20 @@ ADMIN_SCOPE = "export:admin"
 
 _REVOCATIONS = "promptlooper_export.revocations"
 _DETAIL = "This needs one valid token, sent as Authorization: Bearer TOKEN."
-_EXACT = 1 << 53  # above, JSON numbers of different readers may differ
-# RFC 6750, section 2.1, around a JWS in compact form: RFC 7515, section 7.1.
+_EXACT = 1 << 53  # above this, JSON readers may disagree about a number
+# RFC 6750, section 2.1, with a JWS in compact form (RFC 7515, section 7.1).
 _CREDENTIALS = re.compile(r"bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
 
 
 def install(app: Flask, settings: Settings) -> None:
     """Configure the verification of tokens.
 
-    Raises SettingsError for missing or weak keys.
+    Raises SettingsError if keys are missing or weak.
     """
     find_key = key_finder(settings)
     app.config.update(
         JWT_TOKEN_LOCATION=["headers"],
-        # The library also accepts JWT_ALGORITHM (HS256 by default), so both are set.
+        # The library also accepts JWT_ALGORITHM (HS256 by default), so set both.
         JWT_ALGORITHM=settings.jwt_algorithm,
         JWT_DECODE_ALGORITHMS=[settings.jwt_algorithm],
         JWT_DECODE_AUDIENCE=settings.jwt_audience,
@@ -121,9 +123,9 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def viewer() -> Viewer:
-    """Return who asks.
+    """Return who is asking.
 
-    Raises UnauthorizedError, which tells the client nothing; the log says why.
+    Raises UnauthorizedError, which gives the client no reason; the log has it.
     """
     _check_credentials()
     try:
@@ -145,19 +147,19 @@ def viewer() -> Viewer:
 
 
 def session_credentials() -> str | None:
-    """Return the token of a browser's session, as Authorization would have it."""
+    """Return the token in a browser's session cookie, as a value for Authorization."""
     cookie = request.cookies.get(SESSION_COOKIE)
     return f"Bearer {cookie}" if cookie else None
 
 
 def expires() -> int | None:
-    """Return the moment, in seconds of the epoch, at which the viewer's token ends."""
+    """Return when the viewer's token expires, in seconds since 1970."""
     moment = get_jwt().get("exp")
     return None if moment is None else int(moment)
 
 
 def _check_revocation(claims: Mapping[str, Any]) -> str | None:
-    """Refuse a revoked token; say why where it cannot be found out.
+    """Refuse a revoked token; if that cannot be determined, return why.
 
     A token without `jti`, which can be allowed, cannot be revoked.
     """
@@ -172,16 +174,16 @@ def _check_revocation(claims: Mapping[str, Any]) -> str | None:
 
 
 def refuse(reason: str, *, sent: bool = True) -> NoReturn:
-    """Raise UnauthorizedError, the same whatever the reason; the log says which."""
+    """Raise the same UnauthorizedError for any reason; only the log has the reason."""
     logger.info(TokenRefused(request_id=request_id(), reason=reason[:200]))
     raise UnauthorizedError(_DETAIL, sent=sent)
 
 
 def _check_credentials() -> None:
-    """Refuse all but one Authorization field with one token in it.
+    """Refuse anything but one Authorization field with one token.
 
-    Servers join several fields with a comma, which no token holds. A browser's session
-    cookie counts where there is no such field, and where nothing can be changed.
+    Servers join several fields with a comma, which no token contains. Without the
+    field, a browser's session cookie counts, but only for methods that change nothing.
     """
     field = request.headers.get("Authorization")
     if field is None and request.method in {"GET", "HEAD"}:
@@ -193,12 +195,13 @@ def _check_credentials() -> None:
         refuse("Authorization is not Bearer and one signed token")
     if len(credentials[1]) > MAXIMUM_BYTES:
         refuse(f"the token is longer than {MAXIMUM_BYTES} bytes")
-    # The library knows the scheme in one spelling only; RFC 9110 takes any case.
+    # The library accepts only this spelling; RFC 9110, section 11.1, allows any case.
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {credentials[1]}"
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
-    # No extension is known, and the key is never one that a token names.
+    # RFC 7515, section 4.1.11: unknown critical extensions must be refused. The other
+    # names would let a token choose the key that verifies it.
     for name in ("crit", "jku", "jwk", "x5c", "x5u"):
         if name in header:
             msg = f"the header has {name}"
@@ -223,7 +226,7 @@ def _is_moment(value: object) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        # Compared first: an integer beyond a double's range cannot be asked if finite.
+        # False for NaN and infinity as well; math.isfinite(10**400) would overflow.
         and abs(value) < _EXACT
     )
 

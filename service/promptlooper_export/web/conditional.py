@@ -1,11 +1,11 @@
 """Entity tags, preconditions and ranges of exports (RFC 9110).
 
-A tag (section 8.8.3) is a digest over all that decides the bytes; the data's part in it
-is a digest of the content. So the same data have the same tag in every worker, after a
-restart and on a standby.
+A tag (section 8.8.3) is a digest of everything that determines the bytes; the data goes
+in as a digest of the content. So the same data has the same tag in every worker, after
+a restart and on a standby.
 
 Preconditions are evaluated in the order of section 13.2.2. Exports have no
-Last-Modified, so what compares dates is ignored. Section numbers below are those of
+Last-Modified, so conditions on dates are ignored. Section numbers below are those of
 RFC 9110.
 """
 
@@ -34,22 +34,22 @@ _DIGEST_BYTES = 18  # a multiple of 3, so that base64 needs no padding
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:
-    """An entity tag; a strong one means equal bytes, a weak one equal content."""
+    """An entity tag: strong means the same bytes, weak the same content."""
 
     opaque: str
     weak: bool
 
     def __str__(self) -> str:
-        """Write the tag as ETag has it."""
+        """Write the tag as in the ETag header."""
         return f'W/"{self.opaque}"' if self.weak else f'"{self.opaque}"'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Representation:
-    """What decides the bytes of an answer, besides the data and the content coding.
+    """What determines the bytes of an answer, apart from data and content coding.
 
-    `version` names the format's distribution and its version; `options` are loaded, so
-    that defaults are filled in and the order of the query does not matter.
+    `version` names the format's distribution and its version. `options` are already
+    loaded, so defaults are filled in and the order of the query does not matter.
     """
 
     experiment: UUID
@@ -61,12 +61,12 @@ class Representation:
 
     @property
     def has_clock(self) -> bool:
-        """Whether two answers of the same data differ by the moment of the export."""
+        """Whether two answers for the same data differ in the time of the export."""
         return self.selection.has_clock(self.format.document)
 
     @cached_property
     def key(self) -> str:
-        """Return a text that names the representation, whatever the data."""
+        """Return a text that identifies the representation, regardless of the data."""
         return json.dumps(
             [
                 __version__,
@@ -78,7 +78,7 @@ class Representation:
                 asdict(self.selection),
             ],
             sort_keys=True,
-            default=repr,  # a third party's option may be any object
+            default=repr,  # a third-party option may be any object
         )
 
     def tag(self, content: bytes, coding: str | None) -> Tag:
@@ -86,6 +86,7 @@ class Representation:
 
         `coding` is None for a body that would not be coded for any client.
         """
+        # 8.8.3.3: each coding needs its own tag, or a cache could mix up their bytes.
         digest = sha256(self.key.encode() + content).digest()[:_DIGEST_BYTES]
         opaque = urlsafe_b64encode(digest).decode()
         if coding is not None:
@@ -93,14 +94,14 @@ class Representation:
         return Tag(opaque=opaque, weak=self.has_clock)
 
 
-# Python refuses to read longer numbers, and no body has as many bytes.
+# int() refuses more than 4,300 digits, and no body has that many bytes.
 _RANGE = re.compile(r"([0-9]{0,4000})-([0-9]{0,4000})")
 
 
 def asks_whether_modified(request: Request) -> bool:
-    """Return whether a look at the tag alone may answer the request: If-None-Match.
+    """Return whether the tag alone may answer the request, as for If-None-Match.
 
-    `*` and If-Match speak of an export that may turn out not to be there (13.2.1).
+    `*` and If-Match depend on whether the export exists at all (13.2.1).
     """
     tags = request.if_none_match
     return bool(tags) and not tags.star_tag and "If-Match" not in request.headers
@@ -113,44 +114,46 @@ def held(request: Request, tags: Iterable[Tag]) -> Tag | None:
 
 
 def is_not_modified(request: Request, tag: Tag) -> bool:
-    """Evaluate the preconditions for an export that is there.
+    """Evaluate the preconditions for an export that exists.
 
-    Raises PreconditionFailedError where If-Match does not hold; its comparison is
-    strong (13.1.1).
+    Raises PreconditionFailedError if If-Match does not match; its comparison is strong
+    (13.1.1).
     """
     if "If-Match" in request.headers:
         wanted = request.if_match
         if not (wanted.star_tag or (not tag.weak and wanted.is_strong(tag.opaque))):
             kind = "weak, which If-Match never matches" if tag.weak else "another"
-            detail = f"The tag of this export is {kind}; get it without If-Match."
+            detail = f"The tag of this export is {kind}; leave out If-Match."
             raise PreconditionFailedError(detail, etag=str(tag))
     return held(request, [tag]) is not None
 
 
 def part(request: Request, tag: Tag, length: int) -> range | None:
-    """Return the places of the bytes that Range asks for, or None for the whole.
+    """Return the range of bytes that Range asks for, or None for the whole export.
 
-    Only one range in bytes, of a GET, counts (14.2), and under If-Range only with the
-    very tag, which must be strong (13.1.5). Raises RangeNotSatisfiableError.
+    Only a single byte range of a GET counts (14.2), and with If-Range only if its tag
+    is strong and the same (13.1.5). Raises RangeNotSatisfiableError.
     """
     field = request.headers.get("Range", "")
     unit, _, ranges = field.partition("=")
+    # 14.2: a server may ignore Range. A weak tag does not promise the same bytes, so
+    # parts from two answers might not fit together.
     if request.method != "GET" or unit.lower() != "bytes" or tag.weak or not length:
         return None
     if request.headers.get("If-Range", str(tag)) != str(tag):
         return None
-    # A list may have empty members (5.6.1.2).
+    # 5.6.1.2: recipients must accept empty list members.
     wanted = [text for text in map(_strip, ranges.split(",")) if text]
     match = _RANGE.fullmatch(wanted[0]) if len(wanted) == 1 else None
     places = match and _places(*match.groups(), length=length)
     if places is not None and not places:
-        detail = f"The range {wanted[0]} has no byte of this export's {length}."
+        detail = f"The range {wanted[0]} has none of this export's {length} bytes."
         raise RangeNotSatisfiableError(detail, length=length, etag=str(tag))
     return places or None
 
 
 def _places(first: str, last: str, *, length: int) -> range | None:
-    """Return the places that a range-spec means; None where it is invalid (14.1.1)."""
+    """Return the offsets that a range-spec means, or None if it is invalid (14.1.1)."""
     if first:
         if last and int(last) < int(first):
             return None

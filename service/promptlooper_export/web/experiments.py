@@ -45,7 +45,7 @@ class ListedExperimentSchema(DocumentSchema):
         keys=fields.String(),
         values=fields.String(metadata={"format": "uri-reference"}),
         required=True,
-        metadata={"description": "The address of each export, by name of the format."},
+        metadata={"description": "The URL of each export, by format name."},
     )
 
 
@@ -58,26 +58,26 @@ class ExperimentsSchema(DocumentSchema):
         allow_none=True,
         metadata={
             "format": "uri-reference",
-            "description": "The address of the next page, null on the last one.",
+            "description": "The URL of the next page; null on the last page.",
         },
     )
 
 
 class PageParameters(Schema):
-    """Which of the experiments, newest first."""
+    """Which experiments to list, newest first."""
 
     limit = WholeNumber(
         validate=Range(1, 100, error="Must be a whole number from {min} to {max}."),
         load_default=50,
-        metadata={"description": "How many experiments at most."},
+        metadata={"description": "List at most this many experiments."},
     )
     after = Identifier(
-        metadata={"description": "The id of the last experiment of the page before."},
+        metadata={"description": "The id of the last experiment on the previous page."},
     )
 
 
 def blueprint(store: Store, registry: Registry) -> Blueprint:
-    """Route `/experiments`, and `/` to it."""
+    """Route `/experiments`, and redirect `/` to it."""
     routes = Blueprint("experiments", __name__)
     routes.add_url_rule("/", endpoint="root", view_func=_root)
     routes.add_url_rule(
@@ -144,14 +144,14 @@ def _choose() -> str:
         }
         for offer in _OFFERS
     ]
-    detail = "Experiments are listed as JSON and as HTML; name one of them in Accept."
+    detail = "Experiments are available as JSON and HTML; put one of them into Accept."
     raise NotAcceptableError(detail, available=available)
 
 
 def _page(snapshot: Snapshot, last: UUID | None, count: int) -> list[ExperimentSummary]:
-    """Return the first rows after the last one of the page before.
+    """Return the first rows after the last one on the previous page.
 
-    Raises InvalidParameterError where that one is not among those to be seen.
+    Raises InvalidParameterError if the viewer cannot see that one.
     """
     try:
         return [
@@ -159,7 +159,7 @@ def _page(snapshot: Snapshot, last: UUID | None, count: int) -> list[ExperimentS
             for row in snapshot.experiments(after=last, limit=count)
         ]
     except ExperimentNotFoundError as error:
-        detail = "The experiment in 'after' is not there any more: begin without it."
+        detail = "The experiment in 'after' no longer exists: start again without it."
         raise InvalidParameterError(detail, parameter="after") from error
 
 

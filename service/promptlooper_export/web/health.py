@@ -1,4 +1,4 @@
-"""Tell whoever runs the service whether it lives and whether it can work."""
+"""Report whether the service is alive and whether it is ready."""
 
 from flask import Blueprint, Response, jsonify
 
@@ -6,14 +6,14 @@ from promptlooper_export.store.snapshot import Store
 
 
 def blueprint(store: Store) -> Blueprint:
-    """Route `/health/live`, which touches nothing, and `/health/ready`, which asks."""
+    """Route `/health/live`, and `/health/ready`, which asks the database."""
     routes = Blueprint("health", __name__, url_prefix="/health")
 
     def live() -> Response:
         return jsonify(status="live")
 
     def ready() -> Response:
-        # DatabaseUnavailableError is the other answer: 503.
+        # Raises DatabaseUnavailableError, which becomes a 503.
         store.ping()
         return jsonify(status="ready")
 

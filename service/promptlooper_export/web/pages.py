@@ -1,4 +1,4 @@
-"""HTML pages: one look, under a policy that lets nothing else load or run."""
+"""HTML pages with one style, and a policy that lets nothing else load or run."""
 
 from functools import cache
 from importlib.resources import files
@@ -12,11 +12,11 @@ from promptlooper_export.schemas import timestamp
 from promptlooper_export.web.delivery import page_policy
 
 TEMPLATES = "web/templates"
-"""Where the templates are, from the package's own folder."""
+"""The folder of the templates, relative to the package."""
 
 
 def install(app: Flask) -> None:
-    """Set up the templates: a name that is not given is an error, never empty text."""
+    """Set up the templates; a missing value is an error, never empty text."""
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.filters["marked"] = _marked
@@ -25,9 +25,9 @@ def install(app: Flask) -> None:
 
 
 def page(template: str, *, form_action: str = "'none'", **values: object) -> Response:
-    """Answer with a page, made of a template that extends `base.html`.
+    """Render a page from a template that extends `base.html`.
 
-    `form_action` is where its forms may send to, as the policy writes it.
+    `form_action` says where its forms may be sent, as in the policy.
     """
     html = render_template(template, style=_style(), **values)
     policy = page_policy(_style(), form_action=form_action)
@@ -42,7 +42,7 @@ def _style() -> str:
 
 
 def _marked(text: str) -> Markup:
-    """Escape a paragraph of a docstring and mark what stands in backquotes as code."""
+    """Escape a paragraph of a docstring, and turn backquotes into code elements."""
     parts = text.split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else part

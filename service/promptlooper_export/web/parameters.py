@@ -1,4 +1,4 @@
-"""Read the id and the query of a request, strictly."""
+"""Read the id and the query of a request strictly."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from promptlooper_export.registry import (
 )
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
-"""The parameters of a query, in its order."""
+"""The parameters of a query, in order."""
 
 FORMAT = "format"
 TOP_N = "top_n"
@@ -33,7 +33,7 @@ _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
 _BELONGS_TO: Mapping[str, type[Document]] = {TOP_N: Report, LIMIT: Runs, AFTER: Runs}
-"""The common parameters that only formats of one document have."""
+"""The common parameters that apply to only one kind of document."""
 
 _TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
 
@@ -41,7 +41,7 @@ _TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
 class WholeNumber(fields.Integer):
     """A whole number in ASCII digits.
 
-    marshmallow's own takes other scripts' digits, white space and underscores, too.
+    marshmallow's own also accepts other scripts' digits, white space and underscores.
     """
 
     default_error_messages = {"invalid": "Must be a whole number."}  # noqa: RUF012
@@ -53,7 +53,7 @@ class WholeNumber(fields.Integer):
 
 
 class Identifier(fields.UUID):
-    """An id as paths have it; marshmallow's own takes braces and URNs, too."""
+    """An id as in paths; marshmallow's own also accepts braces and URNs."""
 
     def _validated(self, value: Any) -> UUID:  # noqa: ANN401  marshmallow's signature
         found = read_id(value)
@@ -63,35 +63,33 @@ class Identifier(fields.UUID):
 
 
 def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
-    """Return what all formats share; a path that fixes the format has no `format`."""
+    """Return the parameters that all formats share; only negotiation has `format`."""
     shared: dict[str, fields.Field[Any]] = {
         TOP_N: WholeNumber(
             validate=_TOP_N_RANGE,
-            metadata={"description": "How many runs a report ranks; 5 unless given."},
+            metadata={"description": "How many runs a report ranks; 5 by default."},
         ),
         LIMIT: WholeNumber(
             validate=Range(min=1, error="Must be a whole number from {min}."),
-            metadata={
-                "description": "How many runs there are at most; all by default."
-            },
+            metadata={"description": "Export at most this many runs; all by default."},
         ),
         AFTER: Identifier(
             metadata={
-                "description": "A run: those that come behind it. The link with "
+                "description": "The id of a run: start after it. The Link header with "
                 "rel=next has it."
             },
         ),
         REPRODUCIBLE: fields.String(
             validate=OneOf(["0", "1"]),
             metadata={
-                "description": "1: the data's own last change stands for the moment of "
-                "the export, so that the same data give the same bytes."
+                "description": "1: use the time of the last change instead of the "
+                "time of the export, so that the same data gives the same bytes."
             },
         ),
         REDACT: fields.String(
             validate=OneOf(["on", "off"]),
             metadata={
-                "description": "off: with the secrets in it; the token must have the "
+                "description": "off: keep secrets in the export; the token needs the "
                 "scope export:unredacted."
             },
         ),
@@ -99,15 +97,13 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
     if negotiated:
         shared[FORMAT] = fields.String(
             validate=OneOf(list(registry.formats)),
-            metadata={
-                "description": "The name of the format; Accept is not read then."
-            },
+            metadata={"description": "The name of the format; Accept is then ignored."},
         )
     return Schema.from_dict(shared)
 
 
 def names_for(common: type[Schema], document: type[Document]) -> list[str]:
-    """Return the names of the common parameters that formats of a document have."""
+    """Return the names of the common parameters for formats of a document."""
     return [
         name
         for name in strict(common).load_fields
@@ -116,7 +112,7 @@ def names_for(common: type[Schema], document: type[Document]) -> list[str]:
 
 
 def read_id(text: str) -> UUID | None:
-    """Read an id, hyphenated or bare, in any case; None where it is neither."""
+    """Read an id with or without hyphens, in any case; None if it is invalid."""
     return UUID(text) if _ID.fullmatch(text) else None
 
 
@@ -125,14 +121,14 @@ def read_experiment(text: str) -> UUID:
     experiment = read_id(text)
     if experiment is None:
         detail = (
-            "The id in the path is not a UUID: 32 hexadecimal digits, with hyphens."
+            "The id in the path must be a UUID: 32 hexadecimal digits, with hyphens."
         )
         raise InvalidParameterError(detail, parameter="id", allowed="a UUID")
     return experiment
 
 
 def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
-    """Read the parameters that all formats share; the others are left for later.
+    """Read the parameters that all formats share, and leave out the others.
 
     Raises InvalidParameterError.
     """
@@ -145,9 +141,9 @@ def read_options(
     common: type[Schema],
     pairs: Pairs,
 ) -> dict[str, Any]:
-    """Read the format's own parameters, once the common ones are known to be good.
+    """Read the format's own parameters, after the common ones have been checked.
 
-    Raises InvalidParameterError, also for a common one that this format does not have.
+    Raises InvalidParameterError, also for a common one that this format lacks.
     """
     own = names_of(format.options)
     shared = names_for(common, format.document)

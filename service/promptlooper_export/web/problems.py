@@ -1,4 +1,4 @@
-"""Every refusal as a problem document (RFC 9457)."""
+"""Turn every error into a problem document (RFC 9457)."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ RETRY_SECONDS: Mapping[type[ExportError], int] = {
     SpoolFullError: 5,
     TooManyExportsError: 1,
 }
-"""After how many seconds a client may try again."""
+"""Seconds after which a client may try again."""
 
 _ADVICE: Mapping[type[ExportError], str] = {
     ExportTooLargeError: (
@@ -61,7 +61,7 @@ def install(app: Flask) -> None:
 
 
 def request_id() -> str:
-    """Return the id of the running request: the client's when well-formed, else new."""
+    """Return the request's id: the client's if it is well-formed, else a new one."""
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
@@ -69,13 +69,13 @@ def request_id() -> str:
 
 
 def refuse(error: ExportError) -> Response:
-    """Answer with the problem document of a refusal."""
+    """Answer with the problem document of an error."""
     if "status" not in vars(type(error)):  # it belongs to the command line
         return _fail(error)
     _record(error)
     detail = error.detail
     if isinstance(error, DatabaseUnavailableError):
-        # The reason may name hosts, users and versions; /health/ready asks no token.
+        # The reason may name hosts, users and versions; /health/ready needs no token.
         detail = "The database is not available; the log says why. Try again shortly."
     elif type(error) in _ADVICE:
         detail = f"{detail} {_ADVICE[type(error)]}"
@@ -90,15 +90,13 @@ def refuse(error: ExportError) -> Response:
 
 
 def _refuse_http(error: HTTPException) -> Response:
-    """Answer what the router or the parser of requests refused."""
+    """Answer with what the router or the request parser refused."""
     if isinstance(error, NotFound):
-        detail = (
-            "Nothing is served under this path; exports are at /experiments/ID/export."
-        )
+        detail = "There is nothing at this path; exports are at /experiments/ID/export."
         return refuse(NotFoundError(detail))
     if isinstance(error, MethodNotAllowed):
         allowed = sorted(error.valid_methods or ())
-        detail = f"This resource has {', '.join(allowed)}."
+        detail = f"This resource supports {', '.join(allowed)}."
         response = refuse(MethodNotAllowedError(detail, allowed=allowed))
         response.headers["Allow"] = ", ".join(allowed)
         return response
@@ -109,22 +107,22 @@ def _refuse_http(error: HTTPException) -> Response:
         )
         return refuse(RequestTooLargeError(detail))
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    # RFC 9457, section 4.2.1: about:blank says no more than the status does.
+    # RFC 9457, section 4.2.1: about:blank adds nothing to the status.
     return _problem(
         type_="about:blank", title=status.phrase, status=status, detail=status.phrase
     )
 
 
 def _fail(error: Exception) -> Response:
-    """Answer a defect without its cause, which the log gets."""
-    detail = "The request met a defect of the service; the log has the cause."
+    """Answer that there is a bug; the cause goes only to the log."""
+    detail = "The request failed on a bug in the service; the log has the cause."
     internal = InternalError(detail)
     internal.__cause__ = error
     return refuse(internal)
 
 
 def _record(error: ExportError) -> None:
-    """Log what is not the client's doing."""
+    """Log what is not the client's fault."""
     if isinstance(error, DatabaseUnavailableError):
         logger.warning(RequestFailed(request_id=request_id(), error=error.detail))
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -156,7 +154,7 @@ def _problem(  # noqa: PLR0913  the members of RFC 9457, section 3.1
 
 
 def _headers(error: ExportError) -> dict[str, str]:
-    """Return the header fields that belong to a kind of refusal."""
+    """Return the headers that belong to a kind of error."""
     headers = {}
     if type(error) in RETRY_SECONDS:
         headers["Retry-After"] = str(RETRY_SECONDS[type(error)])
@@ -164,7 +162,7 @@ def _headers(error: ExportError) -> dict[str, str]:
         headers["ETag"] = str(tag)
     match error:
         case UnauthorizedError():
-            # RFC 6750, section 3: no error code where no credentials were sent.
+            # RFC 6750, section 3: send no error code if there were no credentials.
             challenge = 'Bearer error="invalid_token"' if error.sent else "Bearer"
             headers["WWW-Authenticate"] = challenge
         case ForbiddenError():

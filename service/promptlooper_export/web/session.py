@@ -1,7 +1,8 @@
-"""Sessions for browsers: a cookie that holds the token, and the page to sign in.
+"""Browser sessions: a cookie that holds the token, and the sign-in page.
 
-The cookie goes to this host only, to no script, and along with no request that another
-site began. It counts for GET and HEAD, which change nothing: see `tokens`.
+The cookie is for this host only, no script can read it, and browsers do not send it
+with requests from other sites. It counts only for GET and HEAD, which change nothing:
+see `authentication`.
 """
 
 import re
@@ -22,31 +23,31 @@ from promptlooper_export.registry import load_options
 from promptlooper_export.web import authentication, pages, problems
 
 MAXIMUM_FORM_BYTES = 16_384
-"""A token, the address to go to next, and their encoding: the largest body we read."""
+"""The largest body we read: a token, the URL to go to next, and their encoding."""
 
 MAXIMUM_COOKIE_BYTES = 3800
-"""Browsers pass over cookies that have more than 4096 with their attributes."""
+"""Browsers ignore cookies of more than 4096 bytes, including their attributes."""
 
 _SIGN_OUT = "sign-out"
 _OFFERS = (
     Offer(name="problem", media_types=(problems.MEDIA_TYPE, "application/json")),
     Offer(name="page", media_types=("text/html",)),
 )
-# Browsers drop tabs and line breaks from addresses, and read \ as /.
+# Browsers drop tabs and line breaks from URLs, and read \ as /.
 _MISREAD = re.compile(r"[\x00-\x20\\\x7f]")
 
 
 class SessionParameters(Schema):
-    """What the page to sign in may be told."""
+    """The parameters of the sign-in page."""
 
     next = fields.String(
         load_default="",
-        metadata={"description": "Where to go afterwards: a path of this service."},
+        metadata={"description": "Where to go next: a path of this service."},
     )
 
 
 def install(app: Flask) -> None:
-    """Let people sign in where programs are told that they lack a token."""
+    """Show people the sign-in page when programs get a 401."""
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_FORM_BYTES
     app.register_error_handler(UnauthorizedError, _refuse)
 
@@ -74,8 +75,8 @@ def _show() -> Response:
 
 
 def _begin() -> Response:
-    """Take the token from Authorization, or from the form of the page."""
-    # First of all, so that too large a body is refused whatever else is wrong.
+    """Take the token from Authorization, or from the form on the page."""
+    # Read first, so that too large a body is refused whatever else is wrong.
     request.get_data(parse_form_data=True)
     if request.headers.get("Authorization"):
         return _signed_in(Response(status=HTTPStatus.NO_CONTENT))
@@ -146,7 +147,7 @@ def _page(*, subject: str | None, following: str, failed: bool = False) -> Respo
 
 
 def _refuse(error: UnauthorizedError) -> Response:
-    """Answer with the page to sign in where Accept prefers HTML, else as ever."""
+    """Return the sign-in page to browsers and a problem document to everyone else."""
     response = problems.refuse(error)
     response.vary.add("Accept")
     choice = choose(request.headers.get("Accept"), _OFFERS)
@@ -166,7 +167,7 @@ def _refuse(error: UnauthorizedError) -> Response:
 
 
 def _is_from_here() -> bool:
-    """Return whether no other site sent the form, as far as the browser says."""
+    """Return whether the form came from our own page, as far as the browser says."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in {"same-origin", "none"}
@@ -175,7 +176,7 @@ def _is_from_here() -> bool:
 
 
 def _local(address: str) -> str:
-    """Return an address that is a path of this service, else nothing."""
+    """Return the URL if it is a path of this service, else an empty text."""
     try:
         parts = urlsplit(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How many exports run at once, and how they are shared out."""
+"""Limit how many exports run at once, in total and for each subject."""
 
 import threading
 from collections import Counter
@@ -12,10 +12,10 @@ WAIT_SECONDS = 2.0
 
 
 class Slots:
-    """The slots of one process; a subject holds at most half of them, and always one.
+    """The slots of one process; a subject may hold half of them, and at least one.
 
-    A slot is held while an export is rendered, not while it is sent: a slow reader
-    holds space in the spool only, and a full spool refuses by itself.
+    An export holds a slot while it is rendered, not while it is sent. A slow reader
+    only occupies spool space, and a full spool has its own error.
     """
 
     def __init__(self, slots: int) -> None:
@@ -28,12 +28,12 @@ class Slots:
     def take(self, subject: str) -> Iterator[None]:
         """Hold a slot for the length of the block.
 
-        Raises TooManyExportsError where none became free for a while.
+        Raises TooManyExportsError if none becomes free within WAIT_SECONDS.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._may(subject), WAIT_SECONDS):
                 detail = (
-                    "Too many exports are running, of this token's subject or of all; "
+                    "Too many exports are running, for this token's subject or in all; "
                     "try again shortly."
                 )
                 raise TooManyExportsError(detail)

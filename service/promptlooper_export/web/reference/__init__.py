@@ -1,4 +1,4 @@
-"""What the service says of itself: /openapi.json, /docs, /formats and /schemas."""
+"""What the service says about itself: /openapi.json, /docs, /formats and /schemas."""
 
 from flask import Flask
 

@@ -1,4 +1,4 @@
-"""The exports as OpenAPI describes them: every registered format with its options."""
+"""The exports in OpenAPI: every installed format with its options."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -46,18 +46,18 @@ JSON_DOCUMENTS: Mapping[str, type[Schema]] = {
     "json": BestSchema,
     "report-json": ReportSchema,
 }
-"""The formats whose body is the document itself, as its schema says."""
+"""The formats whose body is the document itself, as in its schema."""
 
 CONFIG_ALONE: Mapping[str, Any] = {
     "type": "object",
-    "description": "With only=config, the config alone.",
+    "description": "With only=config: the config alone.",
 }
 
 EXPERIMENT: Mapping[str, Any] = {
     "in": "path",
     "name": "experiment",
     "required": True,
-    "description": "The id of the experiment: 32 hexadecimal digits, with hyphens.",
+    "description": "The experiment's id, a UUID: 32 hexadecimal digits, with hyphens.",
     "schema": {"type": "string", "format": "uuid"},
     "example": "6f1c2b7e-8d0a-4c55-9b1e-2f4a6d3c9e10",
 }
@@ -73,7 +73,7 @@ EXAMPLES: Mapping[str, Best] = {
         config={"model": {"name": "small", "temperature": 0.2}, "top_k": 8},
     )
 }
-"""What a body of a format of JSON_DOCUMENTS may hold."""
+"""An example body for a format of JSON_DOCUMENTS."""
 
 CONDITIONS = (
     IF_NONE_MATCH,
@@ -86,20 +86,20 @@ CONDITIONS = (
     {
         "in": "header",
         "name": "Range",
-        "description": "One range of bytes, of an export with a strong tag.",
+        "description": "A single range of bytes, for an export with a strong tag.",
         "schema": {"type": "string"},
         "example": "bytes=0-1023",
     },
     {
         "in": "header",
         "name": "If-Range",
-        "description": "The strong tag under which Range counts.",
+        "description": "The strong tag that the export must have for Range to count.",
         "schema": {"type": "string"},
     },
     {
         "in": "header",
         "name": "Accept-Encoding",
-        "description": "Text formats can be coded; 406 where nothing fits.",
+        "description": "Text formats can be compressed; 406 if no coding fits.",
         "schema": {"type": "string"},
         "example": "gzip",
     },
@@ -132,17 +132,17 @@ _FIELDS = (
 
 
 def export_operations(registry: Registry, converter: Converter) -> Iterator[Operation]:
-    """Yield the negotiated resource, then the classic ones of registered formats."""
+    """Yield the negotiated resource, then the classic ones of installed formats."""
     formats = list(registry.formats.values())
     common = common_parameters(registry, negotiated=True)
     yield Operation(
         path="/experiments/{experiment}/export",
         id="export",
         tag="Exports",
-        summary="Export an experiment in the format asked for.",
+        summary="Export an experiment in the requested format.",
         description=(
-            "`format` names the format; without it the Accept field chooses by "
-            "RFC 9110, section 12.5.1, and JSON answers where it is absent."
+            "`format` names the format. Without it, the Accept header chooses, by "
+            "RFC 9110, section 12.5.1; without Accept, the format is JSON."
         ),
         parameters=(
             EXPERIMENT,
@@ -182,7 +182,7 @@ def _classic(
         path=f"/api/export/experiments/{{experiment}}/{segment}",
         id=f"classic{segment.title()}",
         tag="Classic exports",
-        summary=f"The same as `?format={name}`, where PromptLooper has it.",
+        summary=f"The same as `?format={name}`, at the path that PromptLooper uses.",
         parameters=(EXPERIMENT, *_query(common, [row], converter), *CONDITIONS),
         answers=_answers({media_type: _content(row, media_type)}, *_FIELDS),
         refusals=(*REFUSALS, *nothing),
@@ -208,9 +208,9 @@ def _answers(content: Mapping[str, Any], *headers: str) -> dict[int, Answer]:
 
 
 def _content(row: AnyFormat, media_type: str) -> dict[str, Any]:
-    """Say what a body of a media type is: the document, data of any shape, text, bytes.
+    """Describe the body of a media type: the document, any data, text or bytes.
 
-    Readers of a description take YAML for data, as they take JSON.
+    OpenAPI tools treat YAML as data, like JSON.
     """
     if row.name in JSON_DOCUMENTS:
         schema = JSON_DOCUMENTS[row.name]
@@ -232,7 +232,8 @@ def _query(
 ) -> Iterator[dict[str, Any]]:
     """Yield the common parameters, then the options of the formats by name.
 
-    An option of several formats is one parameter: OpenAPI has no two of a name.
+    An option of several formats is one parameter, since OpenAPI forbids two with the
+    same name.
     """
     shared = common().load_fields
     applicable = {name for row in formats for name in names_for(common, row.document)}
@@ -252,7 +253,7 @@ def _query(
 def _parameter(
     name: str, properties: list[dict[str, Any]], of: list[str] | None = None
 ) -> dict[str, Any]:
-    """Describe a query parameter; `of` names the formats whose option it is."""
+    """Describe a query parameter; `of` names the formats that have it as an option."""
     descriptions = [
         row.pop("description").rstrip(".") + "."
         for row in properties

@@ -1,8 +1,8 @@
-"""`/formats`: every format on offer, and commands that get an export in it.
+"""`/formats`: every available format, and commands that fetch an export in it.
 
-The commands are made to be copied, one for each tool, the same in each format. They
-take the address and the token from the environment. The token is never an argument,
-which everybody on the machine could read, and an incomplete answer fails.
+The commands are meant to be copied, one for each tool, the same for each format. They
+take the URL and the token from the environment. The token is never an argument, which
+every user of the machine could read, and an incomplete answer fails.
 """
 
 import json
@@ -42,7 +42,7 @@ if (!response.ok) throw new Error(await response.text());
 await writeFile("FILE", Buffer.from(await response.arrayBuffer()));
 """,
 }
-"""By the name of the tool."""
+"""The commands, by name of the tool."""
 
 
 def snippets(name: str, extension: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def blueprint(registry: Registry) -> Blueprint:
     routes = Blueprint("describe", __name__)
 
     def formats() -> Response:
-        # A third party's default or choice may be any object.
+        # A third-party default or choice may be any object.
         text = json.dumps({"formats": rows(registry)}, default=str)
         return Response(text, mimetype="application/json")
 
@@ -67,7 +67,7 @@ def blueprint(registry: Registry) -> Blueprint:
 
 
 def rows(registry: Registry) -> list[dict[str, JSON]]:
-    """Describe every format on offer."""
+    """Describe every available format."""
     return [
         _format(row) | _installation(registry.missing.get(row.name))
         for row in registry.formats.values()

@@ -1,4 +1,4 @@
-"""The header fields of the service's answers, as OpenAPI describes them."""
+"""The response headers of the service, in OpenAPI."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,48 +28,62 @@ def _field(
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "X-Request-ID": _field(
-        "The id of the request in the log: the client's own where it is well-formed.",
+        "The id of the request in the log: the client's own if it is well-formed.",
         pattern="^[A-Za-z0-9._-]{1,64}$",
     ),
-    "X-Content-Type-Options": _field("No guessing of types.", const="nosniff"),
-    "Referrer-Policy": _field("No addresses to other sites.", const="no-referrer"),
-    "Cache-Control": _field("Kept by the client only, and asked about before use."),
-    "Content-Length": _field("Bytes of the body.", pattern="^[0-9]+$"),
+    "X-Content-Type-Options": _field(
+        "Browsers must not guess the type.", const="nosniff"
+    ),
+    "Referrer-Policy": _field(
+        "Browsers send no addresses to other sites.", const="no-referrer"
+    ),
+    "Cache-Control": _field(
+        "Only the client may cache it, and must revalidate it before use."
+    ),
+    "Content-Length": _field("The size of the body in bytes.", pattern="^[0-9]+$"),
     "Repr-Digest": _field(
-        "SHA-256 of the whole body as coded (RFC 9530).",
+        "SHA-256 of the whole body, as coded (RFC 9530).",
         pattern="^sha-256=:[A-Za-z0-9+/]{43}=:$",
     ),
     "ETag": _field(
-        "Changes when and only when the data, the parameters or the service's version "
-        "do; weak where the document names the moment of the export.",
+        "Changes if and only if the data, the parameters or the service's version "
+        "change; weak if the document contains the time of the export.",
         pattern='^(W/)?"[^"]+"$',
     ),
-    "Accept-Ranges": _field("Whether parts can be asked for.", enum=["bytes", "none"]),
-    "Content-Range": _field("The part of the body, or the length of the whole."),
-    "Content-Disposition": _field("The name for a file made of it (RFC 6266)."),
+    "Accept-Ranges": _field("Whether Range is supported.", enum=["bytes", "none"]),
+    "Content-Range": _field("The part that is sent, or the length of the whole body."),
+    "Content-Disposition": _field("The file name for saving it (RFC 6266)."),
     "Content-Location": _field(
-        "The address of this very format, where Accept chose it.", required=False
+        "The URL of exactly this format, if Accept chose it.", required=False
     ),
     "Content-Encoding": _field(
         "The coding that Accept-Encoding chose.", required=False
     ),
     "Content-Security-Policy": _field(
-        "What a page may load and run: its own style.", required=False
+        "What a page may load and run: only its own style.", required=False
     ),
-    "Link": _field("Every format, on pages and refusals.", required=False),
-    "Set-Cookie": _field("The session, for this host and no script."),
+    "Link": _field(
+        "The other formats, on pages and errors; the next page of runs.", required=False
+    ),
+    "Set-Cookie": _field(
+        "The session cookie, for this host only and hidden from scripts."
+    ),
     "Location": _field("Where to go.", format="uri-reference"),
-    "Retry-After": _field("Seconds to wait before trying again.", pattern="^[0-9]+$"),
-    "Vary": _field("The request's fields that chose the answer.", required=False),
-    "WWW-Authenticate": _field("Bearer, and what is wrong with the token sent."),
+    "Retry-After": _field(
+        "How many seconds to wait before trying again.", pattern="^[0-9]+$"
+    ),
+    "Vary": _field("The request headers that chose the answer.", required=False),
+    "WWW-Authenticate": _field(
+        "Bearer, and what is wrong with the token that was sent."
+    ),
     "X-Export-Warnings": _field(
-        "What a reader should know, as a JSON list of at most 2 KiB.", required=False
+        "Warnings for the reader, as a JSON list of at most 2 KiB.", required=False
     ),
     "X-Row-Count": _field(
-        "How many runs a document of runs holds.", required=False, pattern="^[0-9]+$"
+        "How many runs the export contains.", required=False, pattern="^[0-9]+$"
     ),
 }
-"""Every header field, by name."""
+"""Every header, by name."""
 
 ALWAYS = (
     "X-Request-ID",
@@ -78,10 +92,10 @@ ALWAYS = (
     "Cache-Control",
     "Vary",
 )
-"""The fields of every answer."""
+"""The headers of every answer."""
 
 WITH_BODY = ("Content-Length", "Repr-Digest")
-"""The fields of every answer that has a body."""
+"""The headers of every answer with a body."""
 
 OF_PROBLEMS: Mapping[type[ExportError], tuple[str, ...]] = {
     UnauthorizedError: ("WWW-Authenticate",),
@@ -93,4 +107,4 @@ OF_PROBLEMS: Mapping[type[ExportError], tuple[str, ...]] = {
     SpoolFullError: ("Retry-After",),
     TooManyExportsError: ("Retry-After",),
 }
-"""The fields that belong to a kind of refusal."""
+"""The headers that belong to a kind of error."""

@@ -1,6 +1,6 @@
-"""JSON Schema 2020-12 from marshmallow schemas, by way of apispec.
+"""JSON Schema 2020-12 from marshmallow schemas, through apispec.
 
-OpenAPI 3.1 has the same dialect, so both descriptions come from one converter.
+OpenAPI 3.1 uses the same dialect, so one converter makes both descriptions.
 """
 
 import inspect
@@ -20,20 +20,20 @@ _COMPONENTS = "#/components/schemas/"
 
 
 class Converter(OpenAPIConverter):
-    """The converter, which says what each schema is for and knows our own fields."""
+    """A converter that adds each schema's docstring and knows our own fields."""
 
     field_mapping = OpenAPIConverter.field_mapping | {
         Timestamp: ("string", "date-time")
     }
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
-        """Describe a schema by its docstring, too."""
+        """Describe a schema, and add its docstring."""
         described: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         return {"description": inspect.getdoc(type(schema)), **described}
 
 
 class Plugin(MarshmallowPlugin):
-    """What makes apispec understand marshmallow, with our converter."""
+    """The plugin that teaches apispec marshmallow, with our converter."""
 
     Converter = Converter
 
@@ -41,7 +41,7 @@ class Plugin(MarshmallowPlugin):
 def json_schema(name: str, schema: type[Schema]) -> dict[str, Any]:
     """Return the JSON Schema of a document.
 
-    Its `$id` is relative to where the document was got from: the same bytes are right
+    Its `$id` is relative to the URL it was fetched from, so the same bytes are right
     under every host name and behind a proxy that adds a prefix.
     """
     spec = APISpec(name, "", "3.1.0", plugins=[Plugin()])

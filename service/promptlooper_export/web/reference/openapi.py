@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, made of the schemas that validate and serialise."""
+"""The OpenAPI 3.1 description, built from the schemas that validate and serialise."""
 
 from typing import Any, cast
 
@@ -27,15 +27,15 @@ from promptlooper_export.web.reference.schemas import DOCUMENTS, ProblemSchema
 DESCRIPTION = """\
 Which run of an experiment won, and how to get its config to where it is used.
 
-Every resource that has GET has HEAD, the same answer without its body, and OPTIONS. An
-unknown or repeated parameter is refused. A refusal is a problem document (RFC 9457)
-whose `type` is the page that says what to do.
+Every resource with GET also has HEAD, the same answer without its body, and OPTIONS. An
+unknown or repeated parameter is refused. An error is a problem document (RFC 9457); its
+`type` is the page that says what to do.
 """
 TOKEN = "bearer"  # noqa: S105  the name of the scheme
 
 
 def openapi(registry: Registry) -> dict[str, Any]:
-    """Describe the service with these formats; `servers` is left to who knows."""
+    """Describe the service with these formats; the caller adds `servers`."""
     plugin = Plugin()
     spec = APISpec(
         title="promptlooper-export",
@@ -59,7 +59,7 @@ def openapi(registry: Registry) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "Made by `promptlooper-export token`.",
+            "description": "Create one with `promptlooper-export token`.",
         },
     )
     for operation in (
@@ -109,7 +109,7 @@ def _refusal(kinds: list[type[ExportError]]) -> dict[str, Any]:
             "examples": {kind.slug: kind.slug for kind in kinds},
         }
     }
-    if UnauthorizedError in kinds:  # where Accept prefers it, the page to sign in
+    if UnauthorizedError in kinds:  # the sign-in page, if Accept prefers HTML
         content |= PAGE
         names.append("Content-Security-Policy")
     return {

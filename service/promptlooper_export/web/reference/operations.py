@@ -1,4 +1,4 @@
-"""The resources of the service, as OpenAPI describes them: one row for each route."""
+"""The resources of the service in OpenAPI: one row for each route."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,10 +32,10 @@ PAGE = {"text/html": {"schema": {"type": "string"}}}
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer that is not a refusal.
+    """An answer that is not an error.
 
-    `content` maps media types to what OpenAPI says of them; `headers` are those beyond
-    the fields of every answer.
+    `content` maps media types to their OpenAPI description; `headers` are those that
+    not every answer has.
     """
 
     description: str
@@ -47,7 +47,7 @@ class Answer:
 class Operation:
     """One method of a resource; `path` has its parameters in braces.
 
-    `refusals` are the problems that are its own; every operation may meet a defect.
+    `refusals` are its own problems; every operation may also fail on a bug.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Operation:
 
     @property
     def problems(self) -> dict[int, list[type[ExportError]]]:
-        """The refusals by status."""
+        """The errors, by status."""
         kinds: tuple[type[ExportError], ...] = (*self.refusals, InternalError)
         grouped: dict[int, list[type[ExportError]]] = {}
         for kind in kinds:
@@ -72,13 +72,13 @@ class Operation:
 
 
 NOT_MODIFIED = Answer(
-    description="The client has it already: If-None-Match named its tag.",
+    description="The client already has it: If-None-Match named its tag.",
     headers=("ETag",),
 )
 IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
-    "description": "Tags that the client has; one that still holds is answered by 304.",
+    "description": "Tags that the client has; if one is current, the answer is 304.",
     "schema": {"type": "string"},
 }
 
@@ -100,7 +100,7 @@ def _one_of(name: str, values: list[str], description: str) -> dict[str, Any]:
 def _tagged(
     content: Mapping[str, Any], description: str, *headers: str
 ) -> dict[int, Answer]:
-    """Return the answers of what has a tag of its bytes."""
+    """Return the answers of a resource that is tagged by its bytes."""
     whole = Answer(description=description, content=content, headers=("ETag", *headers))
     return {HTTPStatus.OK: whole, HTTPStatus.NOT_MODIFIED: NOT_MODIFIED}
 
@@ -113,7 +113,7 @@ WITHOUT_EXPORTS = (
         summary="Go to the experiments.",
         answers={
             HTTPStatus.SEE_OTHER: Answer(
-                description="They are there.", headers=("Location", "Link")
+                description="The experiments are there.", headers=("Location", "Link")
             )
         },
     ),
@@ -122,7 +122,7 @@ WITHOUT_EXPORTS = (
         id="listExperiments",
         tag="Experiments",
         summary="List the experiments that the token may see, newest first.",
-        description="JSON, unless Accept prefers HTML: a page with links to exports.",
+        description="JSON, or if Accept prefers HTML, a page with links to exports.",
         parameters=({"in": "query", "schema": PageParameters}, IF_NONE_MATCH),
         answers=_tagged(
             {**_json(ExperimentsSchema), **PAGE},
@@ -141,7 +141,7 @@ WITHOUT_EXPORTS = (
         path="/session",
         id="getSession",
         tag="Sessions of browsers",
-        summary="Sign in or out, as a person.",
+        summary="Sign in or out in a browser.",
         parameters=({"in": "query", "schema": SessionParameters},),
         answers={
             HTTPStatus.OK: Answer(
@@ -157,15 +157,15 @@ WITHOUT_EXPORTS = (
         method="post",
         id="beginSession",
         tag="Sessions of browsers",
-        summary="Put the token into a cookie.",
-        description="The cookie opens what the token does, for GET and HEAD, as long "
-        "as the token lives. The form of the page sends the token as `token` instead.",
+        summary="Sign in: put the token into a cookie.",
+        description="For GET and HEAD, the cookie gives the same access as the token "
+        "until the token expires. The form on the page sends the token as `token`.",
         answers={
             HTTPStatus.NO_CONTENT: Answer(
                 description="The cookie is set.", headers=("Set-Cookie",)
             ),
             HTTPStatus.SEE_OTHER: Answer(
-                description="To the form: the cookie is set, go there.",
+                description="For the form: the cookie is set; continue there.",
                 headers=("Location",),
             ),
         },
@@ -182,10 +182,10 @@ WITHOUT_EXPORTS = (
         method="delete",
         id="endSession",
         tag="Sessions of browsers",
-        summary="Take the cookie away; the token itself stays as it is.",
+        summary="Sign out: remove the cookie; the token itself stays valid.",
         answers={
             HTTPStatus.NO_CONTENT: Answer(
-                description="There is no cookie now.", headers=("Set-Cookie",)
+                description="The cookie is removed.", headers=("Set-Cookie",)
             )
         },
     ),
@@ -196,7 +196,7 @@ WITHOUT_EXPORTS = (
         summary="List the formats, each with its options.",
         answers={
             HTTPStatus.OK: Answer(
-                description="Every registered format, in the order that breaks ties.",
+                description="Every installed format, in the order that breaks ties.",
                 content=_json(FormatsSchema),
             )
         },
@@ -215,11 +215,11 @@ WITHOUT_EXPORTS = (
         path="/docs",
         id="getDocs",
         tag="About the service",
-        summary="Describe the service to people.",
+        summary="Describe the service for people.",
         parameters=(IF_NONE_MATCH,),
         answers=_tagged(
             PAGE,
-            "A page that loads nothing and runs nothing.",
+            "A page that loads and runs nothing.",
             "Content-Security-Policy",
         ),
     ),
@@ -229,7 +229,7 @@ WITHOUT_EXPORTS = (
         tag="About the service",
         summary="Describe a document as JSON Schema 2020-12.",
         parameters=(
-            _one_of("document", list(DOCUMENTS), "What is described."),
+            _one_of("document", list(DOCUMENTS), "The document to describe."),
             IF_NONE_MATCH,
         ),
         answers=_tagged(
@@ -245,7 +245,7 @@ WITHOUT_EXPORTS = (
         parameters=(_one_of("slug", list(KINDS), "The end of its `type`."),),
         answers={
             HTTPStatus.OK: Answer(
-                description="A page that loads nothing and runs nothing.",
+                description="A page that loads and runs nothing.",
                 content=PAGE,
                 headers=("Content-Security-Policy",),
             )
@@ -256,9 +256,11 @@ WITHOUT_EXPORTS = (
         path="/health/live",
         id="isLive",
         tag="Health",
-        summary="Return whether the process lives; touches nothing.",
+        summary="Return whether the process is alive; touches nothing else.",
         answers={
-            HTTPStatus.OK: Answer(description="It lives.", content=_json(HealthSchema))
+            HTTPStatus.OK: Answer(
+                description="It is alive.", content=_json(HealthSchema)
+            )
         },
     ),
     Operation(
@@ -275,4 +277,4 @@ WITHOUT_EXPORTS = (
         refusals=(DatabaseUnavailableError,),
     ),
 )
-"""What is not an export."""
+"""All operations except the exports."""

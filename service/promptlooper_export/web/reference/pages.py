@@ -1,4 +1,4 @@
-"""Describe the service, to programs and to people; no token needed."""
+"""Describe the service for programs and people; no token needed."""
 
 import json
 import shlex
@@ -22,7 +22,7 @@ EXPORT = "/experiments/{experiment}/export"
 def blueprint(registry: Registry) -> Blueprint:
     """Route `/openapi.json`, `/docs` and `/schemas/<document>.json`.
 
-    They are made when first asked for: what makes them is not even imported before.
+    They are generated on the first request, which also imports what generates them.
     """
     routes = Blueprint("description", __name__)
 
@@ -30,12 +30,12 @@ def blueprint(registry: Registry) -> Blueprint:
     def described() -> dict[str, Any]:
         from promptlooper_export.web.reference.openapi import openapi  # noqa: PLC0415  see above
 
-        # A third party's default or choice may be any object.
+        # A third-party default or choice may be any object.
         plain: dict[str, Any] = json.loads(json.dumps(openapi(registry), default=str))
         return plain
 
     def openapi_json() -> Response:
-        # A server without a host: whatever stands before the paths of this service.
+        # A server URL without a host: the prefix of this service's paths.
         servers = [{"url": request.script_root or "/"}]
         return _json({**described(), "servers": servers}, "application/json")
 
@@ -57,9 +57,9 @@ def blueprint(registry: Registry) -> Blueprint:
 
 
 def schema(document: str) -> Response:
-    """Answer with the JSON Schema of a document."""
+    """Return the JSON Schema of a document."""
     if document not in DOCUMENTS:
-        detail = f"There is no such schema; there are {', '.join(DOCUMENTS)}."
+        detail = f"There is no such schema; available: {', '.join(DOCUMENTS)}."
         raise NotFoundError(detail, available=list(DOCUMENTS))
     from promptlooper_export.web.reference import json_schema  # noqa: PLC0415  see blueprint
 
@@ -68,7 +68,7 @@ def schema(document: str) -> Response:
 
 
 def _format(row: Mapping[str, Any], api: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a format with its options as OpenAPI has them and commands to get it."""
+    """Return a format with its options as in OpenAPI, and commands to fetch it."""
     described = {one["name"]: one for one in api["paths"][EXPORT]["get"]["parameters"]}
     parameters = [
         {**described[option["name"]], "description": option.get("description", "")}

@@ -15,7 +15,7 @@ KINDS = {
     for kind in parent.__subclasses__()
     if "status" in vars(kind)
 }
-"""The refusals that can be an answer over HTTP, by slug."""
+"""The errors that can be an answer over HTTP, by slug."""
 
 
 def blueprint() -> Blueprint:
@@ -26,9 +26,9 @@ def blueprint() -> Blueprint:
 
 
 def page(slug: str) -> Response:
-    """Answer with the page of one kind of problem."""
+    """Return the page of one kind of problem."""
     if slug not in KINDS:
-        detail = f"There is no such kind of problem; there are {', '.join(KINDS)}."
+        detail = f"There is no such kind of problem; available: {', '.join(KINDS)}."
         raise NotFoundError(detail, available=list(KINDS))
     meaning, remedy = explanation(KINDS[slug])
     return pages.page(

@@ -1,4 +1,4 @@
-"""What the service's answers hold, as marshmallow schemas."""
+"""The content of the service's answers, as marshmallow schemas."""
 
 from collections.abc import Mapping
 
@@ -16,14 +16,14 @@ from promptlooper_export.schemas import (
 class ProblemSchema(DocumentSchema):
     """Why a request was refused, and what to do next (RFC 9457).
 
-    Members beyond these depend on the type of the problem.
+    Other members depend on the type of the problem.
     """
 
     type = fields.String(
         required=True,
         metadata={
             "format": "uri-reference",
-            "description": "The page that says what the problem means.",
+            "description": "The page that explains the problem.",
         },
     )
     title = fields.String(required=True)
@@ -33,18 +33,20 @@ class ProblemSchema(DocumentSchema):
         required=True,
         metadata={
             "format": "uri",
-            "description": "The request, under the id that the log has, too.",
+            "description": "The request, by the id that is also in the log.",
         },
     )
     available = fields.List(
-        fields.Raw(), metadata={"description": "What there is instead."}
+        fields.Raw(), metadata={"description": "What is available instead."}
     )
     parameter = fields.String(
         metadata={"description": "The parameter that was refused."}
     )
-    allowed = fields.Raw(metadata={"description": "What the parameter may be."})
+    allowed = fields.Raw(
+        metadata={"description": "The allowed values of the parameter."}
+    )
     paths = fields.List(
-        fields.String(), metadata={"description": "Places in the config."}
+        fields.String(), metadata={"description": "Paths in the config."}
     )
 
 
@@ -58,7 +60,7 @@ DOCUMENTS: Mapping[str, type[Schema]] = {
 
 
 class OptionSchema(DocumentSchema):
-    """A parameter that a format has of its own."""
+    """An option of a format."""
 
     name = fields.String(required=True)
     type = fields.String(
@@ -73,7 +75,7 @@ class OptionSchema(DocumentSchema):
 
 
 class FormatSchema(DocumentSchema):
-    """A registered format."""
+    """An installed format."""
 
     name = fields.String(required=True)
     title = fields.String(required=True)
@@ -81,19 +83,19 @@ class FormatSchema(DocumentSchema):
     media_types = fields.List(
         fields.String(),
         required=True,
-        metadata={"description": "The canonical type first, aliases after it."},
+        metadata={"description": "The canonical type first, then aliases."},
     )
     extension = fields.String(required=True)
     options = fields.List(fields.Nested(OptionSchema), required=True)
 
 
 class FormatsSchema(DocumentSchema):
-    """Every registered format, in the order that breaks ties."""
+    """Every installed format, in the order that breaks ties."""
 
     formats = fields.List(fields.Nested(FormatSchema), required=True)
 
 
 class HealthSchema(DocumentSchema):
-    """How the service does."""
+    """The state of the service."""
 
     status = fields.String(required=True, validate=OneOf(["live", "ready"]))
