@@ -1,6 +1,6 @@
 """Deliver an export: render it if the client lacks it, code it, send it or a part.
 
-What is left to be refused here needs the database.
+The refusals made here need the database; earlier checks have made all others.
 """
 
 import json
@@ -32,31 +32,31 @@ from promptlooper_export.web.parameters import AFTER, FORMAT, Pairs
 from promptlooper_export.web.slots import Slots
 
 NEGOTIATED = "exports.negotiated"
-"""The endpoint of the resource that negotiates."""
+"""The endpoint of the negotiated resource."""
 
 HTML = "text/html"
-"""What people see: it links to the other formats, 304 included."""
+"""The media type that people see; it links to the other formats, even in a 304."""
 
 MINIMUM_CODED_BYTES = 1024
-"""Bodies below it are sent as they are: little would be gained."""
+"""Smaller bodies are sent uncoded, since there is little to gain."""
 
 MAXIMUM_WARNINGS_BYTES = 2048
-"""The longest X-Export-Warnings; proxies often allow 4 KiB for all fields together."""
+"""The longest X-Export-Warnings; proxies often allow 4 KiB for all headers."""
 
 BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-"""Statuses whose answers never have a body, nor a length (RFC 9110, section 8.6)."""
+"""Statuses whose answers have neither a body nor a length (RFC 9110, section 8.6)."""
 
-_MAXIMUM_NAME_BYTES = 150  # most file systems allow 255, and people add to names
-_READ = 4096  # a title may have millions of characters
+_MAXIMUM_NAME_BYTES = 150  # most file systems allow 255, and people extend names
+_READ = 4096  # characters; a title may have millions
 _UNWRITABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _RESERVED = re.compile(r'[/\\:*?"<>|]')
 
 HEAD_BYTES = 1 << 18
-"""How far a style may reach into an exported page to be allowed."""
+"""A style is allowed only if it ends within this many bytes of an exported page."""
 
 _NONE = "'none'"
 
-# What browsers show as a document that could load and run something.
+# Media types that browsers show as a document that could load and run things.
 _ACTIVE = re.compile(r"text/html|.+[/+]xml")
 _BODY = re.compile(r"<body\b", re.IGNORECASE)
 _STYLE = re.compile(r"<style\b[^>]*+>(.*?)</style\b", re.DOTALL | re.IGNORECASE)
@@ -81,7 +81,7 @@ def deliver(
     coding: str | None,
     location: str | None,
 ) -> Response:
-    """Answer with the export, a part of it, or that the client has it already.
+    """Answer with the export, a part of it, or that the client already has it.
 
     `coding` is the one to apply, None for a media type that no coding makes smaller;
     `location` is the address of what Accept chose, None if the request names a format.
@@ -143,7 +143,7 @@ def _body_fields(
 ) -> dict[str, str]:
     """Return the fields of a body or a part of it, and those that speak of it.
 
-    The length goes ahead of the body, so that no client can take a part for the whole.
+    The length is sent first, so that no client mistakes a part for the whole.
     """
     fields = {"Content-Length": str(body.length if part is None else len(part))}
     if part is not None:
@@ -160,7 +160,7 @@ def _body_fields(
 
 
 def _next_page(last: UUID) -> str:
-    """Return the address of the page of runs behind the last one of this page."""
+    """Return the URL of the page of runs after this one."""
     pairs = [pair for pair in request.args.items(multi=True) if pair[0] != AFTER]
     path = url_for(str(request.endpoint), **(request.view_args or {}))
     return f"{path}?{urlencode([*pairs, (AFTER, str(last))])}"
@@ -182,10 +182,10 @@ def _render(exports: Exports, viewer: Viewer, wanted: Representation) -> Body:
 def _held(
     exports: Exports, viewer: Viewer, wanted: Representation, coding: str | None
 ) -> Tag | None:
-    """Return the tag of the export that the client has, if nothing changed meanwhile.
+    """Return the tag of the client's export if it is still current, else None.
 
-    None as well if this process has not rendered it since the last change: then only
-    rendering tells.
+    Also None if this process has not rendered it since the last change: then only
+    rendering can tell.
     """
     if not conditional.asks_whether_modified(request):
         return None
@@ -193,14 +193,14 @@ def _held(
         content = snapshot.noted(wanted.experiment, wanted.key)
     if content is None:
         return None
-    # Without its length, a body may be too small to be coded.
+    # The length is unknown here, so the body may have been too small to code.
     return conditional.held(
         request, [wanted.tag(content, None), wanted.tag(content, coding)]
     )
 
 
 def _code(exports: Exports, body: Body, coding: str | None) -> tuple[Body, str | None]:
-    """Apply the coding, and say which one decides the tag."""
+    """Apply the coding, and return the one that goes into the tag."""
     if coding is None:
         return body, None
     identity = takes_identity(request.headers.get("Accept-Encoding"))
@@ -213,13 +213,13 @@ def _code(exports: Exports, body: Body, coding: str | None) -> tuple[Body, str |
 
 
 def export_url(experiment: UUID | str, pairs: Pairs) -> str:
-    """Return the address of an export with these parameters."""
+    """Return the URL of an export with these parameters."""
     path = url_for(NEGOTIATED, experiment=experiment)
     return f"{path}?{urlencode(pairs)}"
 
 
 def available(registry: Registry, experiment: UUID | str) -> list[dict[str, JSON]]:
-    """Say of every format what it is called, its media types and its address."""
+    """Describe every format by its name, its media types and its URL."""
     return [
         {
             "name": row.name,
@@ -231,15 +231,15 @@ def available(registry: Registry, experiment: UUID | str) -> list[dict[str, JSON
 
 
 def digest_field(digest: bytes) -> str:
-    """Write Repr-Digest (RFC 9530, section 3): of the whole, as it is coded."""
+    """Write Repr-Digest (RFC 9530, section 3), for the whole body as coded."""
     return f"sha-256=:{b64encode(digest).decode()}:"
 
 
 def disposition(title: str, extension: str) -> str:
     """Write Content-Disposition (RFC 6266): `inline`, so that browsers show an export.
 
-    The file name only matters where somebody saves it. It is made from any title, as
-    ASCII and, where that loses something, in UTF-8 (RFC 8187) beside it.
+    The file name only matters if somebody saves the file. It is derived from the title
+    as ASCII and, if that loses something, in UTF-8 as well (RFC 8187).
     """
     stem = _file_stem(title)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)
@@ -252,7 +252,7 @@ def disposition(title: str, extension: str) -> str:
 
 
 def _file_stem(title: str) -> str:
-    """Make a file name that every system takes out of a text."""
+    """Turn a text into a file name that every system accepts."""
     kept = "".join(
         c for c in title[:_READ] if unicodedata.category(c) not in _UNWRITABLE
     )
@@ -262,12 +262,12 @@ def _file_stem(title: str) -> str:
 
 
 def warnings_field(notices: Sequence[Notice]) -> str:
-    """Write notices as a JSON list in ASCII; a last number counts those left out."""
+    """Write notices as an ASCII JSON list; a last number counts those left out."""
     kept: list[str] = []
     length = 0
     for notice in notices:
         row = {name: value for name, value in vars(notice).items() if value is not None}
-        text = json.dumps(row).replace("\x7f", "\\u007f")  # DEL is not field content
+        text = json.dumps(row).replace("\x7f", "\\u007f")  # RFC 9110, 5.5: no DEL
         length += len(text) + len(", ")
         if length > MAXIMUM_WARNINGS_BYTES - len("[, 9999999999]"):
             break
@@ -278,24 +278,24 @@ def warnings_field(notices: Sequence[Notice]) -> str:
 
 
 def page_policy(style: str, *, form_action: str = _NONE) -> str:
-    """Return the policy of a page of the service, which has one style element.
+    """Return the policy for a page of the service, which has one style element.
 
-    `form_action` is where its forms may send to.
+    `form_action` is where its forms may be sent.
     """
     return _policy([style], form_action)
 
 
 def export_policy(media_type: str, file: IO[bytes]) -> str | None:
-    """Return the policy of an export, whoever wrote its format; None for plain data.
+    """Return the policy for an export, whoever wrote its format; None for plain data.
 
     It allows the style elements in the head, and images inside the file; `sandbox`
-    takes the page away from the origin of the service. The file is left at its start.
+    separates the page from the service's origin. The file is left at its start.
     """
     if not _ACTIVE.fullmatch(media_type):
         return None
     text = file.read(HEAD_BYTES).decode(errors="replace")
     file.seek(0)
-    # Parsers of HTML read every line break as LF before the hash is taken.
+    # HTML parsers turn every line break into LF, and browsers hash the result.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     styles = _STYLE.findall(_BODY.split(text, maxsplit=1)[0])
     return f"{_policy(styles, _NONE)}; img-src data:; sandbox"
@@ -313,16 +313,16 @@ def _policy(styles: Iterable[str], form_action: str) -> str:
 
 
 def with_etag(response: Response) -> Response:
-    """Tag a small answer by its bytes, and leave them out where the client has them."""
+    """Tag a small answer by its bytes, and answer 304 if the client has them."""
     response.add_etag()
     response.make_conditional(request)
     return response
 
 
 def prove(response: Response) -> None:
-    """Let an answer prove that it is whole, as exports do: give its length and digest.
+    """Give an answer its length and digest, so that clients can check it is whole.
 
-    The length goes first: who has the whole digest cannot have half a number.
+    The length goes first: a client that has the digest cannot have half a length.
     """
     if "Repr-Digest" in response.headers or response.status_code in BODILESS:
         return

@@ -1,7 +1,7 @@
 """The exports of an experiment: one negotiated resource, and four fixed ones.
 
-The order of the checks is part of the contract: what is wrong with the request alone is
-said alike for every experiment, and costs no database connection.
+The order of the checks is part of the contract: errors in the request itself come
+first, are the same for every experiment, and cost no database connection.
 """
 
 import logging
@@ -49,7 +49,7 @@ _MALFORMED_SHOWN = 200
 
 
 def choose_format(registry: Registry, experiment: UUID) -> tuple[AnyFormat, str]:
-    """Return the format that Accept likes best, and the media type to send it as.
+    """Return the format that Accept prefers, and the media type to send it as.
 
     Raises NotAcceptableError.
     """
@@ -62,12 +62,12 @@ def choose_format(registry: Registry, experiment: UUID) -> tuple[AnyFormat, str]
     if choice.offer is not None and choice.media_type is not None:
         return registry.formats[choice.offer.name], choice.media_type
     detail = (
-        "No format matches Accept: name a media type of `available`, or ?format=NAME."
+        "No format matches Accept: use a media type from `available`, or ?format=NAME."
     )
     members: dict[str, JSON] = {}
     if choice.malformed is not None:
         members["malformed"] = choice.malformed[:_MALFORMED_SHOWN]
-        detail += " A member of Accept is malformed and did not count."
+        detail += " One member of Accept is malformed and was ignored."
     formats = available(registry, experiment)
     raise NotAcceptableError(detail, available=formats, **members)
 
@@ -75,9 +75,9 @@ def choose_format(registry: Registry, experiment: UUID) -> tuple[AnyFormat, str]
 def choose_coding(
     exports: Exports, media_type: str, selection: Selection
 ) -> str | None:
-    """Return the coding that the client likes best, None where none is to be had.
+    """Return the coding that the client prefers, or None if the answer is not coded.
 
-    Secrets are not compressed: sizes would tell of them (breachattack.com). Raises
+    Secrets are not compressed, since sizes could reveal them (breachattack.com). Raises
     CodingNotAcceptableError.
     """
     is_coded = is_textual(media_type) and selection.redact
@@ -101,18 +101,18 @@ CLASSIC = {
     "yaml": ("yaml", "text/yaml"),
     "report": ("markdown", "text/markdown"),
 }
-"""The last segment of a classic path, its format and the type that its clients know."""
+"""The last segment of a classic path, its format and the media type clients expect."""
 
 SCOPES = {Best: "export:best", Report: "export:report", Runs: "export:runs"}
-"""What a token must cover for a document."""
+"""The scope that a token needs for a document."""
 
 UNREDACTED_SCOPE = "export:unredacted"
-"""What a token must cover, too, for the secrets in a document."""
+"""The additional scope that a token needs for the secrets in a document."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """A request whose token, id and common parameters are good."""
+    """A request whose token, id and common parameters are valid."""
 
     viewer: Viewer
     experiment: UUID
@@ -149,7 +149,7 @@ def _begin() -> None:
 
 
 def _say_what_varies(response: Response) -> Response:
-    """Name what was read to choose the answer, be it an export or a refusal."""
+    """Name the headers that chose the answer, whether it is an export or a refusal."""
     response.vary.update(sorted(g.vary))
     return response
 
@@ -246,5 +246,5 @@ def _selection(values: Mapping[str, Any]) -> Selection:
 
 def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:  # noqa: A002
     if scope not in viewer.scopes:
-        detail = f"This export in {format.name!r} needs a token with the scope {scope}."
+        detail = f"This {format.name!r} export needs a token with the scope {scope}."
         raise ForbiddenError(detail, scope=scope)
