@@ -15,7 +15,7 @@ from promptlooper_formats.shared.columns import alike
 
 def render(runs: Runs) -> Iterator[bytes | Notice]:
     """Yield the stream, batch by batch."""
-    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+    import pyarrow as pa
 
     columns = table_columns(runs.columns)
     shape = schema(runs, columns)

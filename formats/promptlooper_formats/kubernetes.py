@@ -62,7 +62,7 @@ class ManifestOptions(Schema):
     prefix = PREFIX
 
 
-def _render(  # noqa: PLR0913  its options
+def _render(
     kind: str,
     encode: Callable[[str], str],
     best: Best,
@@ -164,7 +164,7 @@ def _read(
     held = read_yaml(data).get("data")
     if not isinstance(held, dict):
         msg = "the manifest has no data"
-        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+        raise ValueError(msg)
     texts = {name: decode(text) for name, text in held.items() if isinstance(text, str)}
     if len(texts) < len(held):
         msg = "the data hold something else than text"
@@ -174,7 +174,7 @@ def _read(
     found = json.loads(texts.get(key, "null"))
     if not isinstance(found, dict):
         msg = f"there is no config under {key!r}"
-        raise ValueError(msg)  # noqa: TRY004
+        raise ValueError(msg)
     return found
 
 

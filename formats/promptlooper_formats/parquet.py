@@ -21,8 +21,8 @@ _PIECE = 1 << 19
 
 def render(runs: Runs) -> Iterator[bytes | Notice]:
     """Yield the file, group by group."""
-    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
-    from pyarrow import parquet  # noqa: PLC0415
+    import pyarrow as pa
+    from pyarrow import parquet
 
     columns = table_columns(runs.columns)
     shape = schema(runs, columns)

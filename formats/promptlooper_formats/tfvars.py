@@ -90,7 +90,7 @@ def read(data: bytes, *, variable: str = "") -> Mapping[str, JSON]:
     found = values.get(variable) if variable and isinstance(values, dict) else values
     if not isinstance(found, dict):
         msg = f"no object under {variable!r}" if variable else "no JSON object"
-        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+        raise ValueError(msg)
     return found
 
 

@@ -54,7 +54,7 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
 
     Refused are more runs or columns than a sheet has, and text with a lone surrogate.
     """
-    import xlsxwriter  # noqa: PLC0415  an extra, and slow to import
+    import xlsxwriter
 
     header = names(runs.columns)
     _refuse_size(runs, header)

@@ -83,11 +83,11 @@ class Export:
     etag: str | None
 
 
-def fetch(  # noqa: PLR0913  one keyword for each choice
+def fetch(
     url: str,
     *,
     token: str,
-    format: str | None = None,  # noqa: A002  the field's word
+    format: str | None = None,
     media_type: str | None = None,
     options: Options | None = None,
     cached: Export | None = None,
@@ -117,12 +117,12 @@ def fetch(  # noqa: PLR0913  one keyword for each choice
     raise _error(answer, verdict, body)
 
 
-def download(  # noqa: PLR0913
+def download(
     url: str,
     path: str | PathLike[str],
     *,
     token: str,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     options: Options | None = None,
     timeout: float = 60,
 ) -> None:
@@ -161,7 +161,7 @@ def download(  # noqa: PLR0913
 
 def _address(
     url: str,
-    format: str | None,  # noqa: A002
+    format: str | None,
     options: Options | None,
 ) -> str:
     if not url.lower().startswith(("http://", "https://")):

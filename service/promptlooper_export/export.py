@@ -61,11 +61,11 @@ class Selection:
 _TIMELESS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def export(  # noqa: PLR0913  each has its own origin
+def export(
     store: Store,
     viewer: Viewer,
     experiment: UUID,
-    format: AnyFormat,  # noqa: A002  the field's word
+    format: AnyFormat,
     options: Mapping[str, Any],
     *,
     selection: Selection,
@@ -98,9 +98,9 @@ def export(  # noqa: PLR0913  each has its own origin
         return body
 
 
-def export_document(  # noqa: PLR0913  each has its own origin
+def export_document(
     document: Document,
-    format: AnyFormat,  # noqa: A002  the field's word
+    format: AnyFormat,
     options: Mapping[str, Any],
     *,
     redacted: bool,
@@ -152,7 +152,7 @@ def _moment(
 def _document(
     snapshot: Snapshot,
     experiment: UUID,
-    format: AnyFormat,  # noqa: A002  the field's word
+    format: AnyFormat,
     selection: Selection,
 ) -> Document:
     if format.document is Runs:
@@ -175,7 +175,7 @@ def _title(document: Document) -> str:
 
 
 def _render(
-    format: AnyFormat,  # noqa: A002
+    format: AnyFormat,
     document: Document,
     options: Mapping[str, Any],
     deadline: float,

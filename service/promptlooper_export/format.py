@@ -143,7 +143,7 @@ def _is_required(row: Field[Any]) -> bool:
     return row.default is MISSING and row.default_factory is MISSING
 
 
-def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field's word
+def _complaints(format: Format[Any]) -> Iterator[str]:
     """Say what is wrong with a declaration, worst first."""
     if format.api_version != API_VERSION:
         yield f"written for plugin API {format.api_version}, this is {API_VERSION}"
@@ -169,7 +169,7 @@ def _complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002  the field'
         yield from _option_complaints(format)
 
 
-def _media_type_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
+def _media_type_complaints(format: Format[Any]) -> Iterator[str]:
     types = format.media_types
     if not isinstance(types, tuple | list) or not types:
         yield f"media_types of {format.name} is not a tuple of types"
@@ -182,7 +182,7 @@ def _media_type_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
         yield f"media_types of {format.name} name one twice"
 
 
-def _option_complaints(format: Format[Any]) -> Iterator[str]:  # noqa: A002
+def _option_complaints(format: Format[Any]) -> Iterator[str]:
     """Say which options the format cannot have, and whether `render` takes them all."""
     options = format.options().load_fields
     for name, option in options.items():

@@ -226,7 +226,7 @@ def load_options(
 
 
 def load_format_options(
-    format: Format[Any],  # noqa: A002  the field's word
+    format: Format[Any],
     pairs: Iterable[tuple[str, str]],
 ) -> dict[str, Any]:
     """Validate the pairs with the schema of a format, which may be a third party's.

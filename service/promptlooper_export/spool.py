@@ -55,7 +55,7 @@ class Body:
             yield self.file.read(min(CHUNK_BYTES, places.stop - start))
 
 
-def spool(  # noqa: PLR0913  what a body is, then the bounds it must keep
+def spool(
     pieces: Iterable[bytes | Notice],
     *,
     title: str,

@@ -156,7 +156,7 @@ def cuts(bench: Bench, *, pieces: int | None) -> Iterator[Outcome]:
                     yield from _cuts(bench, route, version, coding, side, at, pieces)
 
 
-def _cuts(  # noqa: PLR0913, PLR0917  the dimensions of the matrix
+def _cuts(
     bench: Bench,
     route: Route,
     version: str,

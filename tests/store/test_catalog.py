@@ -61,7 +61,7 @@ def columns(database: Database, types: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def build(  # noqa: PLR0913  what may differ
+def build(
     database: Database,
     *,
     ids: object = UUID.hex.fget,  # type: ignore[attr-defined]

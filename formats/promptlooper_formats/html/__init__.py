@@ -21,7 +21,7 @@ def render(report: Report) -> Iterator[bytes | Notice]:
 @cache
 def _template() -> "Template":
     """Load the template, whose every value is escaped; a missing one is an error."""
-    from jinja2 import (  # noqa: PLC0415  30 ms that the command line rarely needs
+    from jinja2 import (
         Environment,
         PackageLoader,
         StrictUndefined,

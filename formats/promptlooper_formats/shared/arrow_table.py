@@ -8,7 +8,8 @@ tells null from missing and 1 from 1.0, and `judgements` every score as it was g
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from promptlooper_export.plugin import (
     JSON,
@@ -53,7 +54,7 @@ def schema(runs: Runs, columns: list[Column]) -> "pa.Schema":
 
     Raises UnrepresentableError for a name with half a surrogate pair.
     """
-    import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+    import pyarrow as pa
 
     names = [column.name for column in columns]
     unwritable = tuple(name for name in names if SURROGATE.search(name))
@@ -91,7 +92,7 @@ def batches(
 
     Raises UnrepresentableError naming the column of text with half a surrogate pair.
     """
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     places = dict.fromkeys(runs.columns.config)
     for some in runs.batches(BATCH):
@@ -112,7 +113,7 @@ def batches(
 
 def table_columns(columns: Columns) -> list[Column]:
     """Return every column of a table of runs."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     return [
         *_identity(pa),
@@ -127,7 +128,7 @@ def table_columns(columns: Columns) -> list[Column]:
 
 
 def _text(
-    pa: Any,  # noqa: ANN401  the module
+    pa: ModuleType,
     name: str,
     description: str,
     value: Callable[[Run], object],
@@ -140,7 +141,7 @@ def _text(
     )
 
 
-def _identity(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+def _identity(pa: ModuleType) -> Iterator[Column]:
     yield _text(pa, "run_id", "", lambda run: str(run.run_id))
     yield _text(pa, "name", "", lambda run: run.name)
     yield _text(pa, "status", "", lambda run: run.status)
@@ -159,7 +160,7 @@ def _identity(pa: Any) -> Iterator[Column]:  # noqa: ANN401
 
 
 def _config_column(
-    pa: Any,  # noqa: ANN401
+    pa: ModuleType,
     path: str,
     kinds: Mapping[str, frozenset[ValueKind]],
 ) -> Column:
@@ -185,7 +186,7 @@ def _config_column(
     )
 
 
-def _score_column(pa: Any, scorer: str) -> Column:  # noqa: ANN401
+def _score_column(pa: ModuleType, scorer: str) -> Column:
     return Column(
         name=f"scores.{scorer}",
         type=pa.float64(),
@@ -194,7 +195,7 @@ def _score_column(pa: Any, scorer: str) -> Column:  # noqa: ANN401
     )
 
 
-def _figures(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+def _figures(pa: ModuleType) -> Iterator[Column]:
     for name, unit, type_ in (
         ("tokens_in", "tokens", pa.int64()),
         ("tokens_out", "tokens", pa.int64()),
@@ -211,13 +212,13 @@ def _figures(pa: Any) -> Iterator[Column]:  # noqa: ANN401
     )
 
 
-def _moments(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+def _moments(pa: ModuleType) -> Iterator[Column]:
     for name in ("created_at", "started_at", "finished_at", "updated_at"):
         type_ = pa.timestamp("us", tz="UTC")
         yield Column(name=name, type=type_, value=_attribute(name))
 
 
-def _nested(pa: Any) -> Iterator[Column]:  # noqa: ANN401
+def _nested(pa: ModuleType) -> Iterator[Column]:
     stage = pa.struct(
         [
             ("stage_name", pa.string()),

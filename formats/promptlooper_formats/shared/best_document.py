@@ -61,7 +61,7 @@ def config_in(value: JSON) -> Mapping[str, JSON]:
     """
     if not isinstance(value, dict):
         msg = "the file holds no object"
-        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+        raise ValueError(msg)
     config = value.get("config")
     return config if isinstance(config, dict) and value.keys() >= _MARKS else value
 

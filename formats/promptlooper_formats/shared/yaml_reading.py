@@ -37,7 +37,7 @@ class _Loader(BaseLoader):
             where = f"line {key.start_mark.line + 1}"
             if not isinstance(name, str):
                 msg = f"{where}: the key {name!r} is not text"
-                raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+                raise ValueError(msg)
             if name in seen:
                 msg = f"{where}: the key {name!r} is there twice"
                 raise ValueError(msg)
@@ -56,7 +56,7 @@ def read_yaml(data: bytes) -> dict[str, JSON]:
         raise ValueError(" ".join(str(error).split())) from error
     if not isinstance(value, dict):
         msg = "the file holds no mapping"
-        raise ValueError(msg)  # noqa: TRY004  the file is wrong, not the type
+        raise ValueError(msg)
     _check(value)
     return value
 

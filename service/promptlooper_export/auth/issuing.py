@@ -17,7 +17,7 @@ _LATEST = 1 << 53
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def issue(  # noqa: PLR0913  one keyword for each claim
+def issue(
     settings: Settings,
     *,
     subject: str,

@@ -168,7 +168,7 @@ class KeyFile:
 def _read_pem(text: str, algorithm: str) -> Mapping[str | None, Any]:
     """Read one public key. Raises ValueError, which says what is wrong."""
     serialization = _cryptography()
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     if "PRIVATE KEY" in text:
         msg = "holds a private key; give the public one only"
@@ -230,14 +230,14 @@ def _is_for(row: Mapping[str, Any], algorithm: str) -> bool:
 
 def _check_kind(key: Any, algorithm: str) -> None:  # noqa: ANN401  a library's key
     """Raise ValueError if a key is of another kind or weak."""
-    from cryptography.hazmat.primitives.asymmetric.ec import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ec import (
         SECP256R1,
         EllipticCurvePublicKey,
     )
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
         Ed25519PublicKey,
     )
-    from cryptography.hazmat.primitives.asymmetric.rsa import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import (
         RSAPublicKey,
     )
 
@@ -258,7 +258,7 @@ def _check_kind(key: Any, algorithm: str) -> None:  # noqa: ANN401  a library's 
 def _cryptography() -> Any:  # noqa: ANN401  a module
     """Import the library that only public keys need. Raises SettingsError."""
     try:
-        from cryptography.hazmat.primitives import (  # noqa: PLC0415
+        from cryptography.hazmat.primitives import (
             serialization,
         )
     except ModuleNotFoundError:

@@ -48,7 +48,7 @@ from promptlooper_export.viewer import OPERATOR
 )
 @REPRODUCIBLE
 @UNREDACTED
-def convert(  # noqa: PLR0913  its options
+def convert(
     *,
     source: str,
     format_name: str | None,

@@ -145,7 +145,7 @@ def recognised(
 
 
 def read_config(
-    format: AnyFormat,  # noqa: A002  the field's word
+    format: AnyFormat,
     data: bytes,
     options: Mapping[str, Any],
     *,
@@ -161,7 +161,7 @@ def read_config(
 
 def config_said_in(
     config: Mapping[str, JSON],
-    format: AnyFormat,  # noqa: A002
+    format: AnyFormat,
     options: Mapping[str, Any],
 ) -> Mapping[str, JSON]:
     """Return a config as another format expresses it: as variables, for example.

@@ -50,7 +50,7 @@ from promptlooper_export.viewer import OPERATOR
     is_flag=True,
     help="Compare secrets as well; their values are never printed.",
 )
-def diff(  # noqa: PLR0913  its options
+def diff(
     *,
     a: str,
     b: str,

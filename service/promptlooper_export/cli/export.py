@@ -32,7 +32,7 @@ class ExportCommand(click.Command):
 
     def format_epilog(
         self,
-        ctx: click.Context,  # noqa: ARG002  click's signature
+        ctx: click.Context,
         formatter: click.HelpFormatter,
     ) -> None:
         """Write the installed formats with their options."""
@@ -42,7 +42,7 @@ class ExportCommand(click.Command):
             )
 
 
-def _summary(format: AnyFormat) -> str:  # noqa: A002  the field's word
+def _summary(format: AnyFormat) -> str:
     fields = format.options().load_fields.items()
     options = ", ".join(field.data_key or name for name, field in fields)
     return f"{format.title}; options: {options}" if options else format.title
@@ -58,7 +58,7 @@ def _summary(format: AnyFormat) -> str:  # noqa: A002  the field's word
 @AFTER
 @REPRODUCIBLE
 @UNREDACTED
-def export(  # noqa: PLR0913  its options
+def export(
     *,
     reference: str,
     format_name: str | None,

@@ -57,11 +57,11 @@ COMPLETION = (
 class CommandTable(click.Group):
     """The commands of the table; an error is one line on stderr and an exit code."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in table order."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module and return the command."""
         if cmd_name not in COMMANDS:
             return None
@@ -98,7 +98,7 @@ class CommandTable(click.Group):
 
     def format_commands(
         self,
-        ctx: click.Context,  # noqa: ARG002  click's signature
+        ctx: click.Context,
         formatter: click.HelpFormatter,
     ) -> None:
         """Write the names and summaries of the table."""
@@ -107,7 +107,7 @@ class CommandTable(click.Group):
 
     def format_epilog(
         self,
-        ctx: click.Context,  # noqa: ARG002  click's signature
+        ctx: click.Context,
         formatter: click.HelpFormatter,
     ) -> None:
         """Write the settings and how to enable completion."""

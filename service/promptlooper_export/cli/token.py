@@ -77,7 +77,7 @@ def require_name(
     help="Revoke the token with this jti, or with -, the token on standard input.",
 )
 @click.pass_context
-def token(  # noqa: PLR0913  its options
+def token(
     ctx: click.Context,
     *,
     subject: str | None,

@@ -71,7 +71,7 @@ _DIGEST = re.compile(
 @LIMIT
 @AFTER
 @UNREDACTED
-def verify(  # noqa: PLR0913  its options
+def verify(
     *,
     file: Path,
     kind: str | None,

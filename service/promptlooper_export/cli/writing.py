@@ -65,8 +65,8 @@ def split_pairs(
 
 
 def complete_format(
-    ctx: click.Context,  # noqa: ARG001  click's signature
-    param: click.Parameter,  # noqa: ARG001
+    ctx: click.Context,
+    param: click.Parameter,
     incomplete: str,
 ) -> list[CompletionItem]:
     """Complete the name of a format."""

@@ -127,7 +127,7 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
     # The service wrote it.
     place, task, subject, options = pickle.load(source)  # noqa: S301
     point = EntryPoint(name="", value=place, group="")
-    format: Format[Any] = as_format(point.load())  # noqa: A001  the field's word
+    format: Format[Any] = as_format(point.load())
     if task == frames.READ:
         yield _read(format, subject, options)
         return
@@ -139,7 +139,7 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
 
 
 def _read(
-    format: Format[Any],  # noqa: A002
+    format: Format[Any],
     data: bytes,
     options: Mapping[str, Any],
 ) -> bytes:

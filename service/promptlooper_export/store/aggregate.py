@@ -149,7 +149,7 @@ def completed_scores(kind: str, names: Mapping[str, str]) -> str:
     return _COMPLETED.format(join="CROSS JOIN" if kind == "sqlite" else "JOIN", **names)
 
 
-def statement(  # noqa: PLR0913  what a statement is made of
+def statement(
     catalog: Catalog,
     completed: str,
     rules: Rules,

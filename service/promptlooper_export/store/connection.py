@@ -84,7 +84,7 @@ class Session:
         row: Row | None = self._execute(sql, values).fetchone()
         return row
 
-    def value(self, sql: str, *values: object) -> Any:  # noqa: ANN401  a driver's type
+    def value(self, sql: str, *values: object) -> Any:
         """Run a statement that has one row of one value, and return it."""
         ((value,),) = self.all(sql, *values)
         return value
@@ -144,7 +144,7 @@ class Session:
         """Return an id as our own tables hold it."""
         return value.hex if self.kind == "sqlite" else value
 
-    def _execute(self, sql: str, values: tuple[object, ...]) -> Any:  # noqa: ANN401
+    def _execute(self, sql: str, values: tuple[object, ...]) -> Any:
         if self.kind == "postgresql":
             sql = _for_postgresql(sql)
         return self.database.execute_sql(sql, values)
@@ -162,7 +162,7 @@ class _Connection(sqlite3.Connection):
 
     opening: object = None
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
         self.create_function("microseconds", 1, microseconds, deterministic=True)
@@ -175,13 +175,13 @@ class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
     is decided when the pool gives it out, for which the pool has no public hook.
     """
 
-    def __init__(self, file: SqliteFile, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, file: SqliteFile, **options: Any) -> None:
         self._file = file
         self._opening: object = None
         self._turn = Lock()
         super().__init__(file.location, uri=True, factory=_Connection, **options)
 
-    def _connect(self) -> Any:  # noqa: ANN401  the driver's connection
+    def _connect(self) -> Any:
         with self._turn:
             self._opening = self._file.opening()
             self.database = self._file.location
@@ -189,7 +189,7 @@ class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
             connection.opening = self._opening
             return connection
 
-    def _is_closed(self, conn: Any) -> bool:  # noqa: ANN401
+    def _is_closed(self, conn: Any) -> bool:
         if conn.opening == self._opening:
             return False
         conn.close()
@@ -199,10 +199,10 @@ class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
 class _ReadablePostgresql(PooledPostgresqlDatabase):  # type: ignore[misc]  # no stub
     """PostgreSQL that gives times beyond our calendar as well: as text."""
 
-    def __init__(self, location: str, *, read_seconds: int, **options: Any) -> None:  # noqa: ANN401
-        import psycopg  # noqa: PLC0415  an extra, and slow to import
-        from psycopg.adapt import AdaptersMap  # noqa: PLC0415
-        from psycopg.types import datetime  # noqa: PLC0415
+    def __init__(self, location: str, *, read_seconds: int, **options: Any) -> None:
+        import psycopg
+        from psycopg.adapt import AdaptersMap
+        from psycopg.types import datetime
 
         self.beginning = _BEGIN_READING.format(seconds=read_seconds)
         adapters = AdaptersMap(psycopg.adapters)
@@ -215,11 +215,11 @@ class _ReadablePostgresql(PooledPostgresqlDatabase):  # type: ignore[misc]  # no
         super().__init__(location, context=adapters, **options)
 
 
-def _tolerant(loader: Any) -> Any:  # noqa: ANN401  the driver's classes
-    from psycopg import DataError  # noqa: PLC0415  an extra, and slow to import
+def _tolerant(loader: Any) -> Any:
+    from psycopg import DataError
 
     class TolerantLoader(loader):  # type: ignore[misc]
-        def load(self, data: Any) -> Any:  # noqa: ANN401
+        def load(self, data: Any) -> Any:
             try:
                 return super().load(data)
             except DataError:

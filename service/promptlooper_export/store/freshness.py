@@ -148,7 +148,7 @@ class Kept:
         self._lock = threading.Lock()
         self._turns: dict[Hashable, _Turn] = {}
 
-    def get(self, key: Hashable, token: Token | None) -> Any:  # noqa: ANN401  any answer
+    def get(self, key: Hashable, token: Token | None) -> Any:
         """Return what is kept under the key for this token, else None."""
         with self._lock:
             entry = self._entries.get(key)
@@ -158,7 +158,7 @@ class Kept:
             self._entries.move_to_end(key)
             return entry.value
 
-    def last(self, key: Hashable) -> Any:  # noqa: ANN401  any answer
+    def last(self, key: Hashable) -> Any:
         """Return what was kept last under the key, whatever has changed since."""
         with self._lock:
             entry = self._entries.get(key)

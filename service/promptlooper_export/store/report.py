@@ -35,7 +35,7 @@ class _Row(NamedTuple):
     cost_usd: Any
 
 
-def read_report(  # noqa: PLR0913  what a report is made of
+def read_report(
     session: Session,
     catalog: Catalog,
     row: ExperimentRow,

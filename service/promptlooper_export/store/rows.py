@@ -127,7 +127,7 @@ def label(value: object) -> str:
     return UNKNOWN if value is None else str(value)
 
 
-def row_id(value: Any, table: str) -> UUID:  # noqa: ANN401  a driver's own type
+def row_id(value: Any, table: str) -> UUID:
     """Return the id of a row, in whichever spelling it is stored.
 
     Raises UnreadableRowError for anything but an id.
@@ -236,7 +236,7 @@ def json_value(text: str | None, path: str) -> tuple[JSON, tuple[Notice, ...]]:
         return None, (Notice(code="invalid-json", message=message, path=path),)
 
 
-def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
+def moment(value: Any) -> datetime:
     """Return a stored moment in UTC; no zone means UTC.
 
     SQLite keeps text in any form of ISO 8601, or a number: seconds since 1970, or
@@ -258,7 +258,7 @@ def moment(value: Any) -> datetime:  # noqa: ANN401  a driver's own type
     return stored.astimezone(UTC)
 
 
-def microseconds(value: Any) -> int | None:  # noqa: ANN401  a driver's own type
+def microseconds(value: Any) -> int | None:
     """Return a stored moment in microseconds since 1970; None if it is not a moment."""
     try:
         since = moment(value.decode() if isinstance(value, bytes) else value) - _EPOCH

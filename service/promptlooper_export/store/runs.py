@@ -178,7 +178,7 @@ class _Warnings:
                 self.notices.append(Notice(code=code, message=message))
 
 
-def read_runs(  # noqa: PLR0913  what a document of runs is made of
+def read_runs(
     session: Session,
     catalog: Catalog,
     row: ExperimentRow,

@@ -50,7 +50,7 @@ class Snapshot:
     `token` is the moment's, under which answers are kept; None if there is none.
     """
 
-    def __init__(  # noqa: PLR0913  what a moment is made of
+    def __init__(
         self,
         session: Session,
         catalog: Catalog,

@@ -253,7 +253,7 @@ def _totals(
     )
 
 
-def _whole(high: Any, low: Any) -> int:  # noqa: ANN401  a driver's own types
+def _whole(high: Any, low: Any) -> int:
     """Join two halves of 32 bits; both are NULL if there is no value."""
     return (int(high or 0) << 32) + int(low or 0)
 
@@ -282,7 +282,7 @@ def _timing(
     )
 
 
-def _number(value: Any) -> float:  # noqa: ANN401  a driver's own types
+def _number(value: Any) -> float:
     """Return a duration as it is stored: whole numbers stay whole."""
     return value if isinstance(value, int | float) else float(value)
 

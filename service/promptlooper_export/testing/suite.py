@@ -98,13 +98,13 @@ class FormatSuite:
 
     def test_an_ordinary_document_has_a_body(self) -> None:
         """Refusing everything is no way to conform."""
-        format = as_format(self.format)  # noqa: A001  the field's word
+        format = as_format(self.format)
         (ordinary, *_) = cases(format)
         _require(bool(_render(format, ordinary).body), "the body is empty")
 
     def test_another_process_gives_the_same_bytes(self) -> None:
         """The service renders in another process, and that changes nothing."""
-        format = as_format(self.format)  # noqa: A001
+        format = as_format(self.format)
         (ordinary, *_) = cases(format)
         declaration = {row.name: getattr(format, row.name) for row in fields(Format)}
         there = ForeignFormat[Any](
@@ -122,7 +122,7 @@ class FormatSuite:
 
     def broken_promises(self, case: Case) -> Iterator[str]:
         """Yield what is wrong; raise what the format raises beside a refusal."""
-        format = as_format(self.format)  # noqa: A001
+        format = as_format(self.format)
         first = _render(format, case)
         yield from _piece_complaints(format, first)
         if first.document_changed:
@@ -137,7 +137,7 @@ class FormatSuite:
 
     def body_complaints(self, case: Case, body: bytes) -> Iterator[str]:
         """Yield what is wrong with a body; `read` must read it, if there is one."""
-        format = as_format(self.format)  # noqa: A001
+        format = as_format(self.format)
         if format.read is not None:
             found = format.read(body, **_options(format, case))
             if not isinstance(found, Mapping):
@@ -163,7 +163,7 @@ class RoundTripSuite(FormatSuite):
             yield f"read back is {found!r:.500}, not {expected!r:.500}"
 
 
-def cases(format: Format[Any]) -> Iterator[Case]:  # noqa: A002  the field's word
+def cases(format: Format[Any]) -> Iterator[Case]:
     """Yield the ordinary document first, then each other one, then each option."""
     makers = documents(format.document)
     for name, make in makers.items():
@@ -190,12 +190,12 @@ def _values(field: Field[Any]) -> Iterator[str]:
             yield from (str(bound) for bound in bounds if bound is not None)
 
 
-def _options(format: Format[Any], case: Case) -> dict[str, Any]:  # noqa: A002
+def _options(format: Format[Any], case: Case) -> dict[str, Any]:
     schema: type[Schema] = format.options
     return load_options(schema, case.options.items())
 
 
-def _render(format: Format[Any], case: Case) -> Rendering:  # noqa: A002
+def _render(format: Format[Any], case: Case) -> Rendering:
     """Render; a refusal ends the pieces."""
     document = case.make()
     rows: list[Run] = []
@@ -217,7 +217,7 @@ def _render(format: Format[Any], case: Case) -> Rendering:  # noqa: A002
 
 
 def _piece_complaints(
-    format: Format[Any],  # noqa: A002
+    format: Format[Any],
     rendering: Rendering,
 ) -> Iterator[str]:
     """Want notices told in text, and runs in pieces of at most 1 MiB."""
@@ -241,7 +241,7 @@ def _refusal_complaints(refusal: UnrepresentableError) -> Iterator[str]:
 
 
 def _ending_complaints(
-    format: Format[Any],  # noqa: A002
+    format: Format[Any],
     case: Case,
 ) -> Iterator[str]:
     """Close a rendering after its first piece, which must raise nothing."""
@@ -260,7 +260,7 @@ def _body(pieces: Iterable[bytes | Notice]) -> bytes:
     return b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
-def _entry_point(format: Format[Any]) -> EntryPoint:  # noqa: A002
+def _entry_point(format: Format[Any]) -> EntryPoint:
     broken = {row.name for row in discover().broken}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name not in broken and as_format(point.load()) == format:

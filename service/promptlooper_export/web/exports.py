@@ -199,7 +199,7 @@ def _read(common: type[Schema], experiment: str) -> _Asked:
 def _answer(
     exports: Exports,
     asked: _Asked,
-    format: AnyFormat,  # noqa: A002  the field's word
+    format: AnyFormat,
     media_type: str,
     *,
     location: str | None = None,
@@ -244,7 +244,7 @@ def _selection(values: Mapping[str, Any]) -> Selection:
     return replace(selection, **chosen)
 
 
-def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:  # noqa: A002
+def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:
     if scope not in viewer.scopes:
         detail = f"This {format.name!r} export needs a token with the scope {scope}."
         raise ForbiddenError(detail, scope=scope)

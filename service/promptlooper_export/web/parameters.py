@@ -137,7 +137,7 @@ def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
 
 
 def read_options(
-    format: AnyFormat,  # noqa: A002  the field's word
+    format: AnyFormat,
     common: type[Schema],
     pairs: Pairs,
 ) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def read_options(
     return load_format_options(format, [pair for pair in pairs if pair[0] in own])
 
 
-def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:  # noqa: A002
+def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:
     if name in _BELONGS_TO:
         document = _BELONGS_TO[name].__name__.lower()
         reason = f"belongs to formats of the {document} document"

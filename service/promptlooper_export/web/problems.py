@@ -131,7 +131,7 @@ def _record(error: ExportError) -> None:
         logger.error(event, exc_info=cause)
 
 
-def _problem(  # noqa: PLR0913  the members of RFC 9457, section 3.1
+def _problem(
     *,
     type_: str,
     title: str,

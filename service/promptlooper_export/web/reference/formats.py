@@ -74,7 +74,7 @@ def rows(registry: Registry) -> list[dict[str, JSON]]:
     ]
 
 
-def _format(format: AnyFormat) -> dict[str, JSON]:  # noqa: A002  the field's word
+def _format(format: AnyFormat) -> dict[str, JSON]:
     return {
         "name": format.name,
         "title": format.title,
