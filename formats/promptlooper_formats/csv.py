@@ -23,8 +23,8 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     timestamp,
 )
-from promptlooper_formats.shared.columns import alike, config_leaves, names
-from promptlooper_formats.shared.lines import together
+from promptlooper_formats.shared.tables import alike, config_leaves, names
+from promptlooper_formats.shared.text import together
 from promptlooper_formats.shared.variables import switch
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among

@@ -12,10 +12,14 @@ from hashlib import sha256
 from marshmallow import Schema
 
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
-from promptlooper_formats.env.assignments import Assignment, assignments
 from promptlooper_formats.env.reading import decoded
 from promptlooper_formats.shared.notices import refuse_surrogates
-from promptlooper_formats.shared.variables import PREFIX, has_a_meaning
+from promptlooper_formats.shared.variables import (
+    PREFIX,
+    Assignment,
+    assignments,
+    has_a_meaning,
+)
 
 # All outputs of a job together, in bytes of UTF-16.
 _LARGEST = 1 << 20

@@ -1,14 +1,14 @@
-"""The best config as JSON (RFC 8259)."""
+"""The best config and the report as JSON (RFC 8259)."""
 
 from collections.abc import Iterator, Mapping
 
-from promptlooper_export.plugin import JSON, Best, Format, Notice
+from promptlooper_export.plugin import JSON, Best, Format, Notice, Report, ReportSchema
 from promptlooper_formats.shared.best_document import BestOptions, config_in, members
-from promptlooper_formats.shared.json_text import read_json, write_json
 from promptlooper_formats.shared.notices import big_integers, lone_surrogates
+from promptlooper_formats.shared.text import read_json, write_json
 
 
-def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
+def render_best(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
     """Yield the document, or only the config, as one indented JSON object."""
     notices = (*big_integers(best.config), *lone_surrogates(best.config))
     yield from notices
@@ -30,6 +30,22 @@ JSON_FORMAT = Format(
     media_types=("application/json",),
     extension="json",
     options=BestOptions,
-    render=render,
+    render=render_best,
     read=read,
+)
+
+
+def render_report(report: Report) -> Iterator[bytes | Notice]:
+    """Yield the numbers behind the pages as one indented JSON object."""
+    document = ReportSchema().dump(report)
+    yield f"{write_json(document, indent=2)}\n".encode()
+
+
+REPORT_JSON = Format(
+    name="report-json",
+    title="Report as JSON",
+    document=Report,
+    media_types=("application/vnd.promptlooper.report+json",),
+    extension="report.json",
+    render=render_report,
 )

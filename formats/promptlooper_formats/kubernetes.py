@@ -22,11 +22,14 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     flatten,
 )
-from promptlooper_formats.env.assignments import Assignment, assignments
-from promptlooper_formats.shared.json_text import write_json
-from promptlooper_formats.shared.lines import header, warning
 from promptlooper_formats.shared.notices import refuse_surrogates
-from promptlooper_formats.shared.variables import PREFIX, has_a_meaning
+from promptlooper_formats.shared.text import header, warning, write_json
+from promptlooper_formats.shared.variables import (
+    PREFIX,
+    Assignment,
+    assignments,
+    has_a_meaning,
+)
 from promptlooper_formats.shared.yaml_reading import read_yaml
 from promptlooper_formats.yaml import dumped
 

@@ -13,8 +13,8 @@ from promptlooper_formats.shared.interchange import (
     run_line,
     stage_line,
 )
-from promptlooper_formats.shared.lines import together
 from promptlooper_formats.shared.notices import big_integers
+from promptlooper_formats.shared.text import together
 from promptlooper_formats.shared.variables import switch
 
 # A number of so many digits as JSON is written here. What begins a pattern is found

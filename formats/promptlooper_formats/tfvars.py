@@ -20,8 +20,8 @@ from promptlooper_export.plugin import (
     Path,
     UnrepresentableError,
 )
-from promptlooper_formats.shared.json_text import read_json, write_json
 from promptlooper_formats.shared.notices import refuse_surrogates, scalars
+from promptlooper_formats.shared.text import read_json, write_json
 
 # An identifier of HCL, which allows more letters than these.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

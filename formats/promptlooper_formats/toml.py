@@ -23,8 +23,8 @@ from promptlooper_formats.shared.best_document import (
     members,
     refuse_unencodable,
 )
-from promptlooper_formats.shared.lines import header, warning
 from promptlooper_formats.shared.notices import big_integers, scalars
+from promptlooper_formats.shared.text import header, warning
 
 # What TOML asks of its readers at least: https://toml.io/en/v1.0.0#integer
 _INTEGERS = range(-(2**63), 2**63)

@@ -21,9 +21,9 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     timestamp,
 )
-from promptlooper_formats.shared.columns import AFTER_SCORES, config_leaves, names
-from promptlooper_formats.shared.json_text import write_json
 from promptlooper_formats.shared.notices import EXACT
+from promptlooper_formats.shared.tables import AFTER_SCORES, config_leaves, names
+from promptlooper_formats.shared.text import write_json
 
 _ROWS = 1_048_576
 _COLUMNS = 16_384

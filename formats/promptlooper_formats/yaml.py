@@ -13,8 +13,8 @@ from promptlooper_formats.shared.best_document import (
     members,
     refuse_unencodable,
 )
-from promptlooper_formats.shared.lines import header, warning
 from promptlooper_formats.shared.notices import big_integers, scalars
+from promptlooper_formats.shared.text import header, warning
 from promptlooper_formats.shared.yaml_reading import read_yaml
 
 try:

@@ -6,12 +6,16 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
-from promptlooper_formats.env.assignments import Assignment, assignments
 from promptlooper_formats.env.dialects import DIALECTS, Dialect
 from promptlooper_formats.env.reading import read_variables
-from promptlooper_formats.shared.lines import header, warning
 from promptlooper_formats.shared.notices import refuse_surrogates
-from promptlooper_formats.shared.variables import PREFIX, switch
+from promptlooper_formats.shared.text import header, warning
+from promptlooper_formats.shared.variables import (
+    PREFIX,
+    Assignment,
+    assignments,
+    switch,
+)
 
 
 class EnvOptions(Schema):

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from promptlooper_formats.env import quoting
-from promptlooper_formats.env.assignments import Assignment
-from promptlooper_formats.shared.variables import EVALUATED, has_a_meaning
+from promptlooper_formats.shared.variables import EVALUATED, Assignment, has_a_meaning
 
 _LATER_ASSIGNMENT = re.compile(r"[\r\n].*=", re.DOTALL)
 _NONCHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")

@@ -19,10 +19,10 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     ValueKind,
 )
-from promptlooper_formats.shared.columns import config_leaves
 from promptlooper_formats.shared.interchange import experiment_line, stage_line
-from promptlooper_formats.shared.json_text import write_json
 from promptlooper_formats.shared.notices import SURROGATE
+from promptlooper_formats.shared.tables import config_leaves
+from promptlooper_formats.shared.text import write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

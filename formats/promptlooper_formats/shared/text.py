@@ -1,8 +1,9 @@
-"""Lines: the comments that a file begins with, and lines joined into larger pieces."""
+"""Text: JSON, the comments that a file begins with, and lines joined into pieces."""
 
+import json
 from collections.abc import Iterable, Iterator
 
-from promptlooper_export.plugin import Best, Notice, timestamp
+from promptlooper_export.plugin import JSON, Best, Notice, strict_json, timestamp
 
 
 def header(best: Best) -> Iterator[str]:
@@ -54,3 +55,18 @@ def together(lines: Iterable[bytes | Notice]) -> Iterator[bytes | Notice]:
             waiting.clear()
             size = 0
     yield b"".join(waiting)
+
+
+def write_json(value: object, *, indent: int | None = None) -> str:
+    """Write a value as text that UTF-8 can hold; raises ValueError for NaN."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def read_json(data: bytes) -> JSON:
+    """Decode strict JSON in UTF-8, with or without a byte order mark.
+
+    Raises ValueError, saying where, for anything else.
+    """
+    return strict_json(data.decode("utf-8-sig"))
