@@ -6,7 +6,7 @@ started again for ever.
 
 import sys
 
-from promptlooper_export.cli.server import gunicorn_settings
+from promptlooper_export.cli.serve import gunicorn_settings
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.settings import load
 

@@ -15,7 +15,7 @@ from marshmallow import missing
 
 from promptlooper_export import errors
 from promptlooper_export.cli.main import COMMANDS, promptlooper_export
-from promptlooper_export.errors import ExportError
+from promptlooper_export.errors import CommandError, ExportError, ProblemError
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
 from promptlooper_export.registry import AnyFormat, build
 from promptlooper_export.sandbox.launcher import Sandbox
@@ -105,20 +105,35 @@ def formats_table() -> Iterator[str]:
 
 
 def refusals() -> Iterator[str]:
-    """Yield the page of what can go wrong."""
+    """Yield the page of what can go wrong: the tree, then a section for each error."""
     yield ERRORS
+    yield "\n```text\nExportError\n"
+    yield from tree(ExportError, "")
+    yield "```\n"
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, ExportError):
             yield from refusal(error)
 
 
+def tree(parent: type[ExportError], indent: str) -> Iterator[str]:
+    """Yield a line for each class below an error."""
+    *others, last = parent.__subclasses__()
+    for error in (*others, last):
+        yield f"{indent}{'└' if error is last else '├'}── {error.__name__}\n"
+        if error.__subclasses__():
+            below = "    " if error is last else "│   "
+            yield from tree(error, indent + below)
+
+
 def refusal(error: type[ExportError]) -> Iterator[str]:
-    """Yield the section of one error; the base of all has none."""
-    if error is ExportError:
+    """Yield the section of one error; the bases have none."""
+    if error in {ExportError, ProblemError, CommandError}:
         return
-    over_http = f"HTTP {error.status}, " if "status" in vars(error) else ""
-    yield f"\n## `{error.slug}`: {error.title}\n\n"
-    yield f"{over_http}exit code {error.exit_code}.\n\n"
+    if issubclass(error, ProblemError):
+        yield f"\n## `{error.slug}`: {error.title}\n\nHTTP {error.status}, exit "
+    else:
+        yield f"\n## {error.__name__}\n\nExit "
+    yield f"code {error.exit_code}.\n\n"
     yield re.sub(r"^ {4}", "", (error.__doc__ or "").strip(), flags=re.MULTILINE) + "\n"
 
 

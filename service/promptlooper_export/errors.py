@@ -1,32 +1,7 @@
 """What can go wrong; HTTP and the command line show these errors to people.
 
-ExportError
-├── UnauthorizedError          401  the token is missing or invalid
-├── ForbiddenError             403  the token's scope does not suffice
-├── NotFoundError              404  the path does not exist
-├── ExperimentNotFoundError    404  the experiment is missing or not yours
-├── NothingToExportError       404  no completed run has a score
-├── MethodNotAllowedError      405  the method does not exist here
-├── NotAcceptableError         406  no format fits Accept
-├── CodingNotAcceptableError   406  no coding fits Accept-Encoding
-├── PreconditionFailedError    412  If-Match names another representation
-├── RangeNotSatisfiableError   416  the range begins after the end
-├── InvalidParameterError      422  a query parameter is wrong
-├── InvalidConfigError         422  a stored config is not a strict JSON object
-├── UnreadableRowError         422  a row has an invalid id
-├── UnrepresentableError       422  the format cannot hold a value
-├── ExportTooLargeError        422  the body is larger than the spool allows
-├── TooManyExportsError        429  all export slots are taken
-├── FormatFailedError          500  a format raised or broke the interface
-├── InternalError              500  a bug in this service
-├── RequestTooLargeError       413  the request body is too large
-├── DatabaseUnavailableError   503  the database does not answer
-├── SpoolFullError             503  there is no space for the body
-├── FormatTimeoutError         504  a format took too long
-├── SettingsError               -   an environment variable is wrong
-├── MigrationError              -   the database cannot be migrated
-├── SourceError                 -   a file to import is broken
-└── UsageError                  -   the command line is wrong
+An ExportError is either a ProblemError, which HTTP can answer and a command can end
+with, or a CommandError, which only ends a command. docs/errors.md draws the tree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,15 +9,12 @@ from typing import Any, ClassVar
 
 
 class ExportError(Exception):
-    """A refusal: `detail` says what is wrong and what to do next.
+    """Something that people are told: `detail` says what is wrong and what to do next.
 
-    `members` are extensions of the problem document (RFC 9457, section 3.2). A class
-    with its own `status` can be an answer over HTTP; its docstring is its page.
+    `members` are extensions of the problem document (RFC 9457, section 3.2). The
+    command line prints the detail and ends with `exit_code`.
     """
 
-    slug: ClassVar[str]
-    title: ClassVar[str]
-    status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
     def __init__(self, detail: str, **members: object) -> None:
@@ -51,7 +23,19 @@ class ExportError(Exception):
         self.members = members
 
 
-class UnauthorizedError(ExportError):
+class ProblemError(ExportError):
+    """An error that can be an answer over HTTP; its docstring is its page."""
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    status: ClassVar[int]
+
+
+class CommandError(ExportError):
+    """An error of the command line or the environment, which ends the process."""
+
+
+class UnauthorizedError(ProblemError):
     """The request has no token, or one that this service does not accept.
 
     Send one valid token as `Authorization: Bearer TOKEN`. The command
@@ -68,7 +52,7 @@ class UnauthorizedError(ExportError):
         self.sent = sent
 
 
-class ForbiddenError(ExportError):
+class ForbiddenError(ProblemError):
     """The token is valid, but its scope does not cover this document.
 
     Ask for a token with the scope in `scope`, or choose a format of another document.
@@ -79,7 +63,7 @@ class ForbiddenError(ExportError):
     status = 403
 
 
-class NotFoundError(ExportError):
+class NotFoundError(ProblemError):
     """There is nothing at this path.
 
     Exports are at `/experiments/ID/export`; `/formats` lists the formats.
@@ -90,7 +74,7 @@ class NotFoundError(ExportError):
     status = 404
 
 
-class ExperimentNotFoundError(ExportError):
+class ExperimentNotFoundError(ProblemError):
     """The experiment does not exist, or this token may not see it.
 
     Check the id, and whether the token's subject or groups have a grant.
@@ -104,7 +88,7 @@ class ExperimentNotFoundError(ExportError):
         super().__init__(detail, **members)
 
 
-class NothingToExportError(ExportError):
+class NothingToExportError(ProblemError):
     """No completed run has a finite score and every required scorer.
 
     Wait until a run is scored, or ask for a report, which needs no scored run.
@@ -123,7 +107,7 @@ class NothingToExportError(ExportError):
         super().__init__(detail, **members)
 
 
-class MethodNotAllowedError(ExportError):
+class MethodNotAllowedError(ProblemError):
     """The resource does not support this method; `Allow` lists those that it does.
 
     Use GET or HEAD.
@@ -134,7 +118,7 @@ class MethodNotAllowedError(ExportError):
     status = 405
 
 
-class NotAcceptableError(ExportError):
+class NotAcceptableError(ProblemError):
     """No installed format matches the Accept header; `available` lists all of them.
 
     Put one of these media types into `Accept`, or `?format=NAME` into the URL.
@@ -155,7 +139,7 @@ class NotAcceptableError(ExportError):
         self.available = available
 
 
-class CodingNotAcceptableError(ExportError):
+class CodingNotAcceptableError(ProblemError):
     """Accept-Encoding refuses every coding of this export, including `identity`.
 
     Allow one of those in `available`, or leave out `Accept-Encoding`.
@@ -166,7 +150,7 @@ class CodingNotAcceptableError(ExportError):
     status = 406
 
 
-class PreconditionFailedError(ExportError):
+class PreconditionFailedError(ProblemError):
     """The export is not the one that `If-Match` names, or cannot be proven to be.
 
     Leave out `If-Match`. An export that contains its own time has a weak tag, which
@@ -178,7 +162,7 @@ class PreconditionFailedError(ExportError):
     status = 412
 
 
-class RangeNotSatisfiableError(ExportError):
+class RangeNotSatisfiableError(ProblemError):
     """The range begins after the end of the export, which has `length` bytes.
 
     Ask for a range within it, or leave out `Range`.
@@ -189,7 +173,7 @@ class RangeNotSatisfiableError(ExportError):
     status = 416
 
 
-class RequestTooLargeError(ExportError):
+class RequestTooLargeError(ProblemError):
     """The request body has more bytes than the service reads.
 
     Send the token as `Authorization: Bearer`, without a body.
@@ -200,7 +184,7 @@ class RequestTooLargeError(ExportError):
     status = 413
 
 
-class InvalidParameterError(ExportError):
+class InvalidParameterError(ProblemError):
     """A query parameter or path segment is unknown, repeated or out of range.
 
     Correct the one named in `parameter`; `allowed` lists the allowed values.
@@ -212,7 +196,7 @@ class InvalidParameterError(ExportError):
     exit_code = 2
 
 
-class FormatNotInstalledError(ExportError):
+class FormatNotInstalledError(ProblemError):
     """The format needs a library that is not installed where the service runs.
 
     Run the command in `install` there, or choose another format.
@@ -223,7 +207,7 @@ class FormatNotInstalledError(ExportError):
     status = 422
 
 
-class InvalidConfigError(ExportError):
+class InvalidConfigError(ProblemError):
     """The stored config of the run is not a JSON object, or holds NaN or infinity.
 
     Correct the config in the database. Until then, reports show the other runs.
@@ -234,7 +218,7 @@ class InvalidConfigError(ExportError):
     status = 422
 
 
-class UnreadableRowError(ExportError):
+class UnreadableRowError(ProblemError):
     """A row in the database has an invalid id, so it cannot be exported.
 
     Correct the row that the detail names. Ids are UUIDs; SQLite has them as 32
@@ -246,7 +230,7 @@ class UnreadableRowError(ExportError):
     status = 422
 
 
-class UnrepresentableError(ExportError):
+class UnrepresentableError(ProblemError):
     """The format cannot hold a value; `paths` says where in the config it is.
 
     Choose a format that can, such as json, or change the values at these paths.
@@ -262,7 +246,7 @@ class UnrepresentableError(ExportError):
         super().__init__(detail, paths=list(paths), **members)
 
 
-class ExportTooLargeError(ExportError):
+class ExportTooLargeError(ProblemError):
     """The rendered body is larger than PROMPTLOOPER_SPOOL_MAX_BYTES.
 
     Export it on the command line, which has no such limit, or raise the setting.
@@ -273,7 +257,7 @@ class ExportTooLargeError(ExportError):
     status = 422
 
 
-class TooManyExportsError(ExportError):
+class TooManyExportsError(ProblemError):
     """The service is already running as many exports as it allows.
 
     Try again after the seconds in `Retry-After`.
@@ -284,7 +268,7 @@ class TooManyExportsError(ExportError):
     status = 429
 
 
-class FormatFailedError(ExportError):
+class FormatFailedError(ProblemError):
     """A format raised an exception or broke the plugin interface.
 
     Choose another format, and tell the author of the one named in `format`.
@@ -295,7 +279,7 @@ class FormatFailedError(ExportError):
     status = 500
 
 
-class InternalError(ExportError):
+class InternalError(ProblemError):
     """The service has a bug.
 
     Report it with the id in `instance`; the log has the cause under that id.
@@ -306,7 +290,7 @@ class InternalError(ExportError):
     status = 500
 
 
-class DatabaseUnavailableError(ExportError):
+class DatabaseUnavailableError(ProblemError):
     """The database did not answer.
 
     Try again after the seconds in `Retry-After`.
@@ -327,7 +311,7 @@ class DatabaseNotUnderstoodError(DatabaseUnavailableError):
     status, exit_code = 503, 78
 
 
-class SpoolFullError(ExportError):
+class SpoolFullError(ProblemError):
     """There is no space left to keep exports until they are sent.
 
     Try again after the seconds in `Retry-After`. The operator should free space in
@@ -339,7 +323,7 @@ class SpoolFullError(ExportError):
     status = 503
 
 
-class FormatTimeoutError(ExportError):
+class FormatTimeoutError(ProblemError):
     """A format did not finish within PROMPTLOOPER_RENDER_TIMEOUT.
 
     Choose another format, or raise the setting.
@@ -355,46 +339,31 @@ class FormatTimeoutError(ExportError):
         super().__init__(detail, format=name)
 
 
-class SettingsError(ExportError):
+class SettingsError(CommandError):
     """An environment variable is missing, unknown or unsafe."""
 
-    slug = "settings"
-    title = "Configuration refused"
     exit_code = 78  # EX_CONFIG of sysexits.h
 
 
-class MigrationError(ExportError):
+class MigrationError(CommandError):
     """The database cannot be migrated to the required schema version."""
 
-    slug = "migration"
-    title = "Migration refused"
 
-
-class SourceError(ExportError):
+class SourceError(CommandError):
     """A file to import cannot be read; the detail names the file and the line."""
 
-    slug = "source"
-    title = "Import refused"
 
-
-class UsageError(ExportError):
+class UsageError(CommandError):
     """The command line is wrong."""
 
-    slug = "usage"
-    title = "Usage"
     exit_code = 2
 
 
-class ComparisonError(ExportError):
+class ComparisonError(CommandError):
     """A file cannot be compared: it is incomplete or in another format."""
 
-    slug = "comparison"
-    title = "Cannot compare"
 
-
-class DifferenceError(ExportError):
+class DifferenceError(CommandError):
     """A verification found a difference."""
 
-    slug = "difference"
-    title = "Different"
     exit_code = 3

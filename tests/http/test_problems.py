@@ -11,23 +11,27 @@ from builders import experiment, run
 from databases import Database
 from pages import harmless
 from promptlooper_export import errors
-from promptlooper_export.errors import ExportError, SettingsError
+from promptlooper_export.errors import ProblemError, SettingsError
+from promptlooper_export.web.problems import PROBLEMS
 from webservice import SECRET, Service, problem, settings_for
 
 KINDS = [
     kind
     for kind in vars(errors).values()
     if isinstance(kind, type)
-    and issubclass(kind, ExportError)
-    and "status" in vars(kind)
-    if kind is not ExportError
+    and issubclass(kind, ProblemError)
+    and kind is not ProblemError
 ]
 PATH = f"/experiments/{UUID(int=1)}/export"
 
 
+def test_every_kind_of_problem_is_listed() -> None:
+    assert list(PROBLEMS.values()) == KINDS
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.slug)
 def test_every_kind_of_problem_has_a_page(
-    service_without_database: Service, kind: type[ExportError]
+    service_without_database: Service, kind: type[ProblemError]
 ) -> None:
     response = service_without_database.client.get(f"/problems/{kind.slug}")
     page = response.get_data(as_text=True)

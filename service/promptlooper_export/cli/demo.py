@@ -18,7 +18,7 @@ from gunicorn.arbiter import Arbiter
 from promptlooper_export import settings
 from promptlooper_export.auth.issuing import issue
 from promptlooper_export.cli.demo_data import demo_experiment
-from promptlooper_export.cli.server import Server
+from promptlooper_export.cli.serve import Server
 from promptlooper_export.cli.terminal import note
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.migrate import migrate

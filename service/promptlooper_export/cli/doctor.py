@@ -1,18 +1,17 @@
-"""`promptlooper-export doctor`: check what the service needs to work."""
+"""`doctor`, `config` and `formats`: what is configured, installed and offered here."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import click
 
 from promptlooper_export import settings
 from promptlooper_export.auth.keys import key_finder
-from promptlooper_export.cli.config import shown
-from promptlooper_export.cli.terminal import printable
+from promptlooper_export.cli.terminal import note, printable, table
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
 from promptlooper_export.registry import discover
-from promptlooper_export.settings import SETTINGS, SYMMETRIC, Settings
+from promptlooper_export.settings import SETTINGS, SYMMETRIC, Setting, Settings
 from promptlooper_export.store.diagnosis import Indexes, diagnose, reach
 from promptlooper_export.store.state import locate
 
@@ -103,10 +102,10 @@ def _index_checks(indexes: Indexes) -> Iterator[Check]:
             subject="index",
             state=f"could be faster: {statement}; promptlooper-export index creates it",
         )
-    for table in indexes.impossible:
+    for name in indexes.impossible:
         yield Check(
             subject="index",
-            state=f"could be faster: index the tables that {table} reads",
+            state=f"could be faster: index the tables that {name} reads",
         )
     if not indexes.statements and not indexes.impossible:
         yield Check(subject="index", state="complete")
@@ -177,3 +176,52 @@ def _line(check: Check) -> str:
     word = "FAIL" if check.remedy else "ok"
     remedy = f"; {check.remedy}" if check.remedy else ""
     return printable(f"{word:4}  {check.subject}: {check.state}{remedy}")
+
+
+def shown(setting: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return a setting's value, masked if it is secret, and its origin."""
+    value = environ.get(setting.variable)
+    if not value:
+        return setting.default or "(not set)", "default"
+    if setting.secret:
+        size = len(value.encode("utf-8", "surrogateescape"))
+        return f"(set, {size} bytes)", "environment"
+    return value, "environment"
+
+
+@click.command()
+def config() -> None:
+    """Show the effective settings, secrets masked."""
+    settings.load()
+    rows = [(row.variable, *shown(row, os.environ)) for row in SETTINGS]
+    for line in table([("VARIABLE", "VALUE", "FROM"), *rows]):
+        click.echo(line)
+
+
+@click.command()
+@click.option("--broken", is_flag=True, help="List only those left out, and why.")
+def formats(*, broken: bool) -> None:
+    """List the formats."""
+    registry = discover()
+    if broken:
+        left_out = [(row.name, row.distribution, row.reason) for row in registry.broken]
+        if not left_out:
+            note("all formats work")
+            return
+        lines = table([("NAME", "PACKAGE", "REASON"), *left_out])
+    else:
+        rows = [
+            (
+                row.name,
+                row.document.__name__.lower(),
+                f".{row.extension}",
+                ", ".join(row.media_types),
+                registry.missing.get(row.name, ""),
+            )
+            for row in registry.formats.values()
+        ]
+        lines = table(
+            [("NAME", "DOCUMENT", "EXTENSION", "MEDIA TYPES", "INSTALL"), *rows]
+        )
+    for line in lines:
+        click.echo(line)

@@ -24,8 +24,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo:demo", "Try everything on a throw-away database."),
     "serve": ("serve:serve", "Serve the exports over HTTP."),
     "migrate": ("migrate:migrate", "Prepare a place for grants and revoked tokens."),
-    "import": ("import_:import_", "Write experiments from files into the database."),
-    "list": ("list:list_", "List the experiments, newest first."),
+    "import": (
+        "experiments:import_",
+        "Write experiments from files into the database.",
+    ),
+    "list": ("experiments:list_", "List the experiments, newest first."),
     "export": ("export:export", "Write one experiment in one format."),
     "verify": ("verify:verify", "Check that a file is what the service exports."),
     "diff": ("diff:diff", "Show how two configs differ."),
@@ -33,13 +36,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "convert:convert",
         "Write an export in another format, without a database.",
     ),
-    "token": ("token:token", "Print a token for the HTTP service, or revoke one."),
-    "grant": ("grants:grant", "Grant an experiment to a user or a group."),
-    "revoke": ("grants:revoke", "Take back a grant."),
-    "formats": ("formats:formats", "List the formats."),
+    "token": ("access:token", "Print a token for the HTTP service, or revoke one."),
+    "grant": ("access:grant", "Grant an experiment to a user or a group."),
+    "revoke": ("access:revoke", "Take back a grant."),
+    "formats": ("doctor:formats", "List the formats."),
     "doctor": ("doctor:doctor", "Check configuration, database and plugins."),
-    "index": ("index:index", "Create the indexes that speed up exports."),
-    "config": ("config:config", "Show the effective settings, secrets masked."),
+    "index": ("migrate:index", "Create the indexes that speed up exports."),
+    "config": ("doctor:config", "Show the effective settings, secrets masked."),
 }
 
 ADVICE: Mapping[type[ExportError], str] = {

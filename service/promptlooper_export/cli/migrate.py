@@ -1,4 +1,4 @@
-"""`promptlooper-export migrate`."""
+"""`migrate` and `index`: what this service may add beside or to a database."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,6 +7,7 @@ import click
 from promptlooper_export import settings
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.settings import Settings
+from promptlooper_export.store.diagnosis import look_at_indexes, make_indexes
 from promptlooper_export.store.migrate import Outcome, Standing, take_away
 from promptlooper_export.store.migrate import migrate as bring
 from promptlooper_export.store.state import beside
@@ -81,3 +82,26 @@ def _said(outcome: Outcome, loaded: Settings) -> Iterator[str]:
             "columns from an earlier version stay, since they may hold values: "
             f"{', '.join(outcome.columns)}"
         )
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
+def index(*, dry_run: bool) -> None:
+    """Create the indexes that speed up exports.
+
+    Prints each statement. On PostgreSQL, the runner can keep writing meanwhile. Exports
+    are correct without them.
+    """
+    url = settings.load().database_url
+    found = look_at_indexes(url)
+    for statement in (
+        found.statements if dry_run else make_indexes(url, found.statements)
+    ):
+        click.echo(f"{statement};")
+    for table in found.impossible:
+        note(
+            f"{table} is a view or a partitioned or foreign table, which cannot be "
+            "indexed from here; index the tables it reads from"
+        )
+    if not found.statements and not found.impossible:
+        note("nothing to do")

@@ -1,15 +1,151 @@
-"""`promptlooper-export serve`."""
+"""`promptlooper-export serve`, and what it shares with `demo`: gunicorn on a socket."""
+
+import json
+import socket
+from collections.abc import Mapping
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from types import FrameType
+from uuid import uuid4
 
 import click
-from gunicorn.util import parse_address
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.http import Request, errors
+from gunicorn.util import parse_address, write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
 
 from promptlooper_export import settings
 from promptlooper_export.auth.keys import key_finder
-from promptlooper_export.cli.server import Server
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.logs import configure
+from promptlooper_export.proof import PROBLEM
+from promptlooper_export.settings import Settings
 from promptlooper_export.store.diagnosis import diagnose
 from promptlooper_export.store.state import locate
+from promptlooper_export.web.app import HEADERS, create_app
+from promptlooper_export.web.delivery import digest_field
+
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+"""Parse errors that have a more specific status than 400."""
+
+
+class Worker(ThreadWorker):
+    """A worker that refuses bad HTTP with a problem document and logs none of its text.
+
+    gunicorn itself would answer in HTML, with 501 for an unknown transfer coding, and
+    log the field that it cannot read, which may hold a token.
+    """
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """End at once, and leave the threads to the interpreter's exit.
+
+        gunicorn itself would shut down the pool first, and wait forever if the signal
+        came while a request was being handed to the pool.
+        """
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
+    def handle_error(
+        self,
+        req: Request | None,
+        client: socket.socket,
+        addr: str | int | tuple[str, int],
+        exc: BaseException,
+    ) -> None:
+        """Answer and log; the caller closes the connection."""
+        if not isinstance(exc, errors.ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
+        identifier = uuid4().hex
+        self.log.info("Refused request %s: %s", identifier, type(exc).__name__)
+        try:
+            write_nonblock(client, refusal(status, identifier))
+        except OSError:
+            self.log.debug("The client did not wait for its refusal.")
+
+
+def refusal(status: HTTPStatus, identifier: str) -> bytes:
+    """Return a complete answer with a problem document (RFC 9457, section 4.2.1)."""
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status,
+        "detail": "The request is not valid HTTP/1.1; correct it and send it again.",
+        "instance": f"urn:request:{identifier}",
+    }
+    body = json.dumps(document).encode()
+    fields = {
+        "Content-Type": PROBLEM,
+        "Content-Length": str(len(body)),
+        "Repr-Digest": digest_field(sha256(body).digest()),
+        **HEADERS,
+        "X-Request-ID": identifier,
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+_MEMORY = Path("/dev/shm")  # noqa: S108  only checked for
+
+
+class Server(BaseApplication):
+    """gunicorn with threads; `extra` are gunicorn settings that override ours."""
+
+    def __init__(self, settings: Settings, **extra: object) -> None:
+        """Keep the settings; nothing is bound before run()."""
+        self._settings = settings
+        self._extra = extra
+        super().__init__(prog="promptlooper-export")
+
+    def load_config(self) -> None:
+        """Pass our settings to gunicorn."""
+        for name, value in (gunicorn_settings(self._settings) | self._extra).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:  # type: ignore[override]  # the stubs want any mapping
+        """Create the application, once, before the fork."""
+        return create_app(self._settings)
+
+
+class RootLogger(Logger):
+    """A logger that passes gunicorn's messages to the root logger's handlers."""
+
+    def setup(self, cfg: Config) -> None:
+        """Set the level and add no handler."""
+        self.error_log.propagate = True
+        self.error_log.setLevel(cfg.loglevel.upper())
+
+
+def gunicorn_settings(settings: Settings) -> dict[str, object]:
+    """Translate our settings into gunicorn's."""
+    return {
+        "bind": settings.bind,
+        "worker_class": Worker,
+        "workers": settings.workers,
+        "threads": settings.threads,
+        # Workers share imported code in memory, and a startup error ends the command.
+        "preload_app": True,
+        "graceful_timeout": 30,
+        # A heartbeat file on disk can block a worker until gunicorn takes it for dead.
+        "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
+        # gunicorn would create the control socket in the home directory.
+        "control_socket_disable": True,
+        "limit_request_fields": 64,
+        "limit_request_field_size": 8190,
+        # The application handles forwarded headers: TRUSTED_PROXIES.
+        "forwarded_allow_ips": "",
+        "logger_class": RootLogger,
+    }
 
 
 @click.command()

@@ -21,8 +21,12 @@ from promptlooper_export.documents import (
     Runs,
     ValueKind,
 )
-from promptlooper_export.redaction.names import names_secret
-from promptlooper_export.redaction.shapes import REDACTED, is_reference, redact_text
+from promptlooper_export.redaction.secrets import (
+    REDACTED,
+    is_reference,
+    names_secret,
+    redact_text,
+)
 
 CODE = "redacted"
 

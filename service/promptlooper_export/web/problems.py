@@ -17,33 +17,76 @@ from werkzeug.exceptions import (
 )
 
 from promptlooper_export.errors import (
+    CodingNotAcceptableError,
+    DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
-    ExportError,
+    ExperimentNotFoundError,
     ExportTooLargeError,
     ForbiddenError,
+    FormatFailedError,
+    FormatNotInstalledError,
+    FormatTimeoutError,
     InternalError,
+    InvalidConfigError,
+    InvalidParameterError,
     MethodNotAllowedError,
     NotAcceptableError,
     NotFoundError,
+    NothingToExportError,
+    PreconditionFailedError,
+    ProblemError,
     RangeNotSatisfiableError,
     RequestTooLargeError,
     SpoolFullError,
     TooManyExportsError,
     UnauthorizedError,
+    UnreadableRowError,
+    UnrepresentableError,
 )
 from promptlooper_export.events import RequestFailed
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SECONDS: Mapping[type[ExportError], int] = {
+PROBLEMS: Mapping[str, type[ProblemError]] = {
+    kind.slug: kind
+    for kind in (
+        UnauthorizedError,
+        ForbiddenError,
+        NotFoundError,
+        ExperimentNotFoundError,
+        NothingToExportError,
+        MethodNotAllowedError,
+        NotAcceptableError,
+        CodingNotAcceptableError,
+        PreconditionFailedError,
+        RangeNotSatisfiableError,
+        RequestTooLargeError,
+        InvalidParameterError,
+        FormatNotInstalledError,
+        InvalidConfigError,
+        UnreadableRowError,
+        UnrepresentableError,
+        ExportTooLargeError,
+        TooManyExportsError,
+        FormatFailedError,
+        InternalError,
+        DatabaseUnavailableError,
+        DatabaseNotUnderstoodError,
+        SpoolFullError,
+        FormatTimeoutError,
+    )
+}
+"""Every kind of problem by its slug."""
+
+RETRY_SECONDS: Mapping[type[ProblemError], int] = {
     DatabaseUnavailableError: 5,
     SpoolFullError: 5,
     TooManyExportsError: 1,
 }
 """Seconds after which a client may try again."""
 
-_ADVICE: Mapping[type[ExportError], str] = {
+_ADVICE: Mapping[type[ProblemError], str] = {
     ExportTooLargeError: (
         "Write it to a file: promptlooper-export export ID -f FORMAT -o FILE"
     ),
@@ -55,7 +98,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def install(app: Flask) -> None:
     """Answer every exception of the application with a problem document."""
-    app.register_error_handler(ExportError, refuse)
+    app.register_error_handler(ProblemError, refuse)
     app.register_error_handler(HTTPException, _refuse_http)
     app.register_error_handler(Exception, _fail)
 
@@ -68,10 +111,8 @@ def request_id() -> str:
     return str(g.request_id)
 
 
-def refuse(error: ExportError) -> Response:
+def refuse(error: ProblemError) -> Response:
     """Answer with the problem document of an error."""
-    if "status" not in vars(type(error)):  # it belongs to the command line
-        return _fail(error)
     _record(error)
     detail = error.detail
     if isinstance(error, DatabaseUnavailableError):
@@ -121,7 +162,7 @@ def _fail(error: Exception) -> Response:
     return refuse(internal)
 
 
-def _record(error: ExportError) -> None:
+def _record(error: ProblemError) -> None:
     """Log what is not the client's fault."""
     if isinstance(error, DatabaseUnavailableError):
         logger.warning(RequestFailed(request_id=request_id(), error=error.detail))
@@ -153,7 +194,7 @@ def _problem(
     return response
 
 
-def _headers(error: ExportError) -> dict[str, str]:
+def _headers(error: ProblemError) -> dict[str, str]:
     """Return the headers that belong to a kind of error."""
     headers = {}
     if type(error) in RETRY_SECONDS:

@@ -1,13 +1,12 @@
-"""What the service says about itself: /openapi.json, /docs, /formats and /schemas."""
+"""What the service says about itself: /openapi.json, /docs, /formats, /schemas, ..."""
 
 from flask import Flask
 
 from promptlooper_export.registry import Registry
-from promptlooper_export.web.reference import formats, pages, problems
+from promptlooper_export.web.reference import formats, pages
 
 
 def install(app: Flask, registry: Registry) -> None:
     """Route the reference; no token is needed to read it."""
     app.register_blueprint(formats.blueprint(registry))
     app.register_blueprint(pages.blueprint(registry))
-    app.register_blueprint(problems.blueprint())

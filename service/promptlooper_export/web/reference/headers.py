@@ -5,10 +5,10 @@ from typing import Any
 
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
-    ExportError,
     ForbiddenError,
     NotAcceptableError,
     PreconditionFailedError,
+    ProblemError,
     RangeNotSatisfiableError,
     SpoolFullError,
     TooManyExportsError,
@@ -97,7 +97,7 @@ ALWAYS = (
 WITH_BODY = ("Content-Length", "Repr-Digest")
 """The headers of every answer with a body."""
 
-OF_PROBLEMS: Mapping[type[ExportError], tuple[str, ...]] = {
+OF_PROBLEMS: Mapping[type[ProblemError], tuple[str, ...]] = {
     UnauthorizedError: ("WWW-Authenticate",),
     ForbiddenError: ("WWW-Authenticate",),
     NotAcceptableError: ("Link",),

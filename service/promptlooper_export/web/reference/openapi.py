@@ -5,10 +5,11 @@ from typing import Any, cast
 from apispec import APISpec
 
 from promptlooper_export import __version__
-from promptlooper_export.errors import ExportError, UnauthorizedError
+from promptlooper_export.errors import ProblemError, UnauthorizedError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import problems
 from promptlooper_export.web.delivery import BODILESS
+from promptlooper_export.web.problems import PROBLEMS
 from promptlooper_export.web.reference import headers
 from promptlooper_export.web.reference.export_operations import export_operations
 from promptlooper_export.web.reference.json_schema import (
@@ -21,7 +22,7 @@ from promptlooper_export.web.reference.operations import (
     Answer,
     Operation,
 )
-from promptlooper_export.web.reference.problems import KINDS, explanation
+from promptlooper_export.web.reference.pages import explanation
 from promptlooper_export.web.reference.schemas import DOCUMENTS, ProblemSchema
 
 DESCRIPTION = """\
@@ -51,7 +52,7 @@ def openapi(registry: Registry) -> dict[str, Any]:
         spec.components.header(name, dict(header))
     for schema in DOCUMENTS.values():
         spec.components.schema(schema.__name__.removesuffix("Schema"), schema=schema)
-    for kind in KINDS.values():
+    for kind in PROBLEMS.values():
         spec.components.example(kind.slug, {"value": _example(kind)})
     spec.components.security_scheme(
         TOKEN,
@@ -98,7 +99,7 @@ def _answer(answer: Answer, *, has_body: bool) -> dict[str, Any]:
     }
 
 
-def _refusal(kinds: list[type[ExportError]]) -> dict[str, Any]:
+def _refusal(kinds: list[type[ProblemError]]) -> dict[str, Any]:
     """Describe the problems of one status."""
     names = [*headers.ALWAYS, *headers.WITH_BODY]
     for kind in kinds:
@@ -119,7 +120,7 @@ def _refusal(kinds: list[type[ExportError]]) -> dict[str, Any]:
     }
 
 
-def _example(kind: type[ExportError]) -> dict[str, Any]:
+def _example(kind: type[ProblemError]) -> dict[str, Any]:
     meaning, _ = explanation(kind)
     return {
         "type": f"/problems/{kind.slug}",

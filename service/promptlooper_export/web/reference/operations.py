@@ -9,17 +9,17 @@ from marshmallow import Schema
 
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
-    ExportError,
     InternalError,
     InvalidParameterError,
     NotAcceptableError,
     NotFoundError,
+    ProblemError,
     RequestTooLargeError,
     UnauthorizedError,
 )
 from promptlooper_export.web.experiments import ExperimentsSchema, PageParameters
+from promptlooper_export.web.problems import PROBLEMS
 from promptlooper_export.web.reference import json_schema
-from promptlooper_export.web.reference.problems import KINDS
 from promptlooper_export.web.reference.schemas import (
     DOCUMENTS,
     FormatsSchema,
@@ -58,14 +58,14 @@ class Operation:
     description: str = ""
     method: str = "get"
     parameters: tuple[Mapping[str, Any], ...] = ()
-    refusals: tuple[type[ExportError], ...] = ()
+    refusals: tuple[type[ProblemError], ...] = ()
     needs_token: bool = False
 
     @property
-    def problems(self) -> dict[int, list[type[ExportError]]]:
+    def problems(self) -> dict[int, list[type[ProblemError]]]:
         """The errors, by status."""
-        kinds: tuple[type[ExportError], ...] = (*self.refusals, InternalError)
-        grouped: dict[int, list[type[ExportError]]] = {}
+        kinds: tuple[type[ProblemError], ...] = (*self.refusals, InternalError)
+        grouped: dict[int, list[type[ProblemError]]] = {}
         for kind in kinds:
             grouped.setdefault(kind.status, []).append(kind)
         return dict(sorted(grouped.items()))
@@ -242,7 +242,7 @@ WITHOUT_EXPORTS = (
         id="getProblem",
         tag="About the service",
         summary="Explain a kind of problem: what it means and what to do.",
-        parameters=(_one_of("slug", list(KINDS), "The end of its `type`."),),
+        parameters=(_one_of("slug", list(PROBLEMS), "The end of its `type`."),),
         answers={
             HTTPStatus.OK: Answer(
                 description="A page that loads and runs nothing.",

@@ -1,5 +1,6 @@
 """Describe the service for programs and people; no token needed."""
 
+import inspect
 import json
 import shlex
 from collections.abc import Mapping
@@ -8,21 +9,21 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from promptlooper_export.errors import NotFoundError
+from promptlooper_export.errors import NotFoundError, ProblemError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import pages
 from promptlooper_export.web.delivery import with_etag
+from promptlooper_export.web.problems import PROBLEMS
 from promptlooper_export.web.reference.formats import rows, snippets
-from promptlooper_export.web.reference.problems import KINDS
 from promptlooper_export.web.reference.schemas import DOCUMENTS
 
 EXPORT = "/experiments/{experiment}/export"
 
 
 def blueprint(registry: Registry) -> Blueprint:
-    """Route `/openapi.json`, `/docs` and `/schemas/<document>.json`.
+    """Route `/openapi.json`, `/docs`, `/schemas/<document>.json`, `/problems/<slug>`.
 
-    They are generated on the first request, which also imports what generates them.
+    The first three are generated on the first request, which imports what they need.
     """
     routes = Blueprint("description", __name__)
 
@@ -44,7 +45,7 @@ def blueprint(registry: Registry) -> Blueprint:
             "docs.html",
             api=described(),
             formats=[_format(row, described()) for row in rows(registry)],
-            kinds=KINDS,
+            kinds=PROBLEMS,
             documents=DOCUMENTS,
             address=shlex.quote(f"{request.url_root}experiments/ID/export"),
         )
@@ -53,6 +54,7 @@ def blueprint(registry: Registry) -> Blueprint:
     routes.add_url_rule("/openapi.json", view_func=openapi_json)
     routes.add_url_rule("/docs", view_func=docs)
     routes.add_url_rule("/schemas/<document>.json", view_func=schema)
+    routes.add_url_rule("/problems/<slug>", view_func=problem, endpoint="problem")
     return routes
 
 
@@ -84,3 +86,24 @@ def _format(row: Mapping[str, Any], api: Mapping[str, Any]) -> dict[str, Any]:
 def _json(document: dict[str, Any], media_type: str) -> Response:
     response = Response(json.dumps(document), mimetype=media_type)
     return with_etag(response)
+
+
+def problem(slug: str) -> Response:
+    """Return the page of one kind of problem."""
+    if slug not in PROBLEMS:
+        detail = f"There is no such kind of problem; available: {', '.join(PROBLEMS)}."
+        raise NotFoundError(detail, available=list(PROBLEMS))
+    meaning, remedy = explanation(PROBLEMS[slug])
+    return pages.page(
+        "problem.html",
+        kind=PROBLEMS[slug],
+        kinds=PROBLEMS.values(),
+        meaning=meaning,
+        remedy=remedy,
+    )
+
+
+def explanation(kind: type[ProblemError]) -> tuple[str, str]:
+    """Return what a kind of problem means and what to do, from its docstring."""
+    meaning, _, remedy = (inspect.getdoc(kind) or "").partition("\n\n")
+    return meaning, remedy

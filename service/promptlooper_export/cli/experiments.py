@@ -1,11 +1,12 @@
-"""`promptlooper-export import`."""
+"""`import` and `list`: the experiments of a database."""
 
+from contextlib import closing
 from itertools import chain
 
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.terminal import counted, note
+from promptlooper_export.cli.terminal import counted, note, table
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import (
     UnknownSourceError,
@@ -13,7 +14,9 @@ from promptlooper_export.importers.importer import (
     installed,
 )
 from promptlooper_export.store.migrate import prepare_own
+from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.writer import write
+from promptlooper_export.viewer import OPERATOR
 
 
 @click.command("import")
@@ -46,3 +49,19 @@ def import_(sources: tuple[str, ...], kind: str | None) -> None:
     experiments = counted(written.experiments, "experiment")
     runs = counted(written.runs, "run")
     note(f"imported {experiments}, {runs} ({written.unchanged} unchanged)")
+
+
+@click.command("list")
+def list_() -> None:
+    """List the experiments, newest first."""
+    with (
+        closing(open_store(settings.load().database_url)) as store,
+        store.snapshot(OPERATOR) as snapshot,
+    ):
+        found = list(snapshot.experiments())
+    if not found:
+        note("no experiments yet: promptlooper-export import FILE")
+        return
+    rows = [(str(row.id), row.name, row.status, str(row.runs)) for row in found]
+    for line in table([("ID", "NAME", "STATUS", "RUNS"), *rows]):
+        click.echo(line)
