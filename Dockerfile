@@ -14,8 +14,8 @@ COPY LICENSE README.md pyproject.toml setup.cfg ./
 COPY formats formats
 COPY migrations migrations
 COPY service service
-# What installs is locked too, and not needed any more afterwards. Bytecode is compiled here
-# because the service's user may not write it: starting takes half the time.
+# The build tools are locked as well, and not needed afterwards. Compile bytecode here, since
+# the service's user may not write it; this halves the start-up time.
 RUN pip install --no-build-isolation --no-deps . \
     && pip uninstall --yes setuptools pip \
     && python -m compileall -q /opt/promptlooper/lib
@@ -32,7 +32,7 @@ ENV PATH=/opt/promptlooper/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PROMPTLOOPER_BIND=0.0.0.0:8000 \
     PROMPTLOOPER_LOG_FORMAT=json
-# The default database, promptlooper.db, lies here: mount a volume, or name another one.
+# The default database, promptlooper.db, is here: mount a volume, or set another one.
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8000

@@ -1,7 +1,7 @@
-"""What `gunicorn wsgi:app` reads by itself: the same server as `serve`.
+"""The configuration that `gunicorn wsgi:app` reads: the same server as `serve`.
 
-It loads the application before the fork: a worker that refused its settings would be
-started again for ever.
+It loads the application before the fork, because gunicorn would restart a worker that
+refuses its settings forever.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Write the pages of docs/ that the code knows best, and the README's table of formats.
+"""Generate pages of docs/ from the code, and the README's table of formats.
 
-Names each file that was out of date. With --check it writes nothing, and exits with 1
-where there was one.
+Prints each file that was out of date. With --check, it writes nothing, and exits with 1
+if there was one.
 """
 
 import re
@@ -28,9 +28,9 @@ CONFIGURATION = """\
 
 <!-- Written by `make docs` from the code. -->
 
-Environment variables only. An unknown `PROMPTLOOPER_` name is refused, and so is a bad
-value: exit code 78, one line that names the variable. `promptlooper-export config`
-shows the effective settings, secrets masked.
+Settings come only from environment variables. An unknown `PROMPTLOOPER_` name or an
+invalid value is refused with exit code 78 and a line that names the variable.
+`promptlooper-export config` shows the effective settings, secrets masked.
 
 """
 FORMATS = """\
@@ -38,8 +38,8 @@ FORMATS = """\
 
 <!-- Written by `make docs` from the code. -->
 
-Chosen by `?format=NAME`, by `Accept`, or by `export -f NAME`. The first media type is
-the canonical one.
+Choose a format with `?format=NAME`, `Accept`, or `export -f NAME`. The first media type
+is the canonical one.
 
 """
 ERRORS = """\
@@ -47,8 +47,8 @@ ERRORS = """\
 
 <!-- Written by `make docs` from the code. -->
 
-Over HTTP an error is `application/problem+json` (RFC 9457), its `type` is `/problems/`
-with the slug. On the command line it is one line and an exit code.
+Over HTTP, an error is `application/problem+json` (RFC 9457); its `type` is `/problems/`
+followed by the name below. On the command line, it is one line and an exit code.
 """
 COMMANDS_HEAD = """\
 # Commands

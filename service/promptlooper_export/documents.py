@@ -39,7 +39,7 @@ class Best:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """An experiment's own row; None where the database holds no value to read."""
+    """An experiment's own row; None if the database has no readable value."""
 
     id: UUID
     name: str
@@ -77,7 +77,7 @@ class RankedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Winner:
-    """The winning run; `config` is None where the stored one is not valid."""
+    """The winning run; `config` is None if the stored one is invalid."""
 
     run: RankedRun
     config: Mapping[str, JSON] | None
@@ -88,8 +88,8 @@ class Difference:
     """A parameter by which the winner stands out.
 
     `runner_up` is the second run's value and `usual` the most frequent one among the
-    compared runs; each is None, its `has_` flag False, where there is no such value.
-    `share` is the part of the compared runs, 0 to 1, that agree with the winner.
+    compared runs; if there is no such value, it is None and its `has_` flag False.
+    `share` is the fraction of the compared runs, 0 to 1, that agree with the winner.
     """
 
     path: str
@@ -104,7 +104,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Differences:
-    """What the winner does differently, against `compared` other runs, best first."""
+    """What the winner does differently from `compared` other runs, best first."""
 
     compared: int
     parameters: tuple[Difference, ...]
@@ -186,7 +186,7 @@ class Period:
 class Report:
     """Everything about an experiment that does not grow with its runs.
 
-    `top` holds the best runs, at most the `top_n` that were asked for.
+    `top` holds the best runs, at most `top_n`.
     """
 
     experiment: Experiment
@@ -206,7 +206,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """What one stage of a run gave."""
+    """The result of one stage of a run."""
 
     stage_name: str
     output: str | None
@@ -217,10 +217,10 @@ class StageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of any status; None where the database holds no value or none to read.
+    """One run of any status; None if the database has no readable value.
 
-    `scores` holds the mean of each scorer's finite judgements, `judgements` all of them
-    as they are stored, None for anything that is not a number.
+    `scores` holds the mean of each scorer's finite judgements. `judgements` holds all
+    of them as stored, and None for anything that is not a number.
     """
 
     run_id: UUID
@@ -248,19 +248,19 @@ class Run:
 ValueKind = Literal[
     "null", "boolean", "integer", "long", "big", "number", "text", "json"
 ]
-"""What a leaf of a config is.
+"""The kind of a leaf in a config.
 
-An integer is one that a double holds, a long one that 64 bits hold, a big one any
-other; json is a list or an empty object.
+An integer fits into a double, a long fits into 64 bits, and a big is any other whole
+number; json is a list or an empty object.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What a table of the runs has a column for, each sorted.
+    """The columns of a table of runs, each kind sorted.
 
-    `config` holds the paths of every leaf of any config, as text; `scores` the scorers.
-    `kinds` says for a path in `config` what values there are in any run.
+    `config` holds the path of every leaf in any config, as text; `scores` the scorers.
+    `kinds` says which kinds of values a path in `config` has in any run.
     """
 
     config: tuple[str, ...]
@@ -286,9 +286,9 @@ class Runs:
 
     @property
     def columns(self) -> Columns:
-        """What occurs in any run of the experiment, be it on this page or not.
+        """What occurs in any run of the experiment, on this page or not.
 
-        Raises ValueError for a format that has declared that it needs none.
+        Raises ValueError if the format declares that it needs no columns.
         """
         if self.found_columns is None:
             msg = "columns are found for formats that declare needs_columns=True"

@@ -1,4 +1,4 @@
-"""The use case: an experiment becomes a document, a document becomes bytes."""
+"""The use case: turn an experiment into a document, and the document into bytes."""
 
 import math
 import time
@@ -24,10 +24,10 @@ from promptlooper_export.viewer import Viewer
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one export.
+    """The limits of one export.
 
-    `spool_bytes` is the largest body, in bytes; `seconds` the time that an export takes
-    at most.
+    `spool_bytes` is the largest body, in bytes; `seconds` is the longest time that an
+    export may take.
     """
 
     spool_bytes: int
@@ -37,13 +37,13 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What of the experiment is exported; `top_n` is for reports, 1 to 50.
+    """Which part of an experiment to export; `top_n` is for reports, 1 to 50.
 
-    Of the runs, those behind the run `after`, and `limit` of them at most, 1 or more.
+    Runs start after the run `after`, and there are at most `limit`, 1 or more.
 
-    The document names now as its moment, or `exported_at` where that is given; with
-    `reproducible` the data's own last change, and the same data give the same bytes.
-    Secrets are left out but with `redact` False.
+    The document's time is `exported_at`, by default now. With `reproducible`, it is the
+    time of the last change, and the same data gives the same bytes. `redact` removes
+    secrets.
     """
 
     top_n: int = 5
@@ -54,7 +54,7 @@ class Selection:
     after: UUID | None = None
 
     def has_clock(self, document: type[Document]) -> bool:
-        """Return whether two exports of the same data differ by their moment."""
+        """Return whether two exports of the same data differ in their time."""
         return document is not Runs and not self.reproducible
 
 
@@ -74,10 +74,10 @@ def export(
 ) -> Body:
     """Render one experiment in one format, from one snapshot of the database.
 
-    The connection is given back before this returns. Under `note`, if that is given,
-    the digest of the content is kept as long as the database does not change. Raises
-    what the store refuses (ExperimentNotFoundError, NothingToExportError,
-    InvalidConfigError, DatabaseUnavailableError), what the format refuses
+    The connection is released before this returns. If `note` is given, the digest of
+    the content is kept under it until the database changes. Raises what the store
+    refuses (ExperimentNotFoundError, NothingToExportError, InvalidConfigError,
+    DatabaseUnavailableError), what the format refuses
     (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
     and SpoolFullError.
     """
@@ -108,9 +108,9 @@ def export_document(
     has_clock: bool = True,
     deadline: float = math.inf,
 ) -> Body:
-    """Render a document, without its secrets if it is to be `redacted`.
+    """Render a document, without its secrets if `redacted`.
 
-    If it `has_clock`, the moment of the export is not part of its content.
+    If it `has_clock`, the time of the export does not count as content.
 
     `deadline` is a moment of time.monotonic(). Raises what the format refuses
     (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
@@ -131,9 +131,9 @@ def export_document(
 
 
 def _digest(document: Document) -> bytes | None:
-    """Return a digest of all that a document says, but for its moment.
+    """Return a digest of everything in a document except its time.
 
-    None for runs, which are read only once: their bytes tell.
+    None for runs, which can be read only once; the digest of their bytes is used.
     """
     if isinstance(document, Runs):
         return None
@@ -180,11 +180,11 @@ def _render(
     options: Mapping[str, Any],
     deadline: float,
 ) -> Generator[bytes | Notice]:
-    """Yield what the format yields; whatever it raises becomes a refusal."""
+    """Yield what the format yields; whatever it raises becomes an ExportError."""
     try:
         yield from format.stream(document, options, deadline=deadline)
         if isinstance(document, Runs):
-            # Tables have no place for them, and not all were known at the start.
+            # Tables have no place for warnings, and not all were known at the start.
             yield from document.warnings
     except ExportError:
         raise

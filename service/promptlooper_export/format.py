@@ -1,4 +1,4 @@
-"""What a format declares, and which declarations can be offered."""
+"""What a format declares, and which declarations are valid."""
 
 import inspect
 import math
@@ -24,7 +24,7 @@ COMMON_PARAMETERS = frozenset(
         "baseline", "against",
     )
 )  # fmt: skip
-"""Parameters of every format of a document: no option may have such a name."""
+"""Parameters that formats share; no option may have one of these names."""
 
 D = TypeVar("D", Best, Report, Runs)
 
@@ -39,23 +39,23 @@ _EXTENSION = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*")
 class Format(Generic[D]):
     """A renderer and what the service must know to offer it.
 
-    `media_types` lists the canonical type first, aliases after it, without parameters.
+    `media_types` lists the canonical type first, then aliases, without parameters.
     `options` is a marshmallow schema; its loaded fields become keyword arguments of
-    `render`. `render` returns the bytes whole, or in pieces, and then may yield a
-    `Notice` between them; readers get it separately. A value that the format cannot
-    hold is refused with `UnrepresentableError`.
+    `render`. `render` returns all the bytes or yields them in pieces. Between pieces it
+    may yield a `Notice`, which readers get separately. It refuses a value that the
+    format cannot hold with `UnrepresentableError`.
 
-    `requires` maps the import name of each module that `render` needs, and may be
-    without, to what pip is to install: the format is offered where all are there.
+    `requires` maps the import name of each module that `render` needs, and that may be
+    missing, to what pip should install; the format is available if all are installed.
 
-    A format of runs that never asks for `columns` says so with `needs_columns`: finding
-    them reads every config once more.
+    A format of runs that never uses `columns` sets `needs_columns` to False, since
+    finding them reads every config once more.
 
-    `read`, where there is one, is the inverse for a format of the best config: it takes
-    the bytes and the same options, and returns the config as far as the format can say
-    it. It raises ValueError, saying where, for a file that is cut off or invalid.
+    `read`, if given, is the inverse for a format of the best config: it takes the bytes
+    and the same options, and returns the config as far as the format can express it. If
+    the file is truncated or invalid, it raises ValueError, which says where.
 
-    Raises ValueError where the declaration is not a usable one.
+    Raises ValueError if the declaration is invalid.
     """
 
     name: str
@@ -71,12 +71,12 @@ class Format(Generic[D]):
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:
-        """Refuse a declaration that could not be offered."""
+        """Refuse an invalid declaration."""
         for complaint in _complaints(self):
             raise ValueError(complaint)
 
     def missing(self) -> tuple[str, ...]:
-        """Return what pip is to install before the format can be rendered."""
+        """Return what pip must install before the format can render."""
         return tuple(
             requirement
             for module, requirement in self.requires.items()
@@ -90,9 +90,9 @@ class Format(Generic[D]):
         *,
         deadline: float = math.inf,
     ) -> Iterator[bytes | Notice]:
-        """Render and yield each piece as it comes, a whole body as one piece.
+        """Render, and yield each piece at once; a whole body is one piece.
 
-        `options` are the keywords of `render`; `deadline` is a moment of
+        `options` are keyword arguments of `render`; `deadline` is a time of
         time.monotonic(). Raises FormatTimeoutError after it, TypeError for anything but
         bytes and notices, and what `render` raises.
         """
@@ -108,9 +108,9 @@ class Format(Generic[D]):
     def parse(
         self, data: bytes, options: Mapping[str, Any] = MappingProxyType({})
     ) -> Mapping[str, JSON]:
-        """Return the config that a file in this format holds, as far as it can say it.
+        """Return the config in a file of this format, as far as it can express it.
 
-        Raises ValueError if the file is cut off or invalid, or if the format has no
+        Raises ValueError if the file is truncated or invalid, or if the format has no
         `read`.
         """
         if self.read is None:
@@ -120,12 +120,11 @@ class Format(Generic[D]):
 
 
 def as_format(declared: object) -> Format[Any]:
-    """Return the format that a third party declares: by a `Format`, or by attributes.
+    """Return the format that an object declares, as a `Format` or by its attributes.
 
-    A class stands for what it gives when it is called without arguments. Attributes
-    have the names of the fields of `Format`; `options` and `api_version` may be absent.
-    Raises AttributeError for a missing one, ValueError for a declaration that cannot be
-    offered, and what the class raises.
+    A class is called without arguments first. Attributes have the names of the fields
+    of `Format`; those with a default may be absent. Raises AttributeError if one is
+    missing, ValueError if the declaration is invalid, and whatever the class raises.
     """
     value = declared() if isinstance(declared, type) else declared
     if isinstance(value, Format):

@@ -3,7 +3,7 @@
 A format is a value: a `Format` under the entry-point group
 `promptlooper_export.formats`. Its `render` turns one document into bytes, whole or in
 pieces; it sees no request, no database and no web framework. The built-in formats use
-only this module, too.
+only this module as well.
 """
 
 from promptlooper_export.configs import JSON, ROOT, Path, flatten, leaves, strict_json

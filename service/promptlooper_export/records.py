@@ -1,4 +1,4 @@
-"""What importers yield: experiments and runs as records, free of any database."""
+"""What importers yield: experiments and runs as records, independent of a database."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from promptlooper_export.documents import StageResult
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A run to be written; `config` is JSON text, kept as it was written.
+    """A run to be written; `config` is JSON text, kept exactly as it is.
 
     `scores` maps a scorer to its judgements; NaN and infinities are allowed there.
     """

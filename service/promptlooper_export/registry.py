@@ -1,4 +1,4 @@
-"""Which formats are installed and offered, and how their options are read."""
+"""Find the installed formats, and read their options."""
 
 import dataclasses
 import logging
@@ -52,7 +52,7 @@ _REASON_SHOWN = 300
 
 @dataclass(frozen=True, kw_only=True)
 class BrokenFormat:
-    """An entry point that is not offered, and why."""
+    """An entry point that was left out, and why."""
 
     name: str
     distribution: str
@@ -61,7 +61,7 @@ class BrokenFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """The formats on offer, in the server's order of preference, and those left out.
+    """The available formats, in the server's order of preference, and those left out.
 
     `versions` says which distribution brings a format, and in which version; `missing`
     the command that installs what a format lacks here.
@@ -73,7 +73,7 @@ class Registry:
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def require(self, name: str) -> None:
-        """Raise FormatNotInstalledError where the format lacks a library here."""
+        """Raise FormatNotInstalledError if the format lacks a library here."""
         if name in self.missing:
             detail = (
                 f"The format {name!r} needs a library that is not installed here: "
@@ -85,7 +85,7 @@ class Registry:
 
 
 class _UnusableError(Exception):
-    """The reason for which an entry point is left out."""
+    """The reason why an entry point is left out."""
 
 
 def discover(*, sandbox_seconds: float = math.inf) -> Registry:
@@ -173,7 +173,7 @@ def _reason(what: str, error: BaseException) -> str:
 def _refuse_conflict(
     candidate: AnyFormat, formats: Mapping[str, AnyFormat], owners: Mapping[str, str]
 ) -> None:
-    """Raise _UnusableError where the name or a media type is taken."""
+    """Raise _UnusableError if the name or a media type is taken."""
     if candidate.name in formats:
         msg = f"the name {candidate.name!r} is taken"
         raise _UnusableError(msg)

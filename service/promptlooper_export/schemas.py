@@ -37,7 +37,7 @@ def _scores() -> fields.Dict:
 
 
 class DocumentSchema(Schema):
-    """Base of the documents' schemas: readers must accept members that come later."""
+    """Base of the documents' schemas: readers must accept members added later."""
 
     class Meta:
         """Unknown members are kept, and written in the order of declaration."""
@@ -186,7 +186,7 @@ class CostSchema(DocumentSchema):
 
 
 class PeriodSchema(DocumentSchema):
-    """The weighted scores of a stretch of time."""
+    """The weighted scores of a period."""
 
     start = Timestamp(required=True)
     end = Timestamp(required=True)
@@ -215,7 +215,7 @@ class ReportSchema(DocumentSchema):
 
 
 class StageResultSchema(DocumentSchema):
-    """What one stage of a run gave."""
+    """The result of one stage of a run."""
 
     stage_name = fields.String(required=True)
     output = fields.String(required=True, allow_none=True)

@@ -24,7 +24,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class Body:
     """A finished body: `file` stands at its start, and leaving a `with` closes it.
 
-    `title` is what a file made from it may be called after; it may hold any character.
+    `title` is what a file made from it may be named after; it may hold any character.
     `content` is a digest of what was rendered: equal for equal content. `row_count` is
     the number of runs in a document of runs, None in others. `last_run` is the last one
     on a page that is not the last page.
@@ -44,7 +44,7 @@ class Body:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file, which then goes away."""
+        """Close the file, which deletes it."""
         self.file.close()
 
     def chunks(self, part: range | None = None) -> Iterator[bytes]:
@@ -132,7 +132,7 @@ def _write(file: IO[bytes], piece: bytes) -> None:
 def _checked(
     pieces: Iterable[bytes | Notice], notices: list[Notice], *, limit: int
 ) -> Iterator[bytes]:
-    """Yield the bytes, and put the notices among them aside."""
+    """Yield the bytes, and collect the notices among them."""
     length = 0
     for piece in pieces:
         if isinstance(piece, Notice):

@@ -1,4 +1,4 @@
-"""Who asks."""
+"""Who is asking for an export."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,9 +8,9 @@ from uuid import UUID
 class Viewer:
     """The bearer of a verified token, or the operator at the command line.
 
-    `experiments` narrows what is visible to these ids; None means no narrowing.
-    `admin` sees every experiment whatever its grants. `unconfirmed` says why it could
-    not be found out whether their token was revoked: no snapshot opens for them then.
+    `experiments` limits what is visible to these ids; None means no limit. An `admin`
+    sees every experiment regardless of grants. If nobody could determine whether the
+    token was revoked, `unconfirmed` says why, and no snapshot opens for them.
     """
 
     subject: str
@@ -22,4 +22,4 @@ class Viewer:
 
 
 OPERATOR = Viewer(subject="operator", admin=True)
-"""Whoever can read the database file or knows its password."""
+"""Anyone who can read the database file or knows its password."""

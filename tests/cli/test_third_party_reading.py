@@ -70,7 +70,7 @@ def test_an_invalid_file_is_named(installed: Console) -> None:
     done = installed.run("diff", "one", "other", "--from", "pairs")
 
     assert done.returncode == 1
-    assert b"other is not a Pairs file, or not whole: Expecting" in done.stderr
+    assert b"other is not a Pairs file, or is incomplete: Expecting" in done.stderr
 
 
 def test_the_environment_of_the_command_is_not_seen(installed: Console) -> None:

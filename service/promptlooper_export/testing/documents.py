@@ -1,4 +1,4 @@
-"""Documents that formats get wrong."""
+"""Documents that formats tend to get wrong."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -75,7 +75,7 @@ CONFIGS: Mapping[str, Config] = {
     "many": {f"parameter_{number}": number for number in range(5_000)},
     "huge": {"prompt": "line of a long prompt\n" * 100_000},
 }
-"""Configs by what is difficult about them."""
+"""Configs, by what makes them difficult."""
 
 NOTICE = Notice(code="tie", message=HOSTILE, path=UNICODE)
 
@@ -149,7 +149,7 @@ PERIOD = Period(
 
 
 def _ranked(rank: int, text: str) -> RankedRun:
-    """Return a run of the ranking; the first has None where it may."""
+    """Return a run of the ranking; the first has None wherever it may."""
     optional = None if rank == 1 else rank
     return RankedRun(
         rank=rank,

@@ -68,7 +68,7 @@ class FormatSuite:
             metafunc.parametrize("case", list(cases(as_format(self.format))), ids=str)
 
     def test_the_package_offers_it(self) -> None:
-        """Its entry point is installed, and no other format stands in its way."""
+        """Its entry point is installed, and no other format takes its name or types."""
         name = as_format(self.format).name
         registry = discover()
         left_out = {row.name: row.reason for row in registry.broken}
@@ -97,7 +97,7 @@ class FormatSuite:
             )
 
     def test_an_ordinary_document_has_a_body(self) -> None:
-        """Refusing everything is no way to conform."""
+        """A format that refuses everything does not conform."""
         format = as_format(self.format)
         (ordinary, *_) = cases(format)
         _require(bool(_render(format, ordinary).body), "the body is empty")
@@ -116,7 +116,7 @@ class FormatSuite:
         )
 
     def test_a_document_is_rendered_as_promised(self, case: Case) -> None:
-        """Render one document, and list every promise that the rendering breaks."""
+        """Render one document, and list every rule that the rendering breaks."""
         broken = list(self.broken_promises(case))
         _require(not broken, "; ".join(broken))
 
@@ -196,7 +196,7 @@ def _options(format: Format[Any], case: Case) -> dict[str, Any]:
 
 
 def _render(format: Format[Any], case: Case) -> Rendering:
-    """Render; a refusal ends the pieces."""
+    """Render until the end or a refusal."""
     document = case.make()
     rows: list[Run] = []
     if isinstance(document, Runs):

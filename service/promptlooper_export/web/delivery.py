@@ -131,7 +131,7 @@ def _common_fields(
     if location is not None:
         fields["Content-Location"] = location
     if not wanted.selection.redact:
-        fields["Cache-Control"] = "no-store"  # nobody is to keep the secrets
+        fields["Cache-Control"] = "no-store"  # nobody may keep the secrets
     if wanted.media_type == HTML:
         formats = available(exports.registry, wanted.experiment)
         fields["Link"] = problems.alternates(formats)
