@@ -15,11 +15,13 @@ from pathlib import Path
 import psycopg
 
 # Nothing here outlives the tests, so nothing waits for a disk. The time zone has an odd
-# offset from UTC: a time that lost its zone shows.
+# offset from UTC: a time that lost its zone shows. Autovacuum would change the snapshot
+# that cached answers are kept under, at any moment.
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
+    "autovacuum": "off",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.request import urlopen
 
 import pytest
 
@@ -32,6 +34,9 @@ class Said:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("raw"), WORKERS="1") as running:
+        # Answers are waited for for a second, which a worker that starts may need.
+        with urlopen(f"http://{HOST}:{running.server.port}/health/live") as response:
+            assert response.status == HTTPStatus.OK
         yield running
 
 
