@@ -3,14 +3,23 @@
 import re
 import secrets
 from datetime import timedelta
+from functools import cache
+from importlib.metadata import distribution
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
+from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from promptlooper_export.auth.issuing import issue
+from promptlooper_export.plugin import ENTRY_POINT_GROUP
+from promptlooper_export.registry import build
+from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.settings import Settings, load
+from promptlooper_export.web import problems
 from promptlooper_export.web.app import create_app
+from promptlooper_export.web.reference.openapi import openapi
 
 SECRET = secrets.token_hex(32)
 
@@ -40,12 +49,49 @@ def bearer(settings: Settings, **claims: Unpack[Claims]) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+@cache
+def described() -> dict[str, Any]:
+    """Return the resources that OpenAPI describes, those of built-in formats alone."""
+    points = distribution("promptlooper-export").entry_points
+    found = build(points.select(group=ENTRY_POINT_GROUP), sandbox=Sandbox())
+    paths: dict[str, Any] = openapi(found)["paths"]
+    return paths
+
+
+class CheckingClient(FlaskClient):
+    """A client that fails where a view answers a problem that OpenAPI does not list."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:  # noqa: ANN401  Flask's
+        """Send a request and check what comes back."""
+        response = super().open(*args, **kwargs)
+        if response.mimetype == problems.MEDIA_TYPE and response.data:
+            self._check(response)
+        return response
+
+    def _check(self, response: TestResponse) -> None:
+        slug = response.get_json()["type"].removeprefix("about:").rpartition("/")[2]
+        try:
+            rule, _ = self.application.url_map.bind_to_environ(
+                response.request.environ
+            ).match(return_rule=True)
+        except HTTPException:  # the router's answer, which is of no view
+            return
+        method = response.request.method.lower().replace("head", "get")
+        path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+        if path not in described():  # a route of the test's own
+            return
+        answers = described()[path][method]["responses"]
+        listed = answers[str(response.status_code)]["content"][problems.MEDIA_TYPE]
+        assert slug in listed["examples"], f"{path} answers {slug}; OpenAPI lacks it"
+
+
 class Service:
     """An application and a client who has a token for it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.app = create_app(settings)
+        self.app.test_client_class = CheckingClient
         self.client = self.app.test_client()
 
     def ask(

@@ -12,9 +12,13 @@ from marshmallow import Schema, fields
 from marshmallow.validate import Range
 
 from promptlooper_export.errors import (
+    DatabaseNotUnderstoodError,
+    DatabaseUnavailableError,
     ExperimentNotFoundError,
     InvalidParameterError,
     NotAcceptableError,
+    UnauthorizedError,
+    UnreadableRowError,
 )
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
@@ -74,6 +78,17 @@ class PageParameters(Schema):
     after = Identifier(
         metadata={"description": "The id of the last experiment on the previous page."},
     )
+
+
+REFUSALS = (
+    UnauthorizedError,
+    InvalidParameterError,
+    NotAcceptableError,
+    UnreadableRowError,
+    DatabaseUnavailableError,
+    DatabaseNotUnderstoodError,
+)
+"""The problems of the list; OpenAPI lists them."""
 
 
 def blueprint(store: Store, registry: Registry) -> Blueprint:

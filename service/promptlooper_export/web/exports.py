@@ -19,9 +19,25 @@ from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
     CodingNotAcceptableError,
+    DatabaseNotUnderstoodError,
+    DatabaseUnavailableError,
+    ExperimentNotFoundError,
+    ExportTooLargeError,
     ForbiddenError,
+    FormatFailedError,
+    FormatNotInstalledError,
+    FormatTimeoutError,
+    InvalidConfigError,
     InvalidParameterError,
     NotAcceptableError,
+    NothingToExportError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    SpoolFullError,
+    TooManyExportsError,
+    UnauthorizedError,
+    UnreadableRowError,
+    UnrepresentableError,
 )
 from promptlooper_export.events import SecretsExported
 from promptlooper_export.export import Selection
@@ -44,6 +60,31 @@ from promptlooper_export.web.parameters import (
     read_experiment,
     read_options,
 )
+
+REFUSALS = (
+    UnauthorizedError,
+    ForbiddenError,
+    ExperimentNotFoundError,
+    CodingNotAcceptableError,
+    PreconditionFailedError,
+    RangeNotSatisfiableError,
+    InvalidParameterError,
+    FormatNotInstalledError,
+    InvalidConfigError,
+    UnreadableRowError,
+    UnrepresentableError,
+    ExportTooLargeError,
+    TooManyExportsError,
+    FormatFailedError,
+    DatabaseUnavailableError,
+    DatabaseNotUnderstoodError,
+    SpoolFullError,
+    FormatTimeoutError,
+)
+"""The problems of every export; OpenAPI lists them."""
+
+NEGOTIATED_REFUSALS = (*REFUSALS, NothingToExportError, NotAcceptableError)
+"""The problems of the resource that negotiates."""
 
 _MALFORMED_SHOWN = 200
 

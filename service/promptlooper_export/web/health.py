@@ -2,7 +2,14 @@
 
 from flask import Blueprint, Response, jsonify
 
+from promptlooper_export.errors import (
+    DatabaseNotUnderstoodError,
+    DatabaseUnavailableError,
+)
 from promptlooper_export.store.snapshot import Store
+
+REFUSALS = (DatabaseUnavailableError, DatabaseNotUnderstoodError)
+"""The problems of readiness; OpenAPI lists them."""
 
 
 def blueprint(store: Store) -> Blueprint:

@@ -13,8 +13,10 @@ from flask import Blueprint, Flask, Response, request, url_for
 from marshmallow import Schema, fields
 
 from promptlooper_export.errors import (
+    DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
     InvalidParameterError,
+    RequestTooLargeError,
     UnauthorizedError,
 )
 from promptlooper_export.negotiation import Offer, choose
@@ -44,6 +46,16 @@ class SessionParameters(Schema):
         load_default="",
         metadata={"description": "Where to go next: a path of this service."},
     )
+
+
+REFUSALS = (
+    UnauthorizedError,
+    InvalidParameterError,
+    RequestTooLargeError,
+    DatabaseUnavailableError,
+    DatabaseNotUnderstoodError,
+)
+"""The problems of signing in; OpenAPI lists them."""
 
 
 def install(app: Flask) -> None:

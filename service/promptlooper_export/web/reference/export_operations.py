@@ -11,28 +11,12 @@ from marshmallow import Schema, fields
 
 from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
-    CodingNotAcceptableError,
-    DatabaseUnavailableError,
-    ExperimentNotFoundError,
-    ExportTooLargeError,
-    ForbiddenError,
-    FormatFailedError,
-    FormatTimeoutError,
-    InvalidConfigError,
-    InvalidParameterError,
-    NotAcceptableError,
     NothingToExportError,
-    PreconditionFailedError,
-    RangeNotSatisfiableError,
-    SpoolFullError,
-    TooManyExportsError,
-    UnauthorizedError,
-    UnrepresentableError,
 )
 from promptlooper_export.negotiation import is_textual
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.schemas import BestSchema, ReportSchema
-from promptlooper_export.web.exports import CLASSIC
+from promptlooper_export.web.exports import CLASSIC, NEGOTIATED_REFUSALS, REFUSALS
 from promptlooper_export.web.parameters import common_parameters, names_for
 from promptlooper_export.web.reference.json_schema import Converter
 from promptlooper_export.web.reference.operations import (
@@ -104,23 +88,6 @@ CONDITIONS = (
         "example": "gzip",
     },
 )
-REFUSALS = (
-    UnauthorizedError,
-    ForbiddenError,
-    ExperimentNotFoundError,
-    CodingNotAcceptableError,
-    PreconditionFailedError,
-    RangeNotSatisfiableError,
-    InvalidParameterError,
-    InvalidConfigError,
-    UnrepresentableError,
-    ExportTooLargeError,
-    TooManyExportsError,
-    FormatFailedError,
-    DatabaseUnavailableError,
-    SpoolFullError,
-    FormatTimeoutError,
-)
 _FIELDS = (
     "ETag",
     "Accept-Ranges",
@@ -160,7 +127,7 @@ def export_operations(registry: Registry, converter: Converter) -> Iterator[Oper
             "Link",
             "X-Row-Count",
         ),
-        refusals=(*REFUSALS, NothingToExportError, NotAcceptableError),
+        refusals=NEGOTIATED_REFUSALS,
         needs_token=True,
     )
     for segment, (name, media_type) in CLASSIC.items():

@@ -8,16 +8,12 @@ from typing import Any
 from marshmallow import Schema
 
 from promptlooper_export.errors import (
-    DatabaseUnavailableError,
     InternalError,
     InvalidParameterError,
-    NotAcceptableError,
     NotFoundError,
     ProblemError,
-    RequestTooLargeError,
-    UnauthorizedError,
 )
-from promptlooper_export.web.experiments import ExperimentsSchema, PageParameters
+from promptlooper_export.web import experiments, health, session
 from promptlooper_export.web.problems import PROBLEMS
 from promptlooper_export.web.reference import json_schema
 from promptlooper_export.web.reference.schemas import (
@@ -25,7 +21,6 @@ from promptlooper_export.web.reference.schemas import (
     FormatsSchema,
     HealthSchema,
 )
-from promptlooper_export.web.session import SessionParameters
 
 PAGE = {"text/html": {"schema": {"type": "string"}}}
 
@@ -123,18 +118,16 @@ WITHOUT_EXPORTS = (
         tag="Experiments",
         summary="List the experiments that the token may see, newest first.",
         description="JSON, or if Accept prefers HTML, a page with links to exports.",
-        parameters=({"in": "query", "schema": PageParameters}, IF_NONE_MATCH),
+        parameters=(
+            {"in": "query", "schema": experiments.PageParameters},
+            IF_NONE_MATCH,
+        ),
         answers=_tagged(
-            {**_json(ExperimentsSchema), **PAGE},
+            {**_json(experiments.ExperimentsSchema), **PAGE},
             "A page of experiments.",
             "Content-Security-Policy",
         ),
-        refusals=(
-            UnauthorizedError,
-            InvalidParameterError,
-            NotAcceptableError,
-            DatabaseUnavailableError,
-        ),
+        refusals=experiments.REFUSALS,
         needs_token=True,
     ),
     Operation(
@@ -142,7 +135,7 @@ WITHOUT_EXPORTS = (
         id="getSession",
         tag="Sessions of browsers",
         summary="Sign in or out in a browser.",
-        parameters=({"in": "query", "schema": SessionParameters},),
+        parameters=({"in": "query", "schema": session.SessionParameters},),
         answers={
             HTTPStatus.OK: Answer(
                 description="A page with a form for a token.",
@@ -169,12 +162,7 @@ WITHOUT_EXPORTS = (
                 headers=("Location",),
             ),
         },
-        refusals=(
-            UnauthorizedError,
-            InvalidParameterError,
-            RequestTooLargeError,
-            DatabaseUnavailableError,
-        ),
+        refusals=session.REFUSALS,
         needs_token=True,
     ),
     Operation(
@@ -274,7 +262,7 @@ WITHOUT_EXPORTS = (
                 content=_json(HealthSchema),
             )
         },
-        refusals=(DatabaseUnavailableError,),
+        refusals=health.REFUSALS,
     ),
 )
 """All operations except the exports."""
