@@ -199,9 +199,12 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
     try:
         asked = _read(common, experiment)
     except InvalidParameterError as error:
-        if error.members["parameter"] == FORMAT:
-            error.members["available"] = available(exports.registry, experiment)
-        raise
+        if error.members["parameter"] != FORMAT:
+            raise
+        formats = available(exports.registry, experiment)
+        raise InvalidParameterError(
+            error.detail, **error.members, available=formats
+        ) from error
     if name := asked.values.get(FORMAT):
         named = exports.registry.formats[name]
         exports.registry.require(name)
