@@ -363,6 +363,10 @@ class ComparisonError(CommandError):
     """A file cannot be compared: it is incomplete or in another format."""
 
 
+class WarnedError(CommandError):
+    """An export has warnings, and `--strict` accepts none; nothing is written."""
+
+
 class DifferenceError(CommandError):
     """A verification found a difference."""
 

@@ -3,6 +3,18 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+BEST_SCOPE = "export:best"
+REPORT_SCOPE = "export:report"
+RUNS_SCOPE = "export:runs"
+UNREDACTED_SCOPE = "export:unredacted"
+ADMIN_SCOPE = "export:admin"
+
+DEFAULT_SCOPES = frozenset({BEST_SCOPE, REPORT_SCOPE, RUNS_SCOPE})
+"""What a token without scopes may export."""
+
+SCOPES = (BEST_SCOPE, REPORT_SCOPE, RUNS_SCOPE, UNREDACTED_SCOPE, ADMIN_SCOPE)
+"""Every scope that means something."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Viewer:

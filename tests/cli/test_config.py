@@ -1,3 +1,5 @@
+import json
+
 from cli.console import Console
 
 
@@ -24,3 +26,12 @@ def test_a_bad_value_is_refused(bare: Console) -> None:
     done = bare.run("config", WORKERS="many")
     assert done.returncode == 78
     assert b"PROMPTLOOPER_WORKERS must be a whole number" in done.stderr
+
+
+def test_the_settings_can_be_json(bare: Console) -> None:
+    rows = json.loads(bare.run("config", "--json", WORKERS="3").stdout)
+    assert {
+        "variable": "PROMPTLOOPER_WORKERS",
+        "value": "3",
+        "from": "environment",
+    } in rows

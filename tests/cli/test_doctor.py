@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from cli.console import Console, on_sqlite
@@ -154,3 +156,11 @@ def test_a_broken_plugin_is_named_with_its_package(console: Console) -> None:
     [line] = failures(done.stdout)
     assert line.startswith("format broken: left out: import failed: ")
     assert line.endswith("; fix or remove the package strangers")
+
+
+@on_sqlite
+def test_the_checks_can_be_json(console: Console) -> None:
+    done = console.run("doctor", "--json")
+    rows = json.loads(done.stdout)
+    assert {"subject": "index", "state": "complete", "remedy": None} in rows
+    assert done.returncode == 0

@@ -172,6 +172,21 @@ def test_options_reach_the_format_and_notices_stderr(
 
 
 @on_sqlite
+def test_strict_writes_nothing_if_there_is_a_warning(
+    console: Console, summaries: str
+) -> None:
+    strangers = beside_strangers(console)
+    arguments = ["export", summaries, "--strict", "-f"]
+    done = strangers.run(*arguments, "noticed", "-o", "best.txt")
+    assert done.returncode == 1
+    assert b"warning: the score is rounded\n" in done.stderr
+    assert b"1 warning, and nothing was written" in done.stderr
+    assert list(console.directory.iterdir()) == []
+
+    assert strangers.run(*arguments, "json").returncode == 0
+
+
+@on_sqlite
 def test_a_strangers_format_that_does_not_end_is_ended(
     console: Console, summaries: str
 ) -> None:

@@ -1,3 +1,5 @@
+import json
+
 from cli.console import Console
 from cli.strangers import beside_strangers
 
@@ -29,3 +31,39 @@ def test_no_broken_format_is_said_so(bare: Console) -> None:
     done = bare.run("formats", "--broken")
     assert done.stdout == b""
     assert done.stderr == b"all formats work\n"
+
+
+def test_a_name_lists_the_options_with_their_values(bare: Console) -> None:
+    done = bare.run("formats", "csv")
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].split() == ["OPTION", "VALUES", "DEFAULT", "MEANING"]
+    assert [line.split()[0] for line in lines[1:]] == ["raw", "delimiter", "bom"]
+    assert done.stderr == b"csv: CSV, runs\n"
+
+
+def test_a_format_without_options_is_said_to_have_none(bare: Console) -> None:
+    done = bare.run("formats", "markdown")
+    assert done.stdout == b""
+    assert b"no options" in done.stderr
+
+
+def test_a_misspelt_name_is_answered_with_the_closest(bare: Console) -> None:
+    done = bare.run("formats", "yml")
+    assert done.returncode == 2
+    assert b"did you mean 'yaml'?" in done.stderr
+
+
+def test_the_list_and_the_options_can_be_json(bare: Console) -> None:
+    rows = json.loads(bare.run("formats", "--json").stdout)
+    assert {
+        "name": "json",
+        "document": "best",
+        "extension": ".json",
+        "media_types": "application/json",
+        "install": "",
+    } in rows
+
+    env = json.loads(bare.run("formats", "env", "--json").stdout)
+    dialect = next(row for row in env["options"] if row["name"] == "dialect")
+    assert "docker" in dialect["allowed"]
+    assert json.loads(bare.run("formats", "--broken", "--json").stdout) == []

@@ -1,5 +1,6 @@
 import re
 import signal
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -102,3 +103,27 @@ def test_an_address_that_is_none_is_refused(console: Console) -> None:
     done = console.run("serve", BIND="localhost:http")
     assert done.returncode == 78
     assert b"PROMPTLOOPER_BIND must look like 127.0.0.1:8000" in done.stderr
+
+
+@on_sqlite
+def test_options_come_before_the_settings(console: Console) -> None:
+    with console.start(
+        "serve", "--port", "0", "--workers", "1", BIND="127.0.0.1:1", WORKERS="3"
+    ) as running:
+        assert running.stderr is not None
+        started = next(line for line in running.stderr if LISTENING.search(line))
+        running.terminate()
+        running.communicate(timeout=60)
+    assert b"127.0.0.1:1 " not in started
+
+
+@on_sqlite
+def test_a_port_that_is_taken_is_one_line(console: Console) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = console.run("serve", "--port", str(port))
+    assert done.returncode == 78
+    assert done.stderr.splitlines() == [
+        f"promptlooper-export: cannot listen on 127.0.0.1:{port}: "
+        "Address already in use; see --port".encode()
+    ]

@@ -70,3 +70,9 @@ def test_without_a_secret_there_is_no_token(bare: Console) -> None:
     done = bare.run("token", "--subject", "ada")
     assert done.returncode == 78
     assert b"PROMPTLOOPER_JWT_SECRET_KEY is not set" in done.stderr
+
+
+def test_an_unknown_scope_is_a_usage_error(signer: Console) -> None:
+    done = signer.run("token", "--subject", "ada", "--scope", "export:everything")
+    assert done.returncode == 2
+    assert b"export:best" in done.stderr

@@ -17,7 +17,7 @@ from promptlooper_export.settings import Settings
 from promptlooper_export.store import state
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.state import revoke_token
-from promptlooper_export.viewer import OPERATOR
+from promptlooper_export.viewer import OPERATOR, SCOPES
 
 STDIN = "-"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -56,7 +56,7 @@ def require_name(
     "--scope",
     "scopes",
     multiple=True,
-    metavar="S",
+    type=click.Choice(SCOPES),
     help="What it may export, such as export:best; best, report and runs by default.",
 )
 @click.option(

@@ -15,6 +15,7 @@ from promptlooper_export.cli.writing import (
     OPTIONS,
     OUTPUT,
     REPRODUCIBLE,
+    STRICT,
     UNREDACTED,
     choose_format,
     limits_for,
@@ -48,6 +49,7 @@ from promptlooper_export.viewer import OPERATOR
 )
 @REPRODUCIBLE
 @UNREDACTED
+@STRICT
 def convert(
     *,
     source: str,
@@ -57,6 +59,7 @@ def convert(
     experiment: str | None,
     reproducible: bool,
     unredacted: bool,
+    strict: bool,
 ) -> None:
     """Write an export in another format, without a database.
 
@@ -86,7 +89,7 @@ def convert(
                 selection=selection,
                 limits=limits,
             )
-    write_body(body, output)
+    write_body(body, output, strict=strict)
 
 
 def _best(source: str, registry: Registry, chosen: AnyFormat) -> Best:

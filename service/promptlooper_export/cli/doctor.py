@@ -1,4 +1,4 @@
-"""`doctor`, `config` and `formats`: what is configured, installed and offered here."""
+"""`doctor` and `config`: what is configured here, and whether it works."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.auth.keys import key_finder
-from promptlooper_export.cli.terminal import note, printable, table
+from promptlooper_export.cli.terminal import AS_JSON, printable, write_json, write_table
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
 from promptlooper_export.registry import discover
 from promptlooper_export.settings import SETTINGS, SYMMETRIC, Setting, Settings
@@ -148,28 +148,37 @@ def plugin_checks() -> Iterator[Check]:
 
 
 @click.command()
+@AS_JSON
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
+def doctor(ctx: click.Context, *, as_json: bool) -> None:
     """Check configuration, database and plugins.
 
     Each line begins with ok or FAIL, and a FAIL says what to do. The exit code is 0 if
     all is well, 78 if the service would refuse its configuration, else 1.
     """
     loaded = settings.load()
-    refused = _show(setting_checks(loaded))
-    failed = _show(database_checks(loaded.database_url))
-    refused = _show([state_check(loaded)]) or refused
-    failed = _show(plugin_checks()) or failed
-    ctx.exit(SettingsError.exit_code if refused else int(failed))
+    found: list[Check] = []
+
+    def failed(checks: Iterable[Check]) -> bool:
+        rows = list(_shown(checks, as_json=as_json))
+        found.extend(rows)
+        return any(check.remedy is not None for check in rows)
+
+    is_refused = failed(setting_checks(loaded))
+    has_failed = failed(database_checks(loaded.database_url))
+    is_refused = failed([state_check(loaded)]) or is_refused
+    has_failed = failed(plugin_checks()) or has_failed
+    if as_json:
+        write_json([vars(check) for check in found])
+    ctx.exit(SettingsError.exit_code if is_refused else int(has_failed))
 
 
-def _show(checks: Iterable[Check]) -> bool:
-    """Print the checks and return whether any failed."""
-    failed = False
+def _shown(checks: Iterable[Check], *, as_json: bool) -> Iterator[Check]:
+    """Yield the checks; print each as soon as it is made, unless JSON is wanted."""
     for check in checks:
-        click.echo(_line(check))
-        failed = failed or check.remedy is not None
-    return failed
+        if not as_json:
+            click.echo(_line(check))
+        yield check
 
 
 def _line(check: Check) -> str:
@@ -190,38 +199,9 @@ def shown(setting: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 @click.command()
-def config() -> None:
+@AS_JSON
+def config(*, as_json: bool) -> None:
     """Show the effective settings, secrets masked."""
     settings.load()
     rows = [(row.variable, *shown(row, os.environ)) for row in SETTINGS]
-    for line in table([("VARIABLE", "VALUE", "FROM"), *rows]):
-        click.echo(line)
-
-
-@click.command()
-@click.option("--broken", is_flag=True, help="List only those left out, and why.")
-def formats(*, broken: bool) -> None:
-    """List the formats."""
-    registry = discover()
-    if broken:
-        left_out = [(row.name, row.distribution, row.reason) for row in registry.broken]
-        if not left_out:
-            note("all formats work")
-            return
-        lines = table([("NAME", "PACKAGE", "REASON"), *left_out])
-    else:
-        rows = [
-            (
-                row.name,
-                row.document.__name__.lower(),
-                f".{row.extension}",
-                ", ".join(row.media_types),
-                registry.missing.get(row.name, ""),
-            )
-            for row in registry.formats.values()
-        ]
-        lines = table(
-            [("NAME", "DOCUMENT", "EXTENSION", "MEDIA TYPES", "INSTALL"), *rows]
-        )
-    for line in lines:
-        click.echo(line)
+    write_table(("VARIABLE", "VALUE", "FROM"), rows, as_json=as_json)

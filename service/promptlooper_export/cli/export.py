@@ -14,6 +14,7 @@ from promptlooper_export.cli.writing import (
     OPTIONS,
     OUTPUT,
     REPRODUCIBLE,
+    STRICT,
     TOP_N,
     UNREDACTED,
     choose_format,
@@ -58,6 +59,7 @@ def _summary(format: AnyFormat) -> str:
 @AFTER
 @REPRODUCIBLE
 @UNREDACTED
+@STRICT
 def export(
     *,
     reference: str,
@@ -69,6 +71,7 @@ def export(
     after: UUID | None,
     reproducible: bool,
     unredacted: bool,
+    strict: bool,
 ) -> None:
     """Write one experiment in one format.
 
@@ -94,4 +97,4 @@ def export(
             selection=selection,
             limits=limits_for(loaded),
         )
-    write_body(body, output)
+    write_body(body, output, strict=strict)

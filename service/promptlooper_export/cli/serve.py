@@ -1,8 +1,10 @@
 """`promptlooper-export serve`, and what it shares with `demo`: gunicorn on a socket."""
 
 import json
+import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -95,6 +97,8 @@ def refusal(status: HTTPStatus, identifier: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+LOOPBACK, PORT = "127.0.0.1", 8000
+
 _MEMORY = Path("/dev/shm")  # noqa: S108  only checked for
 
 
@@ -149,19 +153,60 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
 
 
 @click.command()
-def serve() -> None:
+@click.option("--host", help="The address to listen on, instead of that in BIND.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="The port to listen on, instead of that in BIND.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="The processes, instead of WORKERS."
+)
+def serve(*, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the exports over HTTP.
 
     TERM or Ctrl-C stops it; TERM lets running exports finish.
     """
     loaded = settings.load()
+    if workers is not None:
+        loaded = replace(loaded, workers=workers)
+    if host is not None or port is not None:
+        loaded = replace(loaded, bind=_bind(loaded.bind, host, port))
     key_finder(loaded)
-    try:
-        parse_address(loaded.bind)
-    except RuntimeError as error:
-        msg = f"PROMPTLOOPER_BIND must look like 127.0.0.1:8000: {error}"
-        raise SettingsError(msg) from error
+    _require_free(_address(loaded.bind))
     diagnose(loaded.database_url)
     locate(loaded.database_url, loaded.state_url)
     configure(loaded.log_format)
     Server(loaded).run()
+
+
+def _bind(configured: str, host: str | None, port: int | None) -> str:
+    """Return what to listen on; a socket in the file system has no host to keep."""
+    match _address(configured):
+        case (str(its_host), int(its_port)):
+            host = host or its_host
+            port = its_port if port is None else port
+    shown = f"[{host}]" if host and ":" in host else host or LOOPBACK
+    return f"{shown}:{PORT if port is None else port}"
+
+
+def _address(bind: str) -> object:
+    """Parse as gunicorn does: a pair for TCP, else the name of a socket."""
+    try:
+        return parse_address(bind)
+    except RuntimeError as error:
+        msg = f"PROMPTLOOPER_BIND must look like 127.0.0.1:8000: {error}"
+        raise SettingsError(msg) from error
+
+
+def _require_free(address: object) -> None:
+    """Refuse an address that is taken: gunicorn would try for seconds, then log it."""
+    match address:
+        case (str(host), int(port)):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                socket.create_server((host, port), family=family).close()
+            except OSError as error:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                msg = f"cannot listen on {host}:{port}: {reason}; see --port"
+                raise SettingsError(msg) from error

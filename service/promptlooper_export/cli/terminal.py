@@ -1,5 +1,6 @@
 """What people read: messages on stderr, tables on stdout."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 import click
@@ -18,6 +19,14 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON instead.")
+
+
+def write_json(value: object) -> None:
+    """Write a value to standard output as JSON in ASCII, unknown objects as text."""
+    click.echo(json.dumps(value, indent=2, default=repr))
+
+
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, such as `2 runs`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
@@ -30,3 +39,15 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(padded).rstrip()
+
+
+def write_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool
+) -> None:
+    """Write rows as aligned columns, or as JSON objects with the columns as keys."""
+    if as_json:
+        keys = [column.lower().replace(" ", "_") for column in columns]
+        write_json([dict(zip(keys, row, strict=True)) for row in rows])
+        return
+    for line in table([columns, *rows]):
+        click.echo(line)

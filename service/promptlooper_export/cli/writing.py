@@ -5,6 +5,7 @@ import secrets
 import shutil
 import sys
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO
 from uuid import UUID
@@ -12,9 +13,9 @@ from uuid import UUID
 import click
 from click.shell_completion import CompletionItem
 
-from promptlooper_export.cli.terminal import note, printable
+from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.documents import Report, Runs
-from promptlooper_export.errors import UsageError
+from promptlooper_export.errors import UsageError, WarnedError
 from promptlooper_export.export import Limits, Selection
 from promptlooper_export.registry import AnyFormat, Registry, discover
 from promptlooper_export.settings import Settings
@@ -134,24 +135,32 @@ UNREDACTED = click.option(
 )
 
 
+def named(registry: Registry, name: str) -> AnyFormat:
+    """Return the format with this name. Raises UsageError, suggesting the closest."""
+    if name in registry.formats:
+        return registry.formats[name]
+    close = get_close_matches(name, registry.formats, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    msg = f"no format {name!r}; {hint}available: {', '.join(registry.formats)}"
+    raise UsageError(msg)
+
+
 def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFormat:
     """Return the format with this name, else for the file's extension, else the first.
 
     The longest extension wins, then registry order. Raises UsageError.
     """
-    known = ", ".join(registry.formats)
     if name is not None:
-        if name not in registry.formats:
-            msg = f"no format {name!r}; available: {known}"
-            raise UsageError(msg)
+        chosen = named(registry, name)
         registry.require(name)
-        return registry.formats[name]
+        return chosen
     fitting = [
         row
         for row in registry.formats.values()
         if output == STDOUT or Path(output).name.endswith(f".{row.extension}")
     ]
     if not fitting:
+        known = ", ".join(registry.formats)
         msg = f"no format has the extension of {output!r}; name one with -f: {known}"
         raise UsageError(msg)
     if output == STDOUT:
@@ -180,11 +189,23 @@ def limits_for(loaded: Settings) -> Limits:
     return Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
 
 
-def write_body(body: Body, output: str) -> None:
-    """Write a body to a file or to standard output, and its warnings to stderr."""
+STRICT = click.option(
+    "--strict", is_flag=True, help="Fail and write nothing if there is a warning."
+)
+
+
+def write_body(body: Body, output: str, *, strict: bool = False) -> None:
+    """Write a body to a file or to standard output, and its warnings to stderr.
+
+    Raises WarnedError if it is to be `strict` and there are warnings.
+    """
     for notice in body.notices:
         note(f"warning: {printable(notice.message)}")
     with body:
+        if strict and body.notices:
+            warnings = counted(len(body.notices), "warning")
+            msg = f"{warnings}, and nothing was written: correct them or omit --strict"
+            raise WarnedError(msg)
         if output == STDOUT:
             shutil.copyfileobj(body.file, sys.stdout.buffer)
             sys.stdout.buffer.flush()

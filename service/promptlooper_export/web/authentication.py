@@ -31,7 +31,7 @@ from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedErr
 from promptlooper_export.events import TokenRefused
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.state import revoked_tokens
-from promptlooper_export.viewer import Viewer
+from promptlooper_export.viewer import ADMIN_SCOPE, DEFAULT_SCOPES, Viewer
 from promptlooper_export.web.parameters import read_id
 from promptlooper_export.web.problems import request_id
 
@@ -85,8 +85,6 @@ logger = logging.getLogger(__name__)
 
 MAXIMUM_BYTES = 8192
 SESSION_COOKIE = "promptlooper_session"
-DEFAULT_SCOPES = frozenset({"export:best", "export:report", "export:runs"})
-ADMIN_SCOPE = "export:admin"
 
 _REVOCATIONS = "promptlooper_export.revocations"
 _DETAIL = "This needs one valid token, sent as Authorization: Bearer TOKEN."

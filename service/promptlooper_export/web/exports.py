@@ -43,7 +43,13 @@ from promptlooper_export.events import SecretsExported
 from promptlooper_export.export import Selection
 from promptlooper_export.negotiation import Offer, choose, is_textual
 from promptlooper_export.registry import AnyFormat, Registry
-from promptlooper_export.viewer import Viewer
+from promptlooper_export.viewer import (
+    BEST_SCOPE,
+    REPORT_SCOPE,
+    RUNS_SCOPE,
+    UNREDACTED_SCOPE,
+    Viewer,
+)
 from promptlooper_export.web import authentication, problems
 from promptlooper_export.web.conditional import Representation
 from promptlooper_export.web.delivery import Exports, available, deliver, export_url
@@ -144,11 +150,8 @@ CLASSIC = {
 }
 """The last segment of a classic path, its format and the media type clients expect."""
 
-SCOPES = {Best: "export:best", Report: "export:report", Runs: "export:runs"}
+SCOPES = {Best: BEST_SCOPE, Report: REPORT_SCOPE, Runs: RUNS_SCOPE}
 """The scope that a token needs for a document."""
-
-UNREDACTED_SCOPE = "export:unredacted"
-"""The additional scope that a token needs for the secrets in a document."""
 
 
 @dataclass(frozen=True, kw_only=True)
