@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Write experiments from files into the database.",
     ),
     "list": ("experiments:list_", "List the experiments, newest first."),
+    "show": ("show:show", "Show what came out of an experiment."),
     "export": ("export:export", "Write one experiment in one format."),
     "verify": ("verify:verify", "Check that a file is what the service exports."),
     "diff": ("diff:diff", "Show how two configs differ."),

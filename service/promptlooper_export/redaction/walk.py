@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from operator import is_
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from promptlooper_export.configs import ROOT, Path
@@ -58,6 +58,15 @@ _SHOWN: frozenset[ValueKind] = frozenset({"null", "boolean"})
 """The kind that replaces a secret, and the kinds that are never secret."""
 
 T = TypeVar("T")
+D = TypeVar("D", Best, Report)
+
+
+@overload
+def redact(document: Runs) -> Runs: ...
+
+
+@overload
+def redact(document: D) -> D: ...
 
 
 def redact(document: Document) -> Document:
