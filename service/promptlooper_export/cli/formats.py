@@ -15,7 +15,7 @@ from promptlooper_export.registry import AnyFormat, describe_options, discover
 @click.option("--broken", is_flag=True, help="List only those left out, and why.")
 @AS_JSON
 def formats(*, name: str | None, broken: bool, as_json: bool) -> None:
-    """List the formats, or the options of the one called NAME."""
+    """List the formats, or the options of one."""
     registry = discover()
     if name is not None:
         _write_options(named(registry, name), as_json=as_json)

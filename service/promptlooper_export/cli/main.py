@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "token": ("access:token", "Print a token for the HTTP service, or revoke one."),
     "grant": ("access:grant", "Grant an experiment to a user or a group."),
     "revoke": ("access:revoke", "Take back a grant."),
-    "formats": ("formats:formats", "List the formats."),
+    "formats": ("formats:formats", "List the formats, or the options of one."),
     "doctor": ("doctor:doctor", "Check configuration, database and plugins."),
     "index": ("migrate:index", "Create the indexes that speed up exports."),
     "config": ("doctor:config", "Show the effective settings, secrets masked."),

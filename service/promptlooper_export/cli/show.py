@@ -33,7 +33,9 @@ _DIFFERENCES = 8
 @click.argument("reference", metavar="ID|NAME")
 @AS_JSON
 def show(*, reference: str, as_json: bool) -> None:
-    """Show what came out of an experiment: the winner, and by how much.
+    """Show what came out of an experiment.
+
+    The winner, its lead, its config and what it does differently from the others.
 
     ID may be the beginning of an id; NAME must belong to only one experiment. Secrets
     are masked. The whole report is `export -f html` or `-f markdown`.
