@@ -82,6 +82,7 @@ def export(
     and SpoolFullError.
     """
     deadline = time.monotonic() + limits.seconds
+    # Rendered within the snapshot: rows are read from it while they are written.
     with store.snapshot(viewer) as snapshot:
         document = _document(snapshot, experiment, format, selection)
         body = export_document(
@@ -118,6 +119,7 @@ def export_document(
     """
     if redacted:
         document = redact(document)
+    # Closing kills a third-party process at once, even if the spool gave up.
     with closing(_render(format, document, options, deadline)) as pieces:
         return spool(
             pieces,
@@ -137,6 +139,7 @@ def _digest(document: Document) -> bytes | None:
     """
     if isinstance(document, Runs):
         return None
+    # The repr of a dataclass has every field, and floats to the last digit.
     timeless = replace(document, exported_at=_TIMELESS)
     return sha256(repr(timeless).encode("utf-8", "surrogatepass")).digest()
 
@@ -189,6 +192,7 @@ def _render(
     except ExportError:
         raise
     except Exception as error:
+        # Name the format, or its defect would look like one of the service.
         kind = type(error).__name__
         detail = f"The format {format.name!r} failed: {kind}. Choose another one."
         raise FormatFailedError(detail, format=format.name) from error

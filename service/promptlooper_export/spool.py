@@ -17,6 +17,7 @@ IN_MEMORY = 1 << 20
 CHUNK_BYTES = 1 << 16
 """Bytes of a body that are read at once."""
 
+# A full disk, or an exceeded quota.
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -106,6 +107,7 @@ def _fill(
     """Write the pieces into a file that has no name and goes away when closed."""
     digest = hashlib.sha256()
     length = 0
+    # Not in a `with`: the Body that is returned owns it.
     file = SpooledTemporaryFile(max_size=IN_MEMORY, dir=directory)  # noqa: SIM115
     try:
         for piece in pieces:
@@ -113,6 +115,7 @@ def _fill(
             digest.update(piece)
             _write(file, piece)
         file.seek(0)
+    # An interrupt must give the space back as well.
     except BaseException:
         file.close()
         raise
@@ -139,6 +142,7 @@ def _checked(
             notices.append(piece)
             continue
         length += len(piece)
+        # Before the piece is written, so that the spool never exceeds the limit.
         if length > limit:
             detail = (
                 f"The export is larger than {limit} bytes "

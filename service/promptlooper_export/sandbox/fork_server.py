@@ -29,6 +29,7 @@ from promptlooper_export.sandbox import frames
 ADDRESS_SPACE = 2 << 30
 """Bytes of memory that a rendering may ask for."""
 
+# Cut so that either fits into one frame, even with every character escaped.
 _TRACEBACK_SHOWN = 20_000
 _MESSAGE_SHOWN = 10_000
 
@@ -39,6 +40,7 @@ class _InvalidFileError(Exception):
 
 def main() -> None:
     """Serve renderings until the service closes its end of standard input."""
+    # Third-party code may read standard input: it gets /dev/null, not the channel.
     control = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
@@ -48,12 +50,14 @@ def main() -> None:
         selector.register(control, EVENT_READ)
         while True:
             for key, _ in selector.select():
+                # Nobody writes to a lease: if it is readable, its other end is closed.
                 if key.fileobj is not control:
                     selector.unregister(key.fd)
                     _end(key.fd, processes.pop(key.fd))
                     continue
                 _, received, _, _ = socket.recv_fds(control, 1, 2)
                 if not received:
+                    # No rendering outlives the service, even if it was killed.
                     for lease, process in processes.items():
                         _end(lease, process)
                     return
@@ -70,7 +74,8 @@ def _begin(channel: socket.socket, control: socket.socket) -> int:
         os.setpgid(0, 0)
         _render(channel)
     channel.close()
-    # Here, too: whichever of the two comes first, the group is there to be killed.
+    # Both sides set the group, so that it exists whichever of them runs first. Here it
+    # fails if the child has already started another program.
     with suppress(OSError):
         os.setpgid(process, process)
     return process
@@ -81,7 +86,8 @@ def _end(lease: int, process: int) -> None:
     os.close(lease)
     with suppress(OSError):
         os.killpg(process, signal.SIGKILL)
-    os.kill(process, signal.SIGKILL)  # had it left the group; not reaped, so still its
+    # It may have left its group. It is not reaped yet, so the id is still its own.
+    os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
 
 
@@ -108,23 +114,26 @@ def _render(channel: socket.socket) -> NoReturn:
             try:
                 sink.flush()
             finally:
+                # Skip exit handlers and threads that third-party code may have left.
                 os._exit(0)
 
 
 def _limit() -> None:
     """Bound the memory, write no core file, and be the first that the kernel kills."""
+    # A core file would keep the exported document on disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        # RLIM_INFINITY is negative; a lower hard limit cannot be raised.
         bound = ADDRESS_SPACE if hard < 0 else min(ADDRESS_SPACE, hard)
         resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
-        with suppress(OSError):  # where /proc may not be written, the bound has to do
+        with suppress(OSError):  # if /proc cannot be written, the bound must do
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
     """Do what `source` asks for: render a document, or read a file as JSON."""
-    # The service wrote it.
+    # The service wrote it. The other way, nothing is unpickled: see frames.
     place, task, subject, options = pickle.load(source)  # noqa: S301
     point = EntryPoint(name="", value=place, group="")
     format: Format[Any] = as_format(point.load())
@@ -147,11 +156,13 @@ def _read(
         config = format.parse(data, options)
     except ValueError as error:
         raise _InvalidFileError(str(error)) from error
+    # As JSON: the service must not unpickle what third-party code made.
     return json.dumps(dict(config)).encode()
 
 
 def _rows(source: IO[bytes], warnings: list[Notice]) -> Iterator[Run]:
     """Yield the rows as they come; the warnings are complete after the last one."""
+    # An empty batch ends the rows.
     while batch := pickle.load(source):  # noqa: S301
         yield from batch
     warnings[:] = pickle.load(source)  # noqa: S301

@@ -81,6 +81,7 @@ class ForeignFormat(Format[D]):
         for kind, payload in self._received(parcels, math.inf):
             if kind == frames.INVALID:
                 raise ValueError(payload.decode())
+            # A reading has no notices, but its failure is raised here.
             if kind != frames.PIECE:
                 self._notice(kind, payload)
             text += payload
@@ -88,6 +89,7 @@ class ForeignFormat(Format[D]):
                 reason = f"it read a config of more than {CONFIG_BYTES} bytes"
                 raise self._failed(reason)
         try:
+            # Third-party code may have written NaN, or no JSON at all.
             config = strict_json(text.decode())
         except (ValueError, RecursionError) as error:
             reason = f"what it read is not JSON: {error}"
@@ -113,6 +115,7 @@ class ForeignFormat(Format[D]):
             except frames.FrameError as error:
                 reason = "it sent what it should not"
                 raise self._failed(reason) from error
+        # Without END, the body may be incomplete.
         reason = "its process ended before the body did"
         raise self._failed(reason)
 
@@ -122,6 +125,7 @@ class ForeignFormat(Format[D]):
             members = json.loads(payload)
         except ValueError:
             members = None
+        # Checked down to the types, since third-party code can write to the channel.
         match kind, members:
             case frames.NOTICE, {"code": str(), "message": str(), "path": str() | None}:
                 return Notice(**members)
@@ -147,6 +151,7 @@ def _rendering(
     if not isinstance(document, Runs):
         yield pickle.dumps((source, frames.RENDER, document, dict(options)))
         return
+    # The rows read from an open database connection, which cannot be pickled.
     alone = replace(document, rows=iter(()))
     yield pickle.dumps((source, frames.RENDER, alone, dict(options)))
     for batch in document.batches(_ROWS_AT_ONCE):

@@ -1,6 +1,6 @@
 """What a process of the sandbox sends back: frames of a kind, a length and a payload.
 
-Nothing that it sends is unpickled, since its code is not the service's.
+Nothing that it sends is unpickled: that could run third-party code in the service.
 """
 
 import json
@@ -46,6 +46,7 @@ def complete(received: bytearray) -> Iterator[tuple[bytes, bytes]]:
     """
     while len(received) >= HEAD.size:
         kind, length = HEAD.unpack_from(received)
+        # The length is not to be trusted: it could make us wait for 4 GiB in memory.
         if length > LARGEST:
             msg = f"a frame of {length} bytes"
             raise FrameError(msg)

@@ -38,6 +38,8 @@ class Sandbox:
     def channel(self) -> Iterator[socket.socket]:
         """Open a channel to a new process, which is killed at the end of the block."""
         ours, theirs = socket.socketpair()
+        # However this process dies, the kernel closes `held`, and the fork server kills
+        # the rendering.
         lease, held = os.pipe()
         try:
             self._hand_over(theirs.fileno(), lease)
@@ -46,6 +48,7 @@ class Sandbox:
             ours.close()
             raise
         finally:
+            # The server has copies; ours would keep the channel open after its end.
             os.close(lease)
             theirs.close()
         with ours:
@@ -67,6 +70,8 @@ class Sandbox:
         channel.settimeout(0)  # never blocks
         parcel = memoryview(b"")
         received = bytearray()
+        # Both directions in one loop: if each side only wrote, both buffers would fill
+        # up and both sides would wait forever.
         with DefaultSelector() as selector:
             selector.register(channel, EVENT_READ | EVENT_WRITE)
             while (remaining := deadline - time.monotonic()) > 0:
@@ -75,6 +80,7 @@ class Sandbox:
                 if events & EVENT_WRITE:
                     parcel = parcel or memoryview(next(parcels, b""))
                     if not parcel:
+                        # All is sent, and a writable socket would wake every select().
                         selector.modify(channel, EVENT_READ)
                     parcel = parcel[_send(channel, parcel) :]
                 if events & EVENT_READ:
@@ -88,7 +94,9 @@ class Sandbox:
     def _hand_over(self, *descriptors: int) -> None:
         with self._lock:
             control = self._control
-            if control is None or self._owner != os.getpid():  # before or after a fork
+            # After a fork, start another: a server ends only when every copy of its
+            # control socket is closed.
+            if control is None or self._owner != os.getpid():
                 control = self._start()
             try:
                 socket.send_fds(control, [b"."], descriptors)
@@ -99,10 +107,13 @@ class Sandbox:
         control, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
+                # -P: no module comes from the current directory.
                 [sys.executable, "-P", "-m", "promptlooper_export.sandbox.fork_server"],
                 stdin=theirs.fileno(),
+                # What a plugin prints must not get into an export on standard output.
                 stdout=sys.__stderr__,
                 env=_environment(),
+                # Ctrl-C is for the service; the server ends with its control socket.
                 start_new_session=True,
             )
         finalize(self, _stop, control, process)
@@ -112,6 +123,7 @@ class Sandbox:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    # The same modules as in this process, wherever it found them.
     return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
@@ -122,16 +134,18 @@ def _stop(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
 
 
 def _send(channel: socket.socket, parcel: memoryview) -> int:
-    """Send some of a parcel; to a process that reads no more, all of it is sent."""
+    """Send some of a parcel; if the process reads no more, act as if all was sent."""
     try:
         return channel.send(parcel)
     except ConnectionError:
+        # It may have ended without reading everything: its frames say how.
         return len(parcel)
 
 
 def _receive(channel: socket.socket) -> bytes:
-    """Receive some bytes; none where the process has ended."""
+    """Receive some bytes; none if the process has ended."""
     try:
         return channel.recv(_AT_ONCE)
     except ConnectionError:
+        # On Linux, closing a socket with unread input resets the connection.
         return b""
