@@ -14,8 +14,9 @@ from promptlooper_formats.shared.tables import alike
 
 _GROUP = 8
 _GROUP_BYTES = 1 << 25
-"""Batches in a group of rows, 4,000 runs, and the bytes after which one ends anyhow."""
+"""A group of rows ends after this many batches (4,000 runs) or this many bytes."""
 
+# Tables may yield at most 1 MiB at once: testing/suite.py.
 _PIECE = 1 << 19
 
 
@@ -29,6 +30,8 @@ def render_parquet(runs: Runs) -> Iterator[bytes | Notice]:
     yield from alike([column.name for column in columns])
     written = Written()
     with parquet.ParquetWriter(written, shape, compression="zstd") as writer:
+        # A group is in memory until it is written, and configs can be long: so it is
+        # bounded in bytes as well.
         group: list[pa.RecordBatch] = []
         for batch in batches(runs, columns, shape):
             group.append(batch)
@@ -58,7 +61,7 @@ def render_arrow(runs: Runs) -> Iterator[bytes | Notice]:
 
 
 class Written(BytesIO):
-    """A file of which what was written can be taken away."""
+    """A file in memory; what was written can be taken out at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +69,7 @@ class Written(BytesIO):
 
     def tell(self) -> int:
         """Return the place in the whole file."""
+        # The footer of a Parquet file has offsets into the whole file.
         return self._before + super().tell()
 
     def close(self) -> None:

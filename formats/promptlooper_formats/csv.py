@@ -1,8 +1,8 @@
 """Every run as a row of comma-separated values (RFC 4180).
 
-Text is quoted, numbers and truth values are not; an empty cell without quotes stands
-for a value that a run does not have. Text that a spreadsheet would compute begins with
-an apostrophe, unless `raw` is asked for.
+Text is quoted, numbers and booleans are not; a cell that is empty and has no quotes is
+a value that the run does not have. Text that a spreadsheet would compute begins with an
+apostrophe, unless `raw` is set.
 """
 
 import json
@@ -28,7 +28,7 @@ from promptlooper_formats.shared.text import together
 from promptlooper_formats.shared.variables import switch
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
-# them: whoever takes one from each cell that begins with it has the text again.
+# them: removing one from each cell that begins with one restores the text.
 _COMPUTED = re.compile("[=+\\-@\t\r\n'\uff1d\uff0b\uff0d\uff20]")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
@@ -55,6 +55,7 @@ class _Cells:
 
     def text(self, value: str | None) -> str:
         """Write text in quotes."""
+        # Without quotes: empty text is written as two quotes.
         if value is None:
             return ""
         if not self.raw and _COMPUTED.match(value):
@@ -66,6 +67,7 @@ class _Cells:
         """Write text as text, and any other value as JSON."""
         if isinstance(value, str):
             return self.text(value)
+        # Numbers, true and null stay without quotes, unlike text that looks like them.
         written = _ENCODER.encode(value)
         return _quoted(written) if isinstance(value, list | dict) else written
 
@@ -90,6 +92,7 @@ def _lines(
     yield from alike(header)
     yield from _broken_names(header)
     if bom:
+        # Without it, Excel reads the system's code page instead of UTF-8.
         yield b"\xef\xbb\xbf"
     yield _line([*map(_quoted, header)], header, "the header", delimiter)
     for run in runs.rows:
@@ -133,6 +136,7 @@ def _row(
 
 
 def _number(value: float | None) -> str:
+    # repr() is the shortest text that reads back as the same double.
     return "" if value is None else repr(value)
 
 
@@ -141,6 +145,7 @@ def _quoted(text: str) -> str:
 
 
 def _line(cells: list[str], header: list[str], owner: str, delimiter: str) -> bytes:
+    # RFC 4180 ends every line with CR LF.
     line = f"{delimiter.join(cells)}\r\n"
     if _UNWRITABLE.search(line):
         paths = tuple(

@@ -1,7 +1,7 @@
 """The best config as outputs of a step of GitHub Actions: a file for $GITHUB_OUTPUT.
 
-The names are those of .env files, so that the file serves for $GITHUB_ENV as well. The
-runner takes `name=text` for one line, and for more a delimiter that no line of the text
+The names are those of .env files, so the file also works for $GITHUB_ENV. The runner
+takes `name=text` for one line; for more, it takes a delimiter that no line of the text
 may equal: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 What it does with CR, empty names and a missing delimiter is in its FileCommandManager.
 """
@@ -33,7 +33,7 @@ GithubOutputOptions = Schema.from_dict({"prefix": PREFIX}, name="GithubOutputOpt
 def render(best: Best, *, prefix: str = "") -> Iterator[bytes | Notice]:
     """Yield an output for each leaf of the config, by name.
 
-    Refused are NUL, lone surrogates and two paths with one name.
+    Refuses NUL, lone surrogates and two paths with one name.
     """
     refuse_surrogates(best.config, "an output")
     found = assignments(best.config, prefix=prefix)
@@ -57,7 +57,8 @@ def _written(one: Assignment) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """Return a line that the text does not have: the same for the same text."""
+    """Return a line that the text does not have."""
+    # A digest and not a random word: the same config gives the same bytes.
     lines = set(text.split("\n"))
     name = "EOF"
     while name in lines or name == "EOF":
@@ -81,8 +82,8 @@ def _notices(one: Assignment) -> Iterator[Notice]:
 def read(data: bytes, *, prefix: str = "") -> Mapping[str, str]:
     """Return each output with its text.
 
-    Raises ValueError naming the line that is none, has no name or no delimiter, or
-    whose delimiter does not come again: the runner fails the step for each.
+    Raises ValueError naming a line that is not an output, or whose delimiter does not
+    come again: the runner fails the step for either.
     """
     del prefix  # it says what is written, not how it is read
     found: dict[str, str] = {}
@@ -90,6 +91,7 @@ def read(data: bytes, *, prefix: str = "") -> Mapping[str, str]:
     for number, line in lines:
         before, equals, text = line.partition("=")
         name, several, delimiter = line.partition("<<")
+        # Whichever of = and << comes first decides, as in the runner.
         if several and name and delimiter and len(name) < len(before):
             found[name] = "\n".join(_until(delimiter, number, lines))
         elif equals and before and len(before) < len(name):

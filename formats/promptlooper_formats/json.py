@@ -10,6 +10,7 @@ from promptlooper_formats.shared.text import read_json, write_json
 
 def render_best(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
     """Yield the document, or only the config, as one indented JSON object."""
+    # JSON holds both exactly; the notices are about readers that do not.
     notices = (*big_integers(best.config), *lone_surrogates(best.config))
     yield from notices
     yield f"{write_json(members(best, only, notices), indent=2)}\n".encode()
@@ -36,7 +37,7 @@ JSON_FORMAT = Format(
 
 
 def render_report(report: Report) -> Iterator[bytes | Notice]:
-    """Yield the numbers behind the pages as one indented JSON object."""
+    """Yield the whole report as one indented JSON object."""
     document = ReportSchema().dump(report)
     yield f"{write_json(document, indent=2)}\n".encode()
 

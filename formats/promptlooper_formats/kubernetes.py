@@ -1,8 +1,8 @@
 """The best config as a Kubernetes ConfigMap or Secret.
 
-Its data are the variables of a .env file, for `envFrom`; or, with `key`, one file that
-holds the config as JSON, for a volume. A Secret's data are in base64, as the API server
-keeps them: `kubectl diff` then compares what is there.
+Its data is the variables of a .env file, for `envFrom`; or, with `key`, one file that
+holds the config as JSON, for a volume. A Secret's data is in base64, as the API server
+keeps it: `kubectl diff` then compares what is there.
 """
 
 import json
@@ -45,6 +45,7 @@ _LARGEST = 1 << 20
 class ManifestOptions(Schema):
     """The options of both formats."""
 
+    # \Z and not $, which would accept a line break at the end.
     name = fields.String(
         load_default="",
         validate=Regexp(f"({_LABEL})?\\Z", error="Must be an RFC 1123 label."),
@@ -77,8 +78,8 @@ def _render(
 ) -> Iterator[bytes | Notice]:
     """Yield the header and the manifest.
 
-    Refused are lone surrogates, two paths with one key, NUL in a variable, and more
-    than the 1 MiB that the API server takes.
+    Refuses lone surrogates, two paths with one key, NUL in a variable, and more than
+    the 1 MiB that the API server accepts.
     """
     refuse_surrogates(best.config, f"a {kind}")
     found = [] if key else assignments(best.config, prefix=prefix)
@@ -101,6 +102,7 @@ def _render(
 
 
 def _refuse_size(best: Best, data: Mapping[str, str], kind: str) -> None:
+    # Before base64: the API server limits the decoded data.
     if sum(len(f"{key}{text}".encode()) for key, text in data.items()) > _LARGEST:
         path, _ = max(flatten(best.config), key=lambda leaf: len(str(leaf[1])))
         detail = (
@@ -144,6 +146,7 @@ def _notices(found: list[Assignment]) -> Iterator[Notice]:
 
 def _metadata(best: Best, *, name: str, namespace: str) -> dict[str, JSON]:
     fitted = re.sub("[^a-z0-9]+", "-", best.experiment_name.lower())
+    # The cut may leave a hyphen at the end, which RFC 1123 forbids.
     fitted = fitted[:_LONGEST_LABEL].strip("-") or "experiment"
     return {
         "name": name or fitted,
@@ -190,6 +193,7 @@ def _encoded(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
+    # Without validate, characters outside the alphabet are skipped silently.
     return b64decode(text, validate=True).decode()
 
 

@@ -55,6 +55,7 @@ def _paragraphs(*blocks: str) -> bytes:
 def _about(report: Report) -> Iterator[str]:
     experiment = report.experiment
     description = experiment.description or ""
+    # A line break would end the item of the list.
     is_long = any(end in description for end in "\r\n")
     shown = "see below" if is_long else escaped(description) or "none"
     yield "\n".join(
@@ -179,6 +180,7 @@ def _distributions(report: Report) -> Iterator[str]:
         return
     names = sorted(
         {name for scorer in report.scorers for name in scorer.values},
+        # The usual statistics in their order, then any others by name.
         key=lambda name: (name not in _ORDER, (*_ORDER, name).index(name), name),
     )
     titles = (f"{name.replace('_', ' ').capitalize()}:" for name in names)
@@ -246,6 +248,7 @@ def _history(report: Report) -> Iterator[str]:
         return
     first, last = _moment(periods[0].start), _moment(periods[-1].end)
     yield f"Mean weighted score from {first} to {last}: {_course(periods)}"
+    # One longer than the periods: nothing comes after the last one.
     previous = (None, *(period.best_so_far for period in periods))
     yield table(
         ("New best after", "Best:", "Mean:", "Runs:"),
@@ -267,6 +270,7 @@ def _course(periods: tuple[Period, ...]) -> str:
     means = [period.mean for period in periods]
     low = min(means)
     reach = (max(means) - low) or 1
+    # The lowest mean gets an eighth, since a dot means nothing at all.
     return bars((1 + 7 * (mean - low) / reach) / 8 for mean in means)
 
 

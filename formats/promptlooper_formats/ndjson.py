@@ -17,8 +17,9 @@ from promptlooper_formats.shared.notices import big_integers
 from promptlooper_formats.shared.text import together
 from promptlooper_formats.shared.variables import switch
 
-# A number of so many digits as JSON is written here. What begins a pattern is found
-# quickly, if it is one character: that before a number within an object or a list.
+# A number with at least as many digits as 2^53, as JSON is written here. A pattern is
+# found quickly if it begins with one fixed character: here, the one before a number in
+# an object or a list.
 _MAYBE_BIG = (re.compile(" -?[0-9]{16}"), re.compile(r"\[-?[0-9]{16}"))
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -34,7 +35,7 @@ class NdjsonOptions(Schema):
 
 
 def render(runs: Runs, *, header: bool = False) -> Iterator[bytes | Notice]:
-    """Yield a line for each run; the first integer that doubles round is named."""
+    """Yield a line for each run, and one notice of an integer that doubles round."""
     yield from together(_lines(runs, header=header))
 
 
@@ -42,6 +43,7 @@ def _lines(runs: Runs, *, header: bool) -> Iterator[bytes | Notice]:
     if header:
         yield _encoded(_ENCODER.encode(experiment_line(runs.experiment)))
     record = run_line if header else _record
+    # One notice is enough: a notice for each would grow with the number of runs.
     named = False
     for run in runs.rows:
         line = _ENCODER.encode(record(run))
@@ -53,7 +55,7 @@ def _lines(runs: Runs, *, header: bool) -> Iterator[bytes | Notice]:
 
 
 def _encoded(line: str) -> bytes:
-    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    # UTF-8 has no form for a lone surrogate; Python's escape for it is also JSON's.
     return f"{line}\n".encode(errors="backslashreplace")
 
 
@@ -67,6 +69,7 @@ def _record(run: Run) -> Mapping[str, object]:
         "finished_at": run.finished_at and timestamp(run.finished_at),
         "updated_at": run.updated_at and timestamp(run.updated_at),
     }
+    # Only the interchange file has them; `scores` holds their means.
     del record["judgements"]
     return record
 

@@ -51,7 +51,7 @@ class TfvarsOptions(Schema):
 def render(best: Best, *, variable: str = "") -> Iterator[bytes | Notice]:
     """Yield one JSON object, a member for each variable.
 
-    Refused are names that no variable can have, and text with a lone surrogate.
+    Refuses names that no variable can have, and text with a lone surrogate.
     """
     refuse_surrogates(best.config, "a tfvars file")
     values = {variable: dict(best.config)} if variable else dict(best.config)

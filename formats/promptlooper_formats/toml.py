@@ -26,18 +26,18 @@ from promptlooper_formats.shared.best_document import (
 from promptlooper_formats.shared.notices import big_integers, scalars
 from promptlooper_formats.shared.text import header, warning
 
-# What TOML asks of its readers at least: https://toml.io/en/v1.0.0#integer
+# The range that every reader of TOML must support: https://toml.io/en/v1.0.0#integer
 _INTEGERS = range(-(2**63), 2**63)
 
 _DEEPEST = 100
-"""Levels of nesting; beyond, readers written with recursion give up."""
+"""Levels of nesting; recursive readers give up beyond."""
 
 
 def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
     """Yield the header and the document, or only the config, as one TOML document.
 
-    Refused are integers beyond 64 bits, null in a list, text with a lone surrogate, and
-    a config that is nested more than 100 levels deep.
+    Refuses integers beyond 64 bits, null in a list, text with a lone surrogate, and a
+    config nested more than 100 levels deep.
     """
     refuse_unencodable(best, only, "TOML")
     _refuse(best.config)
@@ -82,6 +82,7 @@ def _left_out(value: JSON | Mapping[str, JSON], path: Path) -> Iterator[Notice]:
     elif isinstance(value, list):
         for place, member in enumerate(value):
             if member is None:
+                # Leaving a member out would move those after it.
                 where = str(Path((*path, str(place))))
                 detail = f"{where}: TOML has no null within a list; choose format=json."
                 raise UnrepresentableError(detail, paths=(where,))

@@ -1,7 +1,7 @@
 """Every run as a row of a workbook (Office Open XML, ECMA-376).
 
-Text is text: nothing is computed, and no address becomes a link. Moments are text, too,
-since a workbook's own have neither a zone nor microseconds.
+Text is text: nothing is computed, and no address becomes a link. Times are text as
+well, since a workbook's own times have neither a zone nor microseconds.
 """
 
 import re
@@ -32,6 +32,8 @@ _CHARACTERS = 32_767
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CUT = "\u2026 [cut]"
+# OOXML writes characters that XML lacks as _xHHHH_ (ST_Xstring), so text that
+# looks like that may be read as such a character.
 _CONTROL = re.compile("[\0-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
 _PIECE = 1 << 16
 
@@ -43,7 +45,7 @@ _MESSAGES = {
 
 
 class _Exact(float):
-    """Is written with all its digits: a double may need 17, xlsxwriter writes 16."""
+    """A number written with all its digits: it may need 17, xlsxwriter writes 16."""
 
     def __format__(self, spec: str) -> str:
         return repr(float(self))
@@ -52,7 +54,7 @@ class _Exact(float):
 def render(runs: Runs) -> Iterator[bytes | Notice]:
     """Yield the workbook, and what a reader of it should know.
 
-    Refused are more runs or columns than a sheet has, and text with a lone surrogate.
+    Refuses more runs or columns than a sheet has, and text with a lone surrogate.
     """
     import xlsxwriter
 
@@ -62,6 +64,7 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
         path = Path(folder) / "runs.xlsx"
         # A row is written as soon as the next one begins.
         book = xlsxwriter.Workbook(str(path), {"constant_memory": True})
+        # By default, xlsxwriter writes the time of the export: other bytes each time.
         created = runs.experiment.created_at or _EPOCH
         book.set_properties({"created": created.replace(tzinfo=None)})
         sheet = _Sheet(book.add_worksheet("Runs"), header)
@@ -80,6 +83,7 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
 
 
 def _refuse_size(runs: Runs, header: list[str]) -> None:
+    # The header takes a row.
     if runs.count >= _ROWS or len(header) > _COLUMNS:
         detail = (
             f"A sheet has {_ROWS - 1:,} runs and {_COLUMNS:,} columns, these are "
@@ -111,6 +115,7 @@ class _Sheet:
     def write(self, row: int, values: Sequence[object], owner: str) -> None:
         """Write a row; None leaves its cell empty."""
         for column, value in enumerate(values):
+            # A bool is an int, so it is first. write() would make formulas and links.
             if isinstance(value, bool):
                 self._sheet.write_boolean(row, column, value)
             elif isinstance(value, int | float) and self._is_double(value):
@@ -131,6 +136,7 @@ class _Sheet:
         if _CONTROL.search(text):
             self._counts["control-character"] += 1
         try:
+            # Excel counts UTF-16 code units: an emoji is two.
             length = len(text.encode("utf-16-le")) // 2
         except UnicodeEncodeError as error:
             detail = (

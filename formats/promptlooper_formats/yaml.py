@@ -22,12 +22,14 @@ try:
 except ImportError:  # PyYAML without libyaml is right as well, and 7 times slower
     from yaml import SafeDumper as BaseDumper  # type: ignore[assignment]
 
+# Begins with a letter and has no indicator: only _TRAPS are read as anything else.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*([ ./-][A-Za-z0-9_]+)*")
 _LONGEST_PLAIN = 120
 _DEEPEST = 100
 _NEVER_WRAPPED = 2**31 - 1  # the widest that libyaml can be told
 
-# Read as another type by some version of the language or some reader.
+# Read as another type by some version of the language or some reader: booleans of YAML
+# 1.1 are y, n, yes, no, on and off as well, those of 1.2 only true and false.
 _TRAPS = frozenset(
     (
         "y", "n", "yes", "no", "on", "off", "true", "false",
@@ -35,14 +37,16 @@ _TRAPS = frozenset(
     )
 )  # fmt: skip
 
+# Some reader changes these in a block scalar, where nothing can be escaped.
 _NOT_IN_A_BLOCK = re.compile(r"\A[ \t\n]|[ \t]$|^\t|[\xa0\ufeff]", re.MULTILINE)
 
 
 class Dumper(BaseDumper):
-    """Writes text in quotes unless every reader takes it for text without."""
+    """Quotes text unless every reader takes it for text without quotes."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  PyYAML's signature
         """Write equal values out in full each time."""
+        # PyYAML writes an alias if two values happen to be one object in memory.
         return True
 
 
@@ -63,6 +67,7 @@ def _style(text: str) -> str | None:
         and all(character.isprintable() or character in "\n\t" for character in text)
     ):
         return "|"
+    # The only style with escapes, so it holds any text.
     return '"'
 
 
@@ -72,7 +77,7 @@ Dumper.add_representer(str, _represent_text)
 def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
     """Yield the header and the document, or only the config, as one mapping.
 
-    Refused is text with a lone surrogate, and what PyYAML cannot follow so deep.
+    Refuses text with a lone surrogate, and a config too deeply nested for PyYAML.
     """
     refuse_unencodable(best, only, "YAML")
     notices = (*big_integers(best.config), *_deep(best.config, only))

@@ -38,8 +38,8 @@ def render(
 ) -> Iterator[bytes | Notice]:
     """Yield the header and an assignment for each leaf of the config, by key.
 
-    Refused are NUL, lone surrogates, two paths with one key, what some reader would run
-    or take for further assignments, and what the dialect has no form for.
+    Refuses NUL, lone surrogates, two paths with one key, text that some reader would
+    run or take for more assignments, and text that the dialect cannot express.
     """
     refuse_surrogates(best.config, ".env")
     rules = DIALECTS[dialect]
@@ -53,6 +53,7 @@ def render(
         yield from notices[one.key]
         lines += map(warning, notices[one.key])
         lines.append(f"{one.key}={rules.quote(one.text)}")
+    # docker's limit is on every line, comments included.
     _refuse_long_comments(lines, rules)
     yield "".join(f"{line}\n" for line in lines).encode()
 
@@ -96,7 +97,7 @@ def _refuse_cautions(notices: Mapping[str, tuple[Notice, ...]]) -> None:
 def read(
     data: bytes, *, dialect: str = "portable", prefix: str = "", strict: bool = False
 ) -> Mapping[str, str]:
-    """Return every variable with its text, those of other names than ours included."""
+    """Return every variable with its text, whoever wrote it."""
     del prefix, strict  # they say what is written, not how it is read
     return read_variables(data, dialect)
 

@@ -1,6 +1,6 @@
-"""The dialects of .env files: for whom each is, what it cannot hold, what to beware of.
+"""The dialects of .env files: what each cannot hold, and what to warn of.
 
-Measured with each reader; what a reader does to a text is said where it is looked for.
+Measured with each reader; the messages say what a reader does to a text.
 """
 
 import re
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from promptlooper_formats.env import quoting
 from promptlooper_formats.shared.variables import EVALUATED, Assignment, has_a_meaning
 
+# To a reader that sees the closing quote too early, the next line assigns.
 _LATER_ASSIGNMENT = re.compile(r"[\r\n].*=", re.DOTALL)
+# Code points that Unicode keeps for internal use.
 _NONCHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
 
 # In arithmetic: a substitution, or the name of a variable that the file may set.
@@ -44,9 +46,9 @@ class Caution:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How to quote a text (None where no form holds it), and what to say of it.
+    """How to quote a text (None if no form holds it), what to refuse, what to warn of.
 
-    `longest_line` is in bytes with its end: comments count, too.
+    `longest_line` is in bytes, with the line break; comments count as well.
     """
 
     quote: Callable[[str], str | None]
@@ -147,6 +149,7 @@ DIALECTS = {
     ),
     "python": Dialect(
         quote=quoting.python,
+        # python-dotenv runs nothing, so no name is dangerous.
         dangers=(_NUL,),
         cautions=(_MEANING, _PYTHON_EXPANSION, _LENGTH),
     ),
@@ -158,6 +161,7 @@ DIALECTS = {
     "docker": Dialect(
         quote=quoting.docker,
         dangers=(_NUL, _SEVERAL_LINES, _LONG_LINE),
+        # Lines of at most 64 KiB are never too long to export.
         cautions=(_MEANING,),
         longest_line=_LONGEST_LINE,
     ),

@@ -12,6 +12,8 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 def needs_escapes(text: str) -> bool:
     """Return whether neither kind of quotes holds the text as it is for all readers."""
+    # Within single quotes, python-dotenv undoes two backslashes, and one at the end
+    # hides the closing quote.
     return bool(_ESCAPED_BY_SHELLS.search(text)) and (
         "'" in text or "\\\\" in text or text.endswith("\\")
     )
@@ -44,19 +46,20 @@ def compose(text: str) -> str:
 
 
 def node(text: str) -> str | None:
-    """Quote for Node.js and npm's dotenv; None for what no form of theirs holds.
+    """Quote for Node.js and npm's dotenv; None if they have no form for it.
 
-    They undo nothing but a backslash and n or r within double quotes, know backticks as
-    quotes, and a backslash before a closing quote keeps dotenv from seeing it.
+    They undo only a backslash with n or r, within double quotes, and accept backticks
+    as quotes. A backslash before a closing quote keeps dotenv from seeing it.
     """
     if _PLAIN.fullmatch(text):
         return text
     if "\r" in text:
         return None
     if text.endswith("\\"):
-        # White space is what JavaScript takes for it: U+FEFF, too.
+        # In JavaScript, U+FEFF is white space as well.
         is_bare = not re.search(r"[#\n\u2028\u2029]|\A[\s\ufeff'\"`]", text)
         return text if is_bare else None
+    # Nothing is undone within these.
     for quote in "'`":
         if quote not in text:
             return f"{quote}{text}{quote}"
@@ -66,7 +69,7 @@ def node(text: str) -> str | None:
 
 
 def docker(text: str) -> str | None:
-    """Return the text as it is, which is all that docker run takes; None for lines."""
+    """Return the text as it is; docker run has no quotes. None for several lines."""
     return None if re.search(r"[\r\n]", text) else text
 
 

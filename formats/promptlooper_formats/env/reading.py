@@ -9,10 +9,10 @@ _NEVER = re.compile(r"(?!)")
 
 @dataclass(frozen=True, kw_only=True)
 class Quotes:
-    """What stands within a kind of quotes.
+    """What a kind of quotes may contain.
 
-    `escape` is undone, before `unclear` a backslash is for some readers an escape and
-    for others not, and `expanded` are the characters that begin an expansion.
+    `escape` is undone. `unclear` is undone by only some of the readers. `expanded` are
+    the characters that begin an expansion.
     """
 
     escape: re.Pattern[str] = _NEVER
@@ -24,9 +24,9 @@ class Quotes:
 class Grammar:
     """How the text of a variable is read.
 
-    Without quotes it ends at a `comment` and is freed of `space` (of all white space
-    where that is None); of what is `unclear` its readers would each make something
-    else. After a closing quote stands the `rest`.
+    Without quotes, it ends at a `comment` and is stripped of `space` (None: all white
+    space); text with something `unclear` is read differently by different readers.
+    `rest` is what may follow a closing quote.
     """
 
     quotes: Mapping[str, Quotes]
@@ -38,7 +38,7 @@ class Grammar:
 
 _RAW = Quotes()
 _AFTER_SPACE = re.compile(r"(?:(?<=[ \t])|[ \t])#")
-# To shells, a comment right behind the quote is not a comment.
+# To shells, a # right after the quote does not begin a comment.
 _REST = re.compile(r"[ \t\r]*(?:(?<=[ \t])#[^\n]*)?(?:\n|\Z)")
 _REST_OF_SHELLS = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\n]*)?(?:\n|\Z)")
 
@@ -77,6 +77,7 @@ GRAMMARS = {
             "'": _RAW,
             "`": _RAW,
         },
+        # Even within a word: A=b#c is b.
         comment=re.compile("#"),
         space=" \t\r",
         unclear=_NEVER,
@@ -87,13 +88,14 @@ GRAMMARS = {
             '"': Quotes(escape=re.compile(r"\\([abfnrtv$\"\\])"), expanded="$"),
             "'": Quotes(escape=re.compile(r"\\(')")),
         },
+        # After a tab, # is part of the text.
         comment=re.compile(" #"),
         space=None,
         unclear=re.compile(r"\$"),
         rest=_REST,
     ),
 }
-"""By dialect; that of docker run knows no quotes."""
+"""By dialect; docker run has none, since it reads no quotes."""
 
 
 _EMPTY_LINE = re.compile(r"[ \t\r\f\v]*(?:#[^\n]*)?(?:\n|\Z)")
@@ -108,8 +110,8 @@ _CONTROLS = {
 def read_variables(data: bytes, dialect: str) -> Mapping[str, str]:
     """Return each variable with its text; of two of one name, the last counts.
 
-    Raises ValueError naming a line that is no assignment, does not end, or holds what
-    the readers of the dialect would expand, split or read each in its own way.
+    Raises ValueError naming a line that is not an assignment, does not end, or that the
+    readers of the dialect would expand, split or read differently.
     """
     text = decoded(data).removeprefix("\ufeff")
     grammar = GRAMMARS.get(dialect)
@@ -130,6 +132,7 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
     """Yield the variables of a file without quotes, as docker run takes them."""
     for number, line in enumerate(text.split("\n"), start=1):
         # Go's bufio.ScanLines drops CR before LF.
+        # docker drops white space before the name and keeps all of it after the =.
         variable = line.lstrip(" \t").removesuffix("\r")
         if variable and not variable.startswith("#"):
             name, equals, value = variable.partition("=")
@@ -176,7 +179,7 @@ def _bare(text: str, start: int, grammar: Grammar) -> tuple[str, int]:
 
 
 def _closed(text: str, start: int, quotes: Quotes, line: int) -> tuple[str, int]:
-    """Return the text up to the closing quote, and the place behind it."""
+    """Return the text up to the closing quote, and the place after it."""
     quote = text[start]
     value: list[str] = []
     special = re.compile(rf"[\\{quote}{quotes.expanded}]")

@@ -61,6 +61,7 @@ def _template() -> "Template":
 
 def _visible(value: object) -> object:
     """Show control characters, and halves of surrogate pairs, as escapes."""
+    # Not isinstance(): Markup is a str whose markup must stay.
     return visible(value) if type(value) is str else value
 
 
@@ -95,6 +96,7 @@ def histogram(bins: Sequence[Bin]) -> list[Bar]:
     width = 100 / (len(bins) or 1)
     bars = []
     for place, one in enumerate(bins):
+        # A single run must be visible beside a thousand.
         height = max(1, round(30 * one.count / highest, 2)) if one.count else 0
         bars.append(
             Bar(
@@ -109,7 +111,7 @@ def histogram(bins: Sequence[Bin]) -> list[Bar]:
 
 
 def history(periods: Sequence[Period]) -> Course:
-    """Return the course of the scores; equal ones stand half way up."""
+    """Return the course of the scores; equal ones are half way up."""
     scores = [score for row in periods for score in (row.mean, row.best_so_far)]
     low, high = min(scores), max(scores)
     step = WIDTH / len(periods)

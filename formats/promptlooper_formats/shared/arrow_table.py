@@ -1,8 +1,8 @@
 """Runs as Arrow's record batches: typed columns, with units, nothing lost.
 
-A path of configs gets the type of its values; one whose values are of several types, or
-lists, holds them as JSON text. `config` is the whole config as JSON text besides, which
-tells null from missing and 1 from 1.0, and `judgements` every score as it was given.
+A path of configs gets the type of its values; if they have several types, or are lists,
+it holds them as JSON text. `config` has the whole config as JSON text as well, which
+tells null from missing and 1 from 1.0; `judgements` has every score as it was given.
 """
 
 import json
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 REQUIRES = {"pyarrow": "promptlooper-export[parquet]"}
 
 EXPERIMENT_KEY = b"promptlooper.experiment"
-"""Under it the metadata of the schema hold the line of the interchange file."""
+"""The key in the schema's metadata for the line of the interchange file."""
 
 BATCH = 500
 """Runs that are turned into columns together."""
@@ -50,7 +50,7 @@ class Column:
 
 
 def schema(runs: Runs, columns: list[Column]) -> "pa.Schema":
-    """Return the schema; its metadata say what every column and the experiment is.
+    """Return the schema; its metadata describes every column and the experiment.
 
     Raises UnrepresentableError for a name with half a surrogate pair.
     """
@@ -64,6 +64,7 @@ def schema(runs: Runs, columns: list[Column]) -> "pa.Schema":
             "UTF-8; choose format=ndjson."
         )
         raise UnrepresentableError(detail, paths=unwritable)
+    # ASCII, since a name may hold a lone surrogate, which UTF-8 cannot.
     line = json.dumps(experiment_line(runs.experiment), ensure_ascii=True)
     return pa.schema(
         [
@@ -164,6 +165,8 @@ def _config_column(
     path: str,
     kinds: Mapping[str, frozenset[ValueKind]],
 ) -> Column:
+    # A column of any type holds null. A double does not hold every long, so a mix of
+    # the two is JSON.
     found = kinds.get(path, frozenset({"json"})) - {"null"}
     types = (
         (frozenset({"text"}), pa.string()),

@@ -12,7 +12,7 @@ from promptlooper_formats.shared.notices import refuse_surrogates
 _SCHEMA = BestSchema()
 
 _MARKS = frozenset(_SCHEMA.load_fields) - {"scores", "warnings"}
-"""Members by which a whole document is told from a config that is a file by itself."""
+"""Members that tell a whole document from a config that is a file by itself."""
 
 
 # From a dict: as an attribute, the field would hide Schema's own `only`.
@@ -35,7 +35,7 @@ BestOptions = Schema.from_dict(
 def members(
     best: Best, only: str | None, notices: Sequence[Notice]
 ) -> Mapping[str, JSON]:
-    """Return what a file is to hold; `notices` join the document's own warnings."""
+    """Return what the file holds; `notices` join the document's own warnings."""
     if only == "config":
         return best.config
     warnings = [_encodable(one) for one in (*best.warnings, *notices)]
@@ -69,7 +69,7 @@ def config_in(value: JSON) -> Mapping[str, JSON]:
 def _encodable(notice: Notice) -> Notice:
     """Return a notice in text that UTF-8 can hold: it may quote half a surrogate pair.
 
-    A notice is our own text, so an escape says what it spoke of and changes no data.
+    A notice is our own text, so an escape changes no data.
     """
     return replace(
         notice,

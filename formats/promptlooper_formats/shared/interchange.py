@@ -52,7 +52,7 @@ def stage_line(stage: StageResult) -> dict[str, object]:
 
 
 def _judged(values: tuple[float | None, ...]) -> object:
-    """Write one judgement as it is, several as a list, and what JSON lacks as text."""
+    """Write one judgement as it is, several as a list, and NaN and infinity as text."""
     written = [
         value
         if value is None or math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Text, tables and numbers inside Markdown: whatever they say, they do nothing."""
+"""Text, tables and numbers inside Markdown: whatever they say, it is never markup."""
 
 import json
 import math
@@ -7,25 +7,28 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from promptlooper_export.plugin import JSON
 
-# What means something to some renderer; as entities, characters mean themselves. Left
-# alone, to be read as plain text as well, are _ inside a word and :!& before a space.
+# What means something to some renderer; as entities, characters mean themselves. For
+# those who read the source, _ inside a word and :!& before a space are left alone.
 _MEANINGFUL = re.compile(
     r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|[:!&](?! |\Z)"
     r"|[\\`*{}\[\]<>#|~$@^\"'\t\n\u2028\u2029\ufeff\xa0]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Renderers trim cells and lines.
 _EDGE_SPACE = re.compile(r"\A\s+|\s+\Z")
+# GitHub turns www.example.com into a link, without a scheme.
 _WWW = re.compile(r"(?<=www)\.", re.IGNORECASE)
+# A pipe ends the cell even within code, and code has no entities to write it with.
 _NOT_IN_CODE = re.compile(r"[`|<]")
 
 _WIDEST = 80
-"""Characters to which a column's cells are filled up; longer ones stand out."""
+"""The widest column, in characters, to which cells are padded."""
 
 _BARS = "\u00b7\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
 def escaped(text: str) -> str:
-    """Return text as it must be written in a cell, or after something on a line."""
+    """Return text as it is written in a cell or in the middle of a line."""
     text = _MEANINGFUL.sub(_entities, visible(text))
     text = _WWW.sub(_entities, text)
     return _EDGE_SPACE.sub(_entities, text)
@@ -45,7 +48,7 @@ def _entities(found: re.Match[str]) -> str:
 
 
 def code(value: JSON) -> str:
-    """Return a value as JSON for a cell; as text where code cannot hold it."""
+    """Return a value as JSON for a cell; as text if code cannot hold it."""
     text = json.dumps(value, ensure_ascii=False)
     if _NOT_IN_CODE.search(text) or not text.isprintable():
         return escaped(text)
@@ -107,6 +110,7 @@ def duration(milliseconds: float | None) -> str:
     """Write a duration in the unit that suits its length."""
     if milliseconds is None:
         return ""
+    # Rounded first: 999.9 ms must not become 1000 ms.
     if round(milliseconds) < 1000:  # noqa: PLR2004
         return f"{milliseconds:.0f} ms"
     if round(milliseconds, -1) < 60_000:  # noqa: PLR2004

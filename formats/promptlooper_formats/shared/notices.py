@@ -12,7 +12,7 @@ from promptlooper_export.plugin import (
 )
 
 EXACT = 2**53
-"""Up to here a double (IEEE 754) holds every integer; JavaScript reads doubles."""
+"""A double (IEEE 754) holds every integer up to this; JavaScript reads doubles."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -45,7 +45,7 @@ def lone_surrogates(config: Mapping[str, JSON]) -> Iterator[Notice]:
 
 
 def refuse_surrogates(config: Mapping[str, JSON], name: str) -> None:
-    """Raise UnrepresentableError where a key or text holds half a surrogate pair."""
+    """Raise UnrepresentableError if a key or text holds half a surrogate pair."""
     paths = tuple(_with_surrogates(config))
     if paths:
         detail = (

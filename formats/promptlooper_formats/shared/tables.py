@@ -1,4 +1,4 @@
-"""The columns that a table of runs has: the same in every tabular format."""
+"""The columns of a table of runs: the same in every tabular format."""
 
 from collections.abc import Iterator, Mapping
 
@@ -30,7 +30,7 @@ def names(columns: Columns) -> list[str]:
 
 
 def alike(header: list[str]) -> Iterator[Notice]:
-    """Name the columns that differ from another one by case only."""
+    """Name the columns that differ from another one only by case."""
     spelled: dict[str, str] = {}
     for name in header:
         if spelled.setdefault(name.casefold(), name) != name:

@@ -1,4 +1,4 @@
-"""Text: JSON, the comments that a file begins with, and lines joined into pieces."""
+"""Text: JSON, the comments at the top of a file, and lines joined into pieces."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -25,9 +25,9 @@ def warning(notice: Notice) -> str:
 def harmless(text: str) -> str:
     """Return text that stays in its comment, whoever reads it.
 
-    Some readers end a line at CR, U+0085, U+2028 or U+2029 as well, and systemd goes on
-    with a comment after a backslash at its end: what is not printable is written as an
-    escape, a backslash as two.
+    Some readers also end a line at CR, U+0085, U+2028 or U+2029, and systemd continues
+    a comment that ends with a backslash. So what is not printable is written as an
+    escape, and a backslash as two.
     """
     return "".join(
         character
@@ -60,7 +60,7 @@ def together(lines: Iterable[bytes | Notice]) -> Iterator[bytes | Notice]:
 def write_json(value: object, *, indent: int | None = None) -> str:
     """Write a value as text that UTF-8 can hold; raises ValueError for NaN."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    # A lone surrogate has no form in UTF-8; Python's escape for it is JSON's, too.
+    # UTF-8 has no form for a lone surrogate; Python's escape for it is also JSON's.
     return text.encode(errors="backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Variables: what a config becomes in them, their names, and names with a meaning."""
+"""Variables: how a config becomes variables, and which names have a meaning."""
 
 import json
 import re
@@ -81,7 +81,7 @@ class Assignment:
 def assignments(config: Mapping[str, JSON], *, prefix: str) -> list[Assignment]:
     """Return a variable for each leaf of a config, by name.
 
-    Raises UnrepresentableError where several leaves would share one name.
+    Raises UnrepresentableError if several leaves would share one name.
     """
     groups: dict[str, list[Assignment]] = {}
     for path, value in flatten(config):
@@ -103,6 +103,7 @@ def assignments(config: Mapping[str, JSON], *, prefix: str) -> list[Assignment]:
 
 def _key(path: Path, prefix: str) -> str:
     key = prefix + re.sub(r"[^A-Z0-9_]", "_", "_".join(path).upper())
+    # POSIX has no names that are empty or begin with a digit.
     return f"_{key}" if not key or key[0].isdigit() else key
 
 

@@ -14,11 +14,12 @@ try:
 except ImportError:  # PyYAML without libyaml is right as well, and 7 times slower
     from yaml import SafeLoader as BaseLoader  # type: ignore[assignment]
 
+# A type of YAML 1.1 that JSON and the core schema of 1.2 do not have.
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class _Loader(BaseLoader):
-    """Takes dates for the text that they are, and no key twice."""
+    """Reads dates as text, and refuses repeated keys."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  as PyYAML has it
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
@@ -30,7 +31,8 @@ class _Loader(BaseLoader):
         node: MappingNode,
         deep: bool = False,  # noqa: FBT001, FBT002
     ) -> dict[Hashable, Any]:
-        """Build a mapping; raises ValueError where a key is not text or comes twice."""
+        """Build a mapping; raises ValueError if a key is not text or comes twice."""
+        # PyYAML itself would keep the last of two equal keys without a word.
         seen: set[str] = set()
         for key, _ in node.value:
             name = self.construct_object(key)
