@@ -80,6 +80,7 @@ class Format(Generic[D]):
         return tuple(
             requirement
             for module, requirement in self.requires.items()
+            # find_spec() imports nothing, and extras are slow to import.
             if find_spec(module) is None
         )
 
@@ -97,10 +98,12 @@ class Format(Generic[D]):
         bytes and notices, and what `render` raises.
         """
         rendered = self.render(document, **options)
+        # Iterating over bytes would yield numbers.
         for piece in [rendered] if isinstance(rendered, bytes) else rendered:
             if not isinstance(piece, bytes | Notice):
                 msg = f"render of {self.name} yielded {type(piece).__name__}, no bytes"
                 raise TypeError(msg)
+            # Only between pieces, since nothing can interrupt a thread.
             if time.monotonic() > deadline:
                 raise FormatTimeoutError(self.name)
             yield piece
@@ -193,8 +196,10 @@ def _option_complaints(format: Format[Any]) -> Iterator[str]:
         if field.required or field.load_default is not missing
     }
     every = [field.attribute or name for name, field in options.items()]
+    # Options without a default may be absent, so render must take the call both ways.
     for keywords in (every, always):
         try:
+            # A wrong signature would otherwise show up only in somebody's request.
             inspect.signature(format.render).bind(object(), **dict.fromkeys(keywords))
         except (TypeError, ValueError) as error:
             yield (

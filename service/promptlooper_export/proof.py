@@ -94,10 +94,12 @@ def _flaw(answer: Answer) -> str | None:
         tag = answer.field("ETag") or ""
         return None if _ENTITY_TAG.fullmatch(tag) else "a 304 without its ETag"
     if answer.status >= HTTPStatus.BAD_REQUEST:
+        # A proxy's own error page proves nothing about the service.
         if answer.media_type != PROBLEM:
             return f"a {answer.status} that is not a problem document of the service"
     elif answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         return f"the status {answer.status} is not an export"
+    # A stream may have lost its end on the way without anyone noticing.
     if answer.field("Transfer-Encoding") is not None:
         return "a stream without a length"
     return _wrong_length(answer) or _wrong_digest(answer)
@@ -107,6 +109,7 @@ def _wrong_length(answer: Answer) -> str | None:
     announced = answer.field("Content-Length")
     if announced is None:
         return "no Content-Length"
+    # int() takes signs and underscores; two lengths joined by a comma fail as well.
     if not re.fullmatch("[0-9]+", announced, re.ASCII):
         return "Content-Length is not a number"
     if answer.method == "HEAD":
@@ -127,6 +130,7 @@ def _wrong_digest(answer: Answer) -> str | None:
     if not announced:
         return "no Repr-Digest with sha-256"
     computed = f":{b64encode(answer.sha256).decode()}:"
+    # RFC 8941, section 3.2: of repeated keys in a dictionary, the last one counts.
     if answer.method != "HEAD" and announced[-1] != computed:
         return "the digest is another one"
     return None

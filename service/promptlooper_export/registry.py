@@ -34,6 +34,7 @@ AnyFormat: TypeAlias = Format[Any]
 
 OURS = "promptlooper-export"
 
+# The first match counts, and other fields are strings.
 _TYPES = (
     (fields.Boolean, "boolean"),
     (fields.Integer, "integer"),
@@ -64,7 +65,7 @@ class Registry:
     """The available formats, in the server's order of preference, and those left out.
 
     `versions` says which distribution brings a format, and in which version; `missing`
-    the command that installs what a format lacks here.
+    has the command that installs what a format lacks here.
     """
 
     formats: Mapping[str, AnyFormat]
@@ -103,6 +104,7 @@ def build(found: Iterable[EntryPoint], *, sandbox: Sandbox) -> Registry:
     versions: dict[str, str] = {}
     owners: dict[str, str] = {}
     broken: list[BrokenFormat] = []
+    # Sorted, since installation order would otherwise decide who gets a name.
     for point in sorted(found, key=_precedence):
         try:
             loaded = _load(point, sandbox)
@@ -117,6 +119,7 @@ def build(found: Iterable[EntryPoint], *, sandbox: Sandbox) -> Registry:
         formats[loaded.name] = loaded
         version = point.dist.version if point.dist else ""
         versions[loaded.name] = f"{_distribution(point)} {version}"
+        # RFC 9110, section 8.3.1: the case of media types does not matter.
         owners.update(dict.fromkeys(map(str.lower, loaded.media_types), loaded.name))
     missing = {
         name: f"pip install {' '.join(map(repr, requirements))}"
@@ -140,7 +143,7 @@ def _precedence(point: EntryPoint) -> tuple[int, str, str]:
 
 
 def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
-    """Load a format; a third party's is loaded again in the sandbox, by its place.
+    """Load a format; a third-party one is loaded again in the sandbox, by its place.
 
     Raises _UnusableError.
     """
@@ -152,11 +155,12 @@ def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
             raise _UnusableError(_reason("import failed", error)) from error
         try:
             loaded = as_format(declared)
-        except BaseException as error:  # so may a class
+        except BaseException as error:  # so may calling a class
             msg = _reason(f"{point.value} declares no format", error)
             raise _UnusableError(msg) from error
     if _distribution(point) == OURS:
         return loaded
+    # Only the declaration is kept; the render function never runs in this process.
     declaration = {
         row.name: getattr(loaded, row.name) for row in dataclasses.fields(Format)
     }
@@ -211,6 +215,7 @@ def load_options(
         if name not in allowed:
             detail = f"Unknown parameter {name!r}; {_choice(allowed)}."
             raise InvalidParameterError(detail, parameter=name, allowed=allowed)
+        # Refused, since proxies and frameworks differ in which one of two they take.
         if name in values:
             detail = f"The parameter {name!r} is given more than once; give it once."
             raise _refusal(detail, loader, name)
@@ -218,6 +223,7 @@ def load_options(
     try:
         loaded: dict[str, Any] = loader.load(values)
     except ValidationError as error:
+        # The first one is enough: a refusal names one parameter.
         name, messages = next(iter(error.messages_dict.items()))
         reason = " ".join(messages) if isinstance(messages, list) else str(messages)
         detail = f"The parameter {name!r} has a value that is not allowed: {reason}"
@@ -231,8 +237,8 @@ def load_format_options(
 ) -> dict[str, Any]:
     """Validate the pairs with the schema of a format, which may be a third party's.
 
-    Raises InvalidParameterError, and FormatFailedError where the schema raises
-    anything but marshmallow's ValidationError.
+    Raises InvalidParameterError, and FormatFailedError if the schema raises anything
+    but marshmallow's ValidationError.
     """
     try:
         return load_options(format.options, pairs)
@@ -253,7 +259,7 @@ def _choice(allowed: list[str]) -> str:
 def _refusal(detail: str, schema: Schema, name: str) -> InvalidParameterError:
     """Refuse a value of the option, and list what it may be if the schema declares it.
 
-    `name` may be a member of no field: a schema can report what it likes.
+    `name` may not belong to any field, since a schema can report any name.
     """
     for key, field in schema.load_fields.items():
         allowed = _allowed(field)
@@ -263,7 +269,7 @@ def _refusal(detail: str, schema: Schema, name: str) -> InvalidParameterError:
 
 
 def describe_options(schema: type[Schema]) -> list[dict[str, JSON]]:
-    """Describe each option of a format: name, type, and where declared what is allowed.
+    """Describe each option of a format: name, type and, if declared, what is allowed.
 
     `allowed` is a list of values, or an object with `minimum` and `maximum`.
     """

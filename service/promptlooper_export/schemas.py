@@ -9,7 +9,7 @@ from promptlooper_export.configs import JSON
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment as RFC 3339 in UTC with `Z`; a naive one is taken as UTC."""
+    """Write a time as RFC 3339 in UTC with `Z`; one without a zone is taken as UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

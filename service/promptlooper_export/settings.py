@@ -15,6 +15,7 @@ SYMMETRIC = ("HS256", "HS384", "HS512")
 
 MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2: at least as long as the HS256 output
 
+# Matches the secrets of examples and tutorials, which are public.
 _PLACEHOLDERS = re.compile(
     r"(change|replace|me|this|my|your|super|very|secret|key|jwt|token|password|passphrase|"
     r"default|example|sample|placeholder|dev|development|test|testing|demo|dummy|insecure|"
@@ -43,6 +44,7 @@ class Setting:
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
+        # int() would also take signs, spaces, underscores and other scripts' digits.
         if not re.fullmatch(r"[0-9]{1,18}", text) or not low <= int(text) <= high:
             msg = f"must be a whole number from {low} to {high}"
             raise ValueError(msg)
@@ -242,6 +244,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     known = {setting.variable for setting in SETTINGS}
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and variable not in known:
+            # Refused: a misspelt setting would silently leave its default in force.
             close = difflib.get_close_matches(variable, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else "; unset it"
             msg = f"{variable} is not a setting of this service{hint}"
@@ -250,6 +253,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _value(setting: Setting, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+    # Empty counts as not set: `NAME: ${NAME}` in Compose or CI passes on such ones.
     text = environ.get(setting.variable) or setting.default
     if text is None:
         return None
@@ -277,6 +281,7 @@ def signing_key(settings: Settings) -> str:
             "issuer who has the private key"
         )
         raise SettingsError(msg)
+    # Environment variables need not be UTF-8; Python keeps such bytes as surrogates.
     size = len(key.encode("utf-8", "surrogateescape"))
     if not key:
         msg = f"{variable} is not set; {remedy}"
