@@ -31,7 +31,9 @@ logger = logging.getLogger(__name__)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
+    # Links in a report must not tell other sites where it is kept.
     "Referrer-Policy": "no-referrer",
+    # The answer depends on the token: no shared cache, and no use without asking.
     "Cache-Control": "private, no-cache",
 }
 """The headers of every answer."""
@@ -49,6 +51,8 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # each resource has one address, and no redirects
     hops = settings.trusted_proxies
     if hops:
+        # Each proxy appends to these fields, so only the last `hops` values are the
+        # proxies' own; a client may have forged the others.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app,
             x_for=hops,
@@ -98,6 +102,7 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     """Set the headers of every answer and log it: the route, never the raw path."""
+    # setdefault(): answers with secrets or sessions already have a no-store.
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = request_id()
@@ -106,6 +111,7 @@ def _finish(response: Response) -> Response:
         RequestServed(
             request_id=request_id(),
             method=request.method,
+            # A path or query may hold a token that somebody put there by mistake.
             route=request.url_rule.rule if request.url_rule else "-",
             status=response.status_code,
             format=g.get("format"),

@@ -100,6 +100,7 @@ def install(app: Flask, settings: Settings) -> None:
     """
     find_key = key_finder(settings)
     app.config.update(
+        # The cookie is turned into a header below, for GET and HEAD only.
         JWT_TOKEN_LOCATION=["headers"],
         # The library also accepts JWT_ALGORITHM (HS256 by default), so set both.
         JWT_ALGORITHM=settings.jwt_algorithm,
@@ -110,6 +111,7 @@ def install(app: Flask, settings: Settings) -> None:
     )
 
     def check_and_give_key(header: dict[str, Any], claims: dict[str, Any]) -> Any:  # noqa: ANN401  a library's key
+        # Before the key is looked up, so that no token has a say in which one.
         _check_header(header)
         _check_claims(claims, settings.jwt_required_claims)
         return find_key(header)
@@ -133,6 +135,7 @@ def viewer() -> Viewer:
     claims = get_jwt()
     scopes = claims.get("scope")
     ids = claims.get("experiments")
+    # An empty scope is not a missing one: it opens nothing.
     granted = DEFAULT_SCOPES if scopes is None else frozenset(scopes.split(" "))
     return Viewer(
         subject=claims["sub"],
@@ -184,6 +187,8 @@ def _check_credentials() -> None:
     field, a browser's session cookie counts, but only for methods that change nothing.
     """
     field = request.headers.get("Authorization")
+    # A cookie comes with requests that the user did not make, so it must change
+    # nothing.
     if field is None and request.method in {"GET", "HEAD"}:
         field = session_credentials()
     if not field:
@@ -208,9 +213,11 @@ def _check_header(header: Mapping[str, Any]) -> None:
 
 def _check_claims(claims: Mapping[str, Any], required: tuple[str, ...]) -> None:
     for name in required:
+        # PyJWT's own `require` accepts a claim that is empty.
         if claims.get(name) in (None, "", [], {}):
             msg = f"the claim {name} is missing or empty"
             raise InvalidTokenError(msg)
+    # Checked if present, required or not: the code after this trusts their types.
     for name, is_valid in _CLAIMS.items():
         if name in claims and not is_valid(claims[name]):
             msg = f"the claim {name} has the wrong type or a value that is not allowed"

@@ -69,6 +69,7 @@ class Representation:
         """Return a text that identifies the representation, regardless of the data."""
         return json.dumps(
             [
+                # A new version may write other bytes.
                 __version__,
                 self.version,
                 str(self.experiment),
@@ -140,10 +141,12 @@ def part(request: Request, tag: Tag, length: int) -> range | None:
     # parts from two answers might not fit together.
     if request.method != "GET" or unit.lower() != "bytes" or tag.weak or not length:
         return None
+    # A date never matches, as there is no Last-Modified.
     if request.headers.get("If-Range", str(tag)) != str(tag):
         return None
     # 5.6.1.2: recipients must accept empty list members.
     wanted = [text for text in map(_strip, ranges.split(",")) if text]
+    # Several ranges would need multipart/byteranges; 14.2 allows sending the whole.
     match = _RANGE.fullmatch(wanted[0]) if len(wanted) == 1 else None
     places = match and _places(*match.groups(), length=length)
     if places is not None and not places:

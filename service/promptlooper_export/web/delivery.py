@@ -48,7 +48,10 @@ BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 _MAXIMUM_NAME_BYTES = 150  # most file systems allow 255, and people extend names
 _READ = 4096  # characters; a title may have millions
+# Controls, direction marks, half surrogate pairs and line separators: they could
+# break the header or disguise the extension.
 _UNWRITABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# Windows allows none of these in a name.
 _RESERVED = re.compile(r'[/\\:*?"<>|]')
 
 HEAD_BYTES = 1 << 18
@@ -88,9 +91,11 @@ def deliver(
     Raises what export() raises, TooManyExportsError, PreconditionFailedError and
     RangeNotSatisfiableError.
     """
+    # A match needs no rendering, and so no slot.
     if tag := _held(exports, viewer, wanted, coding):
         return _not_modified(exports, wanted, tag, location)
     with ExitStack() as files:
+        # Held while coding as well: compressing takes time, sending does not.
         with exports.slots.take(viewer.subject):
             body = files.enter_context(_render(exports, viewer, wanted))
             policy = export_policy(wanted.media_type, body.file)
@@ -100,6 +105,7 @@ def deliver(
         if conditional.is_not_modified(request, tag):
             return _not_modified(exports, wanted, tag, location)
         is_coded = applied not in (None, IDENTITY)
+        # A resumed download would have to get the very same compressed bytes again.
         part = None if is_coded else conditional.part(request, tag, body.length)
         response = Response(body.chunks(part), mimetype=wanted.media_type)
         response.headers.update(_common_fields(exports, wanted, tag, location))
@@ -112,6 +118,7 @@ def deliver(
             response.headers["Content-Security-Policy"] = policy
         if part is not None:
             response.status_code = HTTPStatus.PARTIAL_CONTENT
+        # From here on the response owns the file, even if the client leaves midway.
         response.call_on_close(files.pop_all().close)
     return response
 
@@ -243,6 +250,7 @@ def disposition(title: str, extension: str) -> str:
     """
     stem = _file_stem(title)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", stem)
+    # Only dots and underscores: the title was in another script.
     if not plain.strip("._"):
         plain = "experiment"
     field = f'inline; filename="{plain}.{extension}"'
@@ -257,6 +265,7 @@ def _file_stem(title: str) -> str:
         c for c in title[:_READ] if unicodedata.category(c) not in _UNWRITABLE
     )
     clean = _RESERVED.sub("_", kept).strip(". ")
+    # ignore drops a character that the cut has split.
     cut = clean.encode()[:_MAXIMUM_NAME_BYTES].decode(errors="ignore")
     return cut.strip(". ") or "experiment"
 
@@ -293,6 +302,7 @@ def export_policy(media_type: str, file: IO[bytes]) -> str | None:
     """
     if not _ACTIVE.fullmatch(media_type):
         return None
+    # Browsers also replace what they cannot decode.
     text = file.read(HEAD_BYTES).decode(errors="replace")
     file.seek(0)
     # HTML parsers turn every line break into LF, and browsers hash the result.
@@ -307,6 +317,8 @@ def _policy(styles: Iterable[str], form_action: str) -> str:
         for style in styles
     ]
     return (
+        # Only styles with these exact contents: a style that a value smuggles in is not
+        # applied.
         f"default-src 'none'; style-src {' '.join(hashes) or _NONE}; "
         f"base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
     )

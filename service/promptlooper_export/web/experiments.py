@@ -119,6 +119,7 @@ def _list(store: Store, registry: Registry) -> Response:
     asked = load_options(PageParameters, list(request.args.items(multi=True)))
     name = _choose()
     with store.snapshot(viewer) as snapshot:
+        # One more than shown tells whether there is a next page.
         found = _page(snapshot, asked.get("after"), asked["limit"] + 1)
     shown = found[: asked["limit"]]
     following = (

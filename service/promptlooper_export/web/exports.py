@@ -103,6 +103,7 @@ def choose_format(registry: Registry, experiment: UUID) -> tuple[AnyFormat, str]
     offers = [
         Offer(name=row.name, media_types=tuple(map(str.lower, row.media_types)))
         for row in registry.formats.values()
+        # A client that negotiates should get a format that works here.
         if row.name not in registry.missing
     ]
     choice = choose(request.headers.get("Accept"), offers)
@@ -202,6 +203,7 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
     try:
         asked = _read(common, experiment)
     except InvalidParameterError as error:
+        # Only a refused format needs the list of those that there are.
         if error.members["parameter"] != FORMAT:
             raise
         formats = available(exports.registry, experiment)
@@ -210,7 +212,9 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
         ) from error
     if name := asked.values.get(FORMAT):
         named = exports.registry.formats[name]
+        # A named format is never replaced: the refusal says what to install.
         exports.registry.require(name)
+        # Accept is not read, so the answer does not vary with it.
         return _answer(exports, asked, named, named.media_types[0].lower())
     g.vary.add("Accept")
     chosen, media_type = choose_format(exports.registry, asked.experiment)
@@ -231,6 +235,7 @@ def _classic(
 
 
 def _read(common: type[Schema], experiment: str) -> _Asked:
+    # Token, id, parameters: the order is promised above.
     viewer = authentication.viewer()
     identifier = read_experiment(experiment)
     pairs = list(request.args.items(multi=True))
@@ -253,6 +258,7 @@ def _answer(
 ) -> Response:
     g.format = format.name
     selection = _selection(asked.values)
+    # 406 comes before 403, and both before the format's own options.
     coding = choose_coding(exports, media_type, selection)
     _check_scope(asked.viewer, SCOPES[format.document], format)
     if not selection.redact:

@@ -29,6 +29,7 @@ REDACT = "redact"
 LIMIT = "limit"
 AFTER = "after"
 
+# UUID() would accept hyphens anywhere, braces and a urn: prefix.
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
@@ -47,6 +48,7 @@ class WholeNumber(fields.Integer):
     default_error_messages = {"invalid": "Must be a whole number."}  # noqa: RUF012
 
     def _validated(self, value: Any) -> int:  # noqa: ANN401  marshmallow's signature
+        # 18 digits fit into the 64 bits of a database.
         if not re.fullmatch(r"[0-9]{1,18}", value):
             raise self.make_error("invalid")  # noqa: EM101  the key of the message
         return int(value)

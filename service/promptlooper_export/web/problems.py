@@ -93,6 +93,7 @@ _ADVICE: Mapping[type[ProblemError], str] = {
 }
 """What a client may do instead, for errors whose detail says only what happened."""
 
+# Goes into a header and the log, so nothing that could break a line of either.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -121,6 +122,7 @@ def refuse(error: ProblemError) -> Response:
     elif type(error) in _ADVICE:
         detail = f"{detail} {_ADVICE[type(error)]}"
     return _problem(
+        # Relative to the host, with the prefix of a proxy: the page is on this service.
         type_=f"{request.script_root}/problems/{error.slug}",
         title=error.title,
         status=error.status,
@@ -139,6 +141,7 @@ def _refuse_http(error: HTTPException) -> Response:
         allowed = sorted(error.valid_methods or ())
         detail = f"This resource supports {', '.join(allowed)}."
         response = refuse(MethodNotAllowedError(detail, allowed=allowed))
+        # RFC 9110, section 15.5.6: a 405 must have it.
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if isinstance(error, RequestEntityTooLarge):

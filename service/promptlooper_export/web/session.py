@@ -96,6 +96,7 @@ def _begin() -> Response:
         authentication.refuse("the form was sent by another site")
     if request.form.get("action") == _SIGN_OUT:
         return _signed_out(_go_to(url_for("session.page")))
+    # Copying from a terminal often takes a line break along.
     token = request.form.get("token", "").strip()
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     following = _local(request.form.get("next", ""))
@@ -108,6 +109,7 @@ def _end() -> Response:
 
 def _signed_in(response: Response) -> Response:
     viewer = authentication.viewer()
+    # A cookie outlives this request, so the token must be known not to be revoked.
     if viewer.unconfirmed is not None:
         raise DatabaseUnavailableError(viewer.unconfirmed)
     token = request.headers["Authorization"].partition(" ")[2]
@@ -122,14 +124,17 @@ def _signed_in(response: Response) -> Response:
         token,
         expires=authentication.expires(),
         path=_cookie_path(),
+        # Always would be safer, but http://localhost could then not be tried out.
         secure=request.is_secure,
         httponly=True,
+        # Not Lax, which sends the cookie when another site links here.
         samesite="Strict",
     )
     return response
 
 
 def _signed_out(response: Response) -> Response:
+    # The same attributes, or the browser keeps the cookie that was set.
     response.delete_cookie(
         authentication.SESSION_COOKIE,
         path=_cookie_path(),
@@ -145,6 +150,7 @@ def _cookie_path() -> str:
 
 
 def _go_to(address: str) -> Response:
+    # 303: the browser continues with GET and does not send the form again.
     return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
@@ -166,6 +172,7 @@ def _refuse(error: UnauthorizedError) -> Response:
     if choice.offer is None or choice.offer.name != "page":
         return response
     failed = request.method == "POST"
+    # Whoever signs in goes on to the page that they asked for.
     asked = request.form.get("next", "") if failed else request.full_path.rstrip("?")
     shown = _page(
         subject=None,
@@ -173,6 +180,7 @@ def _refuse(error: UnauthorizedError) -> Response:
         failed=failed,
     )
     shown.status_code = response.status_code
+    # RFC 9110, section 15.5.2: a 401 must have it, page or not.
     shown.headers["WWW-Authenticate"] = response.headers["WWW-Authenticate"]
     shown.vary.add("Accept")
     return shown
@@ -180,6 +188,7 @@ def _refuse(error: UnauthorizedError) -> Response:
 
 def _is_from_here() -> bool:
     """Return whether the form came from our own page, as far as the browser says."""
+    # Scripts can forge neither field. Old browsers send only Origin, programs neither.
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in {"same-origin", "none"}
@@ -195,6 +204,7 @@ def _local(address: str) -> str:
         return ""
     is_local = (
         address.startswith(f"{request.script_root}/")
+        # Browsers read // as the beginning of another host.
         and not address.startswith("//")
         and not (parts.scheme or parts.netloc)
         and not _MISREAD.search(address)
@@ -203,5 +213,6 @@ def _local(address: str) -> str:
 
 
 def _keep_nowhere(response: Response) -> Response:
+    # These answers set the cookie or name its subject.
     response.headers["Cache-Control"] = "no-store"
     return response

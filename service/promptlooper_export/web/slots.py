@@ -45,8 +45,10 @@ class Slots:
             with self._changed:
                 self._free += 1
                 self._held[subject] -= 1
+                # Otherwise the counter would grow with every subject ever seen.
                 if not self._held[subject]:
                     del self._held[subject]
+                # All, since the one that notify() picks may be over its share.
                 self._changed.notify_all()
 
     def _may(self, subject: str) -> bool:
