@@ -120,6 +120,7 @@ def token(
 def _require_alone(ctx: click.Context, name: str) -> None:
     for param in ctx.command.params:
         source = ctx.get_parameter_source(str(param.name))
+        # Only what was typed counts, since --expires has a default.
         if param.name != name and source is ParameterSource.COMMANDLINE:
             msg = f"'--revoke' does not go with '{param.opts[0]}'."
             raise click.UsageError(msg)
@@ -128,6 +129,7 @@ def _require_alone(ctx: click.Context, name: str) -> None:
 def _revoke(jti: str) -> None:
     expires_at = None
     if jti == STDIN:
+        # Not from an argument, which every user of the machine could read.
         jti, expires_at = identify(sys.stdin.buffer.read().strip())
     loaded = settings.load()
     revoke_token(loaded.database_url, loaded.state_url, jti, expires_at=expires_at)

@@ -54,6 +54,7 @@ def demo() -> None:
 
         Server(
             loaded,
+            # gunicorn takes over the open socket: no other program gets the port first.
             bind=f"fd://{listener.detach()}",
             loglevel="error",
             when_ready=ready,

@@ -137,9 +137,11 @@ def recognised(
     for spelled, meant in _SYNONYMS.items():
         if name.endswith(spelled):
             name = name.removesuffix(spelled) + meant
+    # Manifests share the extension of YAML; only the content tells them apart.
     if name.endswith(".yaml") and (found := _MANIFEST.search(data)):
         return found[1].decode().lower()
     fitting = [row for row in formats.values() if name.endswith(f".{row.extension}")]
+    # .auto.tfvars.json also ends with .json, so the longest one counts.
     return max(fitting, key=lambda row: len(row.extension)).name if fitting else None
 
 
@@ -168,6 +170,7 @@ def config_said_in(
     Raises UnrepresentableError if the format refuses it.
     """
     best = Best(
+        # Only the config is read back, so the rest may be anything.
         experiment_name="",
         experiment_id=UUID(int=0),
         exported_at=datetime(1970, 1, 1, tzinfo=UTC),

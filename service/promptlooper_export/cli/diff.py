@@ -93,6 +93,7 @@ def diff(
 
 
 def _is_file(source: str) -> bool:
+    # A file goes before an experiment of the same name.
     return source == STDIN or Path(source).exists()
 
 
@@ -114,6 +115,7 @@ def _configs(
         return _said_in(one, target), _said_in(other, target)
     target = next(
         (source for source in (one, other) if isinstance(source, Deployed)),
+        # Two experiments are compared as JSON, which can express any config.
         Deployed(name="", data=b"", format=registry.formats["json"], options={}),
     )
     with closing(open_store(loaded.database_url)) as store:

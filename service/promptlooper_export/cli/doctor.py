@@ -166,6 +166,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
 
     is_refused = failed(setting_checks(loaded))
     has_failed = failed(database_checks(loaded.database_url))
+    # The check comes before `or`, which would skip it otherwise.
     is_refused = failed([state_check(loaded)]) or is_refused
     has_failed = failed(plugin_checks()) or has_failed
     if as_json:

@@ -97,4 +97,5 @@ def export(
             selection=selection,
             limits=limits_for(loaded),
         )
+    # The database is released by now, however long a pipe takes to read.
     write_body(body, output, strict=strict)

@@ -16,6 +16,7 @@ from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.errors import ExperimentNotFoundError, ExportError
 from promptlooper_export.settings import SETTINGS
 
+# As shells report it: 128 plus the number of the signal.
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 

@@ -62,6 +62,7 @@ class Worker(ThreadWorker):
         exc: BaseException,
     ) -> None:
         """Answer and log; the caller closes the connection."""
+        # Anything else is a lost connection or a bug, and gunicorn says so in the log.
         if not isinstance(exc, errors.ParseException):
             super().handle_error(req, client, addr, exc)
             return
@@ -69,6 +70,7 @@ class Worker(ThreadWorker):
         identifier = uuid4().hex
         self.log.info("Refused request %s: %s", identifier, type(exc).__name__)
         try:
+            # A client that does not read must not hold the thread.
             write_nonblock(client, refusal(status, identifier))
         except OSError:
             self.log.debug("The client did not wait for its refusal.")
@@ -172,6 +174,7 @@ def serve(*, host: str | None, port: int | None, workers: int | None) -> None:
         loaded = replace(loaded, workers=workers)
     if host is not None or port is not None:
         loaded = replace(loaded, bind=_bind(loaded.bind, host, port))
+    # Checked before anything listens: a bad configuration is one line and exit code 78.
     key_finder(loaded)
     _require_free(_address(loaded.bind))
     diagnose(loaded.database_url)

@@ -40,6 +40,7 @@ _NEAR_AN_END = 1 << 16
 """Bytes at each end of a file to search for ids and times."""
 
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# As headers of comments, documents and reports write the time of an export.
 _EXPORTED = re.compile(
     rb"(?:[Ee]xported|Generated|Experiment report)[^0-9\n]{0,40}?"
     rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?Z)"
@@ -143,6 +144,7 @@ def _experiment(store: Store, file: Path, ends: bytes, reference: str | None) ->
     with store.snapshot(OPERATOR) as snapshot:
         if reference is not None:
             return snapshot.find(reference)
+        # Ids may be those of runs, or text in a config that only looks like an id.
         for text in dict.fromkeys(_UUID.findall(ends)):
             if found := snapshot.owner(UUID(text.decode())):
                 return found
@@ -204,6 +206,7 @@ def _reason(
     options: Mapping[str, Any],
 ) -> str:
     """Say what is wrong with a file, and print the values that differ."""
+    # Everything that is there is right, so the rest is missing.
     if place == file.stat().st_size:
         return f"{file} is truncated: {place} of {body.length} bytes"
     if chosen.read is None:

@@ -32,16 +32,21 @@ def write_whole(path: Path, body: IO[bytes]) -> None:
         with path.open("wb") as device:
             shutil.copyfileobj(body, device)
         return
+    # Otherwise a link itself would be replaced.
     target = path.resolve()
+    # In the same directory, since a rename cannot cross file systems.
     temporary = target.with_name(f".promptlooper-{secrets.token_hex(8)}")
     try:
+        # x: never write into a file or through a link that is already there.
         with temporary.open("xb") as file:
             shutil.copyfileobj(body, file)
             file.flush()
+            # Before the rename, or a power cut could leave an empty file there.
             os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
+    # KeyboardInterrupt, and SystemExit for TERM, must leave no temporary file either.
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -32,11 +32,14 @@ from promptlooper_export.documents import (
 
 Config = Mapping[str, JSON]
 
+# With microseconds, which many representations of time cut off.
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
+# Ends quotes, comments, cells and lines; runs in shells, templates and browsers.
 HOSTILE = (
     "'\"\\`$(touch x)${HOME}{{7*7}}<script>alert(1)</script>-->]]>\r\n#\t=;,|*_[x](y)"
 )
+# Beyond 16 bits, from right to left, and space that some readers end a line at.
 UNICODE = "déjà vu 日本語 \U0001f600 \u202eright to left\u2028\u0085\xa0\ufeff"
 
 DEEP: JSON = "the end"
@@ -82,6 +85,7 @@ NOTICE = Notice(code="tie", message=HOSTILE, path=UNICODE)
 
 def documents(kind: type[Document]) -> Mapping[str, Callable[[], Document]]:
     """Return what makes documents of one kind, by what is difficult about them."""
+    # Functions, since the rows of Runs can be read only once.
     return _DOCUMENTS[kind]
 
 
@@ -102,6 +106,7 @@ def best(config: Config, **fields: Any) -> Best:  # noqa: ANN401  the fields of 
 
 def _bests() -> Iterator[tuple[str, Callable[[], Document]]]:
     for name, config in CONFIGS.items():
+        # Bound as a default, or every lambda would see the last config.
         yield name, lambda config=config: best(config)  # type: ignore[misc]
     ordinary = CONFIGS["ordinary"]
     yield "hostile name", lambda: best(ordinary, experiment_name=HOSTILE)
@@ -149,7 +154,7 @@ PERIOD = Period(
 
 
 def _ranked(rank: int, text: str) -> RankedRun:
-    """Return a run of the ranking; the first has None wherever it may."""
+    """Return a run of the ranking; the first has None wherever that is allowed."""
     optional = None if rank == 1 else rank
     return RankedRun(
         rank=rank,
@@ -165,7 +170,7 @@ def _ranked(rank: int, text: str) -> RankedRun:
 
 
 def report(config: Config | None, text: str) -> Report:
-    """Return a report in which every place has a value, `text` where there is text."""
+    """Return a report with a value in every place, and `text` for every text."""
     runs = tuple(_ranked(rank, text) for rank in (1, 2))
     difference = Difference(
         path=text,
@@ -216,7 +221,7 @@ def _reports() -> Iterator[tuple[str, Callable[[], Document]]]:
 
 
 def _run(number: int, config: Config | None, text: str | None) -> Run:
-    """Return a run in which every place has a value, or none where `text` is None."""
+    """Return a run with a value in every place, or in none if `text` is None."""
     has = text is not None
     return Run(
         run_id=UUID(int=number),

@@ -121,7 +121,7 @@ class FormatSuite:
         _require(not broken, "; ".join(broken))
 
     def broken_promises(self, case: Case) -> Iterator[str]:
-        """Yield what is wrong; raise what the format raises beside a refusal."""
+        """Yield what is wrong; raise what the format raises unless it is a refusal."""
         format = as_format(self.format)
         first = _render(format, case)
         yield from _piece_complaints(format, first)
@@ -131,6 +131,7 @@ class FormatSuite:
             yield from _refusal_complaints(first.refusal)
         else:
             yield from self.body_complaints(case, first.body)
+        # A time, a random word or the order of a set would change the entity tag.
         if _render(format, case).pieces != first.pieces:
             yield "the second rendering differs from the first"
         yield from _ending_complaints(format, case)
@@ -145,7 +146,7 @@ class FormatSuite:
 
 
 class RoundTripSuite(FormatSuite):
-    """The same for a format whose reader is at hand."""
+    """The same for a format that you have a reader for."""
 
     @abstractmethod
     def read_back(self, body: bytes) -> object:
@@ -178,7 +179,7 @@ def cases(format: Format[Any]) -> Iterator[Case]:
 
 
 def _values(field: Field[Any]) -> Iterator[str]:
-    """Yield the values of an option that its declaration tells of."""
+    """Yield the values of an option that its declaration names."""
     if isinstance(field, Boolean):
         for words in (field.truthy, field.falsy):
             yield min(word for word in words if isinstance(word, str))
@@ -202,6 +203,7 @@ def _render(format: Format[Any], case: Case) -> Rendering:
     if isinstance(document, Runs):
         rows = list(document.rows)
         document = replace(document, rows=iter(rows))
+    # A repr shows a change at any depth of a config, without copying it.
     before = repr((document, rows))
     pieces: list[bytes | Notice] = []
     refusal = None
@@ -220,7 +222,7 @@ def _piece_complaints(
     format: Format[Any],
     rendering: Rendering,
 ) -> Iterator[str]:
-    """Want notices told in text, and runs in pieces of at most 1 MiB."""
+    """Check that notices are text, and that runs come in pieces of at most 1 MiB."""
     for piece in rendering.pieces:
         if isinstance(piece, Notice):
             texts = piece.code, piece.message, piece.path or ""
@@ -246,6 +248,7 @@ def _ending_complaints(
 ) -> Iterator[str]:
     """Close a rendering after its first piece, which must raise nothing."""
     rendered = format.render(case.make(), **_options(format, case))
+    # Only a generator can be interrupted halfway.
     if not isinstance(rendered, GeneratorType):
         return
     with suppress(UnrepresentableError):
@@ -270,6 +273,6 @@ def _entry_point(format: Format[Any]) -> EntryPoint:
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001
-    """Raise AssertionError: pytest does not take asserts apart that stand here."""
+    """Raise AssertionError: pytest explains only the asserts of test modules."""
     if not condition:
         raise AssertionError(message)

@@ -124,7 +124,7 @@ def _signed_in(response: Response) -> Response:
         token,
         expires=authentication.expires(),
         path=_cookie_path(),
-        # Always would be safer, but http://localhost could then not be tried out.
+        # Browsers drop a Secure cookie that comes over plain HTTP.
         secure=request.is_secure,
         httponly=True,
         # Not Lax, which sends the cookie when another site links here.
