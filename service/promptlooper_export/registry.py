@@ -160,7 +160,7 @@ def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
             raise _UnusableError(msg) from error
     if _distribution(point) == OURS:
         return loaded
-    # Only the declaration is kept; the render function never runs in this process.
+    # `render` is part of the declaration, but is never called in this process.
     declaration = {
         row.name: getattr(loaded, row.name) for row in dataclasses.fields(Format)
     }
