@@ -38,7 +38,10 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentRecord:
-    """An experiment to be written; `runs` is read once, before the next experiment."""
+    """An experiment to be written; `runs` is read once, before the next experiment.
+
+    `place` says where it was read, such as `FILE:LINE`, for messages.
+    """
 
     id: UUID
     name: str
@@ -49,6 +52,7 @@ class ExperimentRecord:
     created_at: datetime
     updated_at: datetime
     runs: Iterator[RunRecord] = field(repr=False)
+    place: str | None = field(default=None, compare=False)
 
 
 Records: TypeAlias = Iterator[ExperimentRecord]

@@ -146,6 +146,117 @@ def test_no_source_is_a_usage_error(bare: Console) -> None:
     assert bare.run("import").returncode == 2
 
 
+@on_sqlite
+@pytest.mark.parametrize(
+    ("experiment", "run", "said"),
+    [
+        (
+            {},
+            {"score": 1},
+            (
+                "results.ndjson:2: unknown member 'score'; did you mean "
+                "scores?; import --lenient leaves it out"
+            ),
+        ),
+        (
+            {"direction": "min"},
+            {},
+            (
+                "results.ndjson:1: unknown member 'direction'; did "
+                "you mean scoring_config.direction?; import --lenient leaves it out"
+            ),
+        ),
+        (
+            {"zest": None},
+            {},
+            ("results.ndjson:1: unknown member 'zest'; import --lenient leaves it out"),
+        ),
+        (
+            {"scoring_config": {"directions": {"cost": "minimse"}}},
+            {},
+            (
+                "results.ndjson:1: The direction of 'cost', 'minimse', is neither "
+                "maximize nor "
+                "minimize; did you mean minimize?"
+            ),
+        ),
+        (
+            {"scoring_config": {"direction": "down"}},
+            {},
+            (
+                "results.ndjson:1: The direction 'down' is neither maximize nor "
+                "minimize; "
+                "correct scoring_config.direction"
+            ),
+        ),
+        (
+            {"scoring_config": {"weights": {"cost": "2"}}},
+            {},
+            (
+                "results.ndjson:1: The weight of 'cost' is not a finite number; "
+                "correct "
+                "scoring_config.weights.cost"
+            ),
+        ),
+        (
+            {"scoring_config": {"weights": [1]}},
+            {},
+            (
+                "results.ndjson:1: scoring_config.weights is not an object of "
+                "scorers and "
+                "numbers; correct scoring_config.weights"
+            ),
+        ),
+    ],
+)
+def test_what_could_choose_another_winner_unseen_refuses_the_file(
+    console: Console,
+    database: Database,
+    experiment: dict[str, object],
+    run: dict[str, object],
+    said: str,
+) -> None:
+    file = lines(EXPERIMENT | experiment, RUN | run)
+    (console.directory / "results.ndjson").write_bytes(file)
+    done = console.run("import", "results.ndjson")
+    assert done.stderr.decode() == f"promptlooper-export: {said}\n"
+    assert done.returncode == 1
+    assert database.execute("SELECT * FROM experiments") == []
+
+
+@on_sqlite
+def test_a_lenient_import_leaves_unknown_members_out_and_warns_of_each_once(
+    console: Console, database: Database
+) -> None:
+    stage = {"stage_name": "judge", "model": "m"}
+    given = lines(EXPERIMENT, {**RUN, "score": 1}, {**RUN, "score": 2, "x": 1},
+                  {**RUN, "stage_results": [stage]})  # fmt: skip
+    done = console.run("import", "-", "--lenient", stdin=given)
+    assert done.stderr.decode().splitlines() == [
+        (
+            "warning: stdin:2: unknown member 'score' left out wherever it is; did "
+            "you mean "
+            "scores?"
+        ),
+        "warning: stdin:3: unknown member 'x' left out wherever it is",
+        "warning: stdin:4: unknown member 'model' left out wherever it is",
+        "imported 1 experiment, 3 runs (0 unchanged)",
+    ]
+    assert database.execute("SELECT stage_name FROM stage_results") == [("judge",)]
+    # Leaving it out does not extend to rules that are not understood.
+    wrong = {**EXPERIMENT, "scoring_config": {"direction": "down"}}
+    assert console.run("import", "-", "--lenient", stdin=lines(wrong)).returncode == 1
+
+
+@on_sqlite
+def test_an_import_warns_of_rules_that_exports_will_warn_of(console: Console) -> None:
+    rules = {"metric": {"goal": "minimize"}, "weights": {"accuracy": -1}}
+    given = lines({**EXPERIMENT, "scoring_config": rules}, RUN)
+    first, second, _ = console.run("import", "-", stdin=given).stderr.splitlines()
+    assert first.startswith(b"warning: stdin:1: The member 'metric' of scoring_config")
+    assert second.startswith(b"warning: stdin:1: The weight of 'accuracy' is negative")
+
+
 def rows(database: Database) -> list[tuple[object, ...]]:
     return database.execute(
         "SELECT runs.id, config, status, scorer_name, value FROM runs "

@@ -163,12 +163,6 @@ def test_scores_may_be_nan_or_infinite(records: Reader) -> None:
     assert found.scores["b"] == (float("inf"), float("-inf"))
 
 
-def test_unknown_members_are_passed_over(records: Reader) -> None:
-    assert the_run(records, id=str(UUID(int=1)), flavour="sweet") == the_run(
-        records, id=str(UUID(int=1))
-    )
-
-
 def test_a_null_config_stands_for_one_that_was_no_json(records: Reader) -> None:
     assert the_run(records, config=None).config == "null"
 
@@ -241,6 +235,9 @@ ID = '"id":"00000000-0000-0000-0000-000000000001"'
         (RUN + ',"error":"\\ud800"}', "error: Holds half a surrogate pair"),
         (RUN + ',"tags":["\\ud800"]}', "tags: Holds half a surrogate pair"),
         (RUN + ',"stage_results":[{}]}', "stage_results.0.stage_name: Missing"),
+        (RUN + ',"score":1}', "unknown member 'score'; did you mean scores?"),
+        (RUN + ',"flavour":null}', "unknown member 'flavour'; import --lenient"),
+        (RUN + ',"stage_results":[{"stage":"a"}]}', "did you mean stage_name?"),
         (RUN + ',"x":"\udcff"}', "not UTF-8 (byte 32)"),
         (RUN + ',"x":' + "[" * 100_000 + "}", "nested too deeply"),
         (RUN + ',"x":' + "1" * 5000 + "}", "Exceeds the limit"),

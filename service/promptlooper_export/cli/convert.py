@@ -33,7 +33,7 @@ from promptlooper_export.registry import (
 )
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import Store, open_store
-from promptlooper_export.store.writer import write
+from promptlooper_export.store.writer import understood, write
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -113,7 +113,9 @@ def _imported(source: str) -> Iterator[Store]:
     with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
         url = f"sqlite:///{folder}/converted.db"
         migrate(url, create=True)
-        write(url, choose(source, kind=None).read(source))
+        # What the rules leave in doubt, the export itself warns of.
+        read = choose(source, kind=None).read(source)
+        write(url, understood(read, lambda _: None))
         with closing(open_store(url)) as store:
             yield store
 

@@ -6,16 +6,18 @@ from itertools import chain
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.terminal import counted, note, table
+from promptlooper_export.cli.terminal import counted, note, printable, table
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import (
+    Importer,
     UnknownSourceError,
     choose,
     installed,
 )
+from promptlooper_export.records import Records
 from promptlooper_export.store.migrate import prepare_own
 from promptlooper_export.store.snapshot import open_store
-from promptlooper_export.store.writer import write
+from promptlooper_export.store.writer import understood, write
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -28,7 +30,13 @@ from promptlooper_export.viewer import OPERATOR
     help=f"The kind of the sources ({', '.join(sorted(installed()))}); by default each "
     "is recognised from its content.",
 )
-def import_(sources: tuple[str, ...], kind: str | None) -> None:
+@click.option(
+    "--lenient",
+    is_flag=True,
+    help="Leave out members that are not part of the format, with a warning each, "
+    "instead of refusing the file.",
+)
+def import_(sources: tuple[str, ...], kind: str | None, *, lenient: bool) -> None:
     """Write experiments from files into the database.
 
     SOURCE is a file, or - for standard input. Either all sources are written or none.
@@ -44,11 +52,33 @@ def import_(sources: tuple[str, ...], kind: str | None) -> None:
     prepare_own(loaded.database_url, loaded.state_url)
     written = write(
         loaded.database_url,
-        chain.from_iterable(importer.read(source) for importer, source in chosen),
+        understood(
+            chain.from_iterable(
+                _read(importer, source, lenient=lenient) for importer, source in chosen
+            ),
+            _warn,
+        ),
     )
     experiments = counted(written.experiments, "experiment")
     runs = counted(written.runs, "run")
     note(f"imported {experiments}, {runs} ({written.unchanged} unchanged)")
+
+
+def _read(importer: Importer, source: str, *, lenient: bool) -> Records:
+    if not lenient or importer.read_leniently is None:
+        return importer.read(source)
+    told: set[str] = set()
+
+    def leave_out(place: str, name: str, hint: str) -> None:
+        if name not in told:
+            told.add(name)
+            _warn(f"{place}: unknown member {name!r} left out wherever it is{hint}")
+
+    return importer.read_leniently(source, leave_out)
+
+
+def _warn(text: str) -> None:
+    note(f"warning: {printable(text)}")
 
 
 @click.command("list")

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from marshmallow import ValidationError
 
@@ -17,6 +18,9 @@ from promptlooper_export.schemas import BestSchema
 
 ENTRY_POINT_GROUP = "promptlooper_export.importers"
 
+OnUnknown: TypeAlias = Callable[[str, str, str], None]
+"""What to do about a member that nobody understands: place, name, and a hint."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Importer:
@@ -24,15 +28,31 @@ class Importer:
 
     `recognises` looks at a source without reading it whole. `read` raises SourceError
     naming the source and the place in it, at any point of the iteration.
+
+    `read_leniently`, if there is one, reads the same, but leaves out each member that
+    it does not know, after calling the function that it is given.
     """
 
     title: str
     recognises: Callable[[str], bool]
     read: Callable[[str], Records]
+    read_leniently: Callable[[str, OnUnknown], Records] | None = None
 
 
 class UnknownSourceError(SourceError):
     """No importer recognises the source."""
+
+
+def refuse(place: str, name: str, hint: str) -> None:
+    """Raise SourceError for a member that the importer does not know."""
+    msg = f"{place}: unknown member {name!r}{hint}; import --lenient leaves it out"
+    raise SourceError(msg)
+
+
+def hint(name: str, known: Mapping[str, str]) -> str:
+    """Ask for the nearest known name, or say nothing; `known` may give longer names."""
+    near = get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def installed() -> Mapping[str, EntryPoint]:

@@ -2,8 +2,8 @@
 
 A line `{"type": "experiment", ...}` opens an experiment; lines with type `run` after
 it are its runs, until the next experiment. Only a run's `config` is required. A null
-member counts as absent (but a null `config` means one that was not valid JSON), and
-unknown members are ignored. The defaults of absent members are:
+member counts as absent (but a null `config` means one that was not valid JSON). A
+member that is not listed refuses the file. The defaults of absent members are:
 
 id            a UUIDv5 of the line's content and the file's name, or for a run the
               experiment's id, so that importing a file twice changes nothing
@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -41,7 +41,7 @@ from promptlooper_export.importers.fields import (
     Text,
     Whole,
 )
-from promptlooper_export.importers.importer import Importer
+from promptlooper_export.importers.importer import Importer, OnUnknown, hint, refuse
 from promptlooper_export.importers.lines import STDIN, Line, read_lines
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
@@ -99,6 +99,19 @@ class _RunSchema(_LineSchema):
 
 _SCHEMAS = {"experiment": _ExperimentSchema(), "run": _RunSchema()}
 
+_OWN = {
+    "experiment": frozenset({"type", *_ExperimentSchema().fields}),
+    "run": frozenset({"type", "config", *_RunSchema().fields}),
+    "stage": frozenset(_StageSchema().fields),
+}
+"""The members of each kind of object."""
+
+# What people write on the line of the experiment although it belongs one level down.
+_RULES = {
+    name: f"scoring_config.{name}"
+    for name in ("weights", "directions", "direction", "required")
+}
+
 
 class _Ids:
     """The ids of one file; remembers 16 bytes of each, to refuse a repeated one."""
@@ -126,17 +139,24 @@ class _Ids:
         return identity
 
 
-def read(source: str) -> Records:
+def read(source: str, unknown: OnUnknown = refuse) -> Records:
     """Yield the experiments of a file, or of stdin for `-`; see the module.
 
-    Raises SourceError naming file and line, at any point of the iteration.
+    `unknown` is called for each member that is not listed. Raises SourceError naming
+    file and line, at any point of the iteration.
     """
-    ids = _Ids()
     # Only scores: a runner may have stored NaN as a score, and exports keep it.
     lines = read_lines(source, lenient=frozenset({"scores"}))
+    yield from records(lines, source=source, unknown=unknown)
+
+
+def records(lines: Iterator[Line], *, source: str, unknown: OnUnknown) -> Records:
+    """Yield the experiments of lines, wherever these come from; as `read`."""
+    ids = _Ids()
     empty = True
+    known = (_known(line, unknown) for line in lines)
     # groupby hands out the runs of each experiment as they are read: none is held.
-    for _, group in groupby(_numbered(lines), key=itemgetter(0)):
+    for _, group in groupby(_numbered(known), key=itemgetter(0)):
         empty = False
         yield _experiment((line for _, line in group), source=source, ids=ids)
     if empty:
@@ -144,18 +164,48 @@ def read(source: str) -> Records:
         raise SourceError(msg)
 
 
+def _known(line: Line, unknown: OnUnknown) -> Line:
+    """Return the line after calling `unknown` for each member that is not listed."""
+    kind = _kind(line)
+    more = _RULES if kind == "experiment" else {}
+    _look_through(line.place, line.members, kind, unknown, more)
+    stages = line.members.get("stage_results")
+    if stages is not None and isinstance(stages.value, list):
+        for stage in stages.value:
+            if isinstance(stage, dict):
+                _look_through(line.place, stage, "stage", unknown, {})
+    return line
+
+
+def _look_through(
+    place: str,
+    members: Mapping[str, object],
+    kind: str,
+    unknown: OnUnknown,
+    more: Mapping[str, str],
+) -> None:
+    for name in members:
+        if name not in _OWN[kind]:
+            near = hint(name, {**{own: own for own in sorted(_OWN[kind])}, **more})
+            unknown(place, name, near)
+
+
+def _kind(line: Line) -> str:
+    kind = line.members["type"].value if "type" in line.members else None
+    if not isinstance(kind, str) or kind not in _SCHEMAS:
+        msg = (
+            f'{line.place}: the member "type" must be "experiment" or "run"; an '
+            "export as ndjson has it with the option header=1"
+        )
+        raise SourceError(msg)
+    return kind
+
+
 def _numbered(lines: Iterator[Line]) -> Iterator[tuple[int, Line]]:
     """Pair each line with the number of experiments that have begun."""
     number = 0
     for line in lines:
-        kind = line.members["type"].value if "type" in line.members else None
-        if not isinstance(kind, str) or kind not in _SCHEMAS:
-            msg = (
-                f'{line.place}: the member "type" must be "experiment" or "run"; an '
-                "export as ndjson has it with the option header=1"
-            )
-            raise SourceError(msg)
-        number += kind == "experiment"
+        number += _kind(line) == "experiment"
         if number == 0:
             msg = f"{line.place}: a run before the first experiment"
             raise SourceError(msg)
@@ -177,6 +227,7 @@ def _experiment(lines: Iterator[Line], *, source: str, ids: _Ids) -> ExperimentR
         scoring_config=values["scoring_config"],
         created_at=created_at,
         updated_at=values.get("updated_at", created_at),
+        place=line.place,
         runs=map(partial(_run, parent=identity, since=created_at, ids=ids), lines),
     )
 
@@ -264,5 +315,8 @@ def recognises(source: str) -> bool:
 
 
 INTERCHANGE = Importer(
-    title="Interchange file (NDJSON)", recognises=recognises, read=read
+    title="Interchange file (NDJSON)",
+    recognises=recognises,
+    read=read,
+    read_leniently=read,
 )

@@ -53,7 +53,7 @@ def read_lines(source: str, *, lenient: frozenset[str]) -> Iterator[Line]:
                 msg = f"{place}: the line is longer than {LONGEST_LINE} bytes"
                 raise SourceError(msg)
             if raw.strip():
-                yield Line(place=place, members=_parse(raw, place, lenient))
+                yield parse(raw, place, lenient=lenient)
 
 
 def _opened(source: str) -> AbstractContextManager[BinaryIO]:
@@ -66,10 +66,11 @@ def _opened(source: str) -> AbstractContextManager[BinaryIO]:
         raise SourceError(msg) from error
 
 
-def _parse(raw: bytes, place: str, lenient: frozenset[str]) -> dict[str, Member]:
+def parse(raw: bytes, place: str, *, lenient: frozenset[str] = frozenset()) -> Line:
+    """Read one line; raises SourceError."""
     try:
         # Windows editors put a byte order mark first, which JSON does not have.
-        return _members(raw.decode("utf-8-sig"), lenient)
+        members = _members(raw.decode("utf-8-sig"), lenient)
     except UnicodeDecodeError as error:
         msg = f"{place}: not UTF-8 (byte {error.start + 1})"
         raise SourceError(msg) from error
@@ -82,6 +83,7 @@ def _parse(raw: bytes, place: str, lenient: frozenset[str]) -> dict[str, Member]
     except ValueError as error:
         msg = f"{place}: {error}"
         raise SourceError(msg) from error
+    return Line(place=place, members=members)
 
 
 # Member by member: a config is stored as it was written, because decoding and encoding

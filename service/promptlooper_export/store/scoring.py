@@ -143,6 +143,23 @@ def unusable(judged: Mapping[str, Sequence[object]], run: UUID) -> Iterator[Noti
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A weight or direction word that is not understood; `hint` may name another."""
+
+    code: str
+    path: str
+    what: str
+    hint: str = ""
+
+
+def faults(scoring_config: JSON) -> Iterator[Fault]:
+    """Name the weights and direction words that are not understood."""
+    config = _object(scoring_config)
+    yield from _weight_faults(config.get("weights"))
+    yield from _direction_faults(config)
+
+
 def doubts(
     scoring_config: JSON, scores: Mapping[str, float], scorers: frozenset[str]
 ) -> Iterator[Notice]:
@@ -164,25 +181,56 @@ def doubts(
                 f"ignored; known are {', '.join(_MEMBERS)}.",
                 f"scoring_config.{name}",
             )
+    for fault in faults(config):
+        message = f"{fault.what} and is ignored{fault.hint or '.'}"
+        yield _notice(fault.code, message, fault.path)
     yield from _weight_doubts(config, scores, scorers)
-    yield from _direction_doubts(config, scorers)
+    for scorer in _object(config.get("directions")):
+        if _is_unknown(scorer, scorers):
+            path = f"scoring_config.directions.{scorer}"
+            yield _unknown_scorer("directions", scorer, scorers, path)
     yield from _required_doubts(config, scorers)
+
+
+def _weight_faults(given: JSON) -> Iterator[Fault]:
+    code, path = "weight-ignored", "scoring_config.weights"
+    if given is not None and not isinstance(given, dict):
+        what = f"{path} is not an object of scorers and numbers"
+        yield Fault(code=code, path=path, what=what)
+    for scorer, value in _object(given).items():
+        if _weight(value) is None:
+            what = f"The weight of {scorer!r} is not a finite number"
+            yield Fault(code=code, path=f"{path}.{scorer}", what=what)
+
+
+def _direction_faults(config: Mapping[str, JSON]) -> Iterator[Fault]:
+    code, path = "direction-ignored", "scoring_config.directions"
+    given = config.get("directions")
+    if given is not None and not isinstance(given, dict):
+        what = f"{path} is not an object of scorers and directions"
+        yield Fault(code=code, path=path, what=what)
+    words = [
+        (f"{path}.{scorer}", f"of {scorer!r}, {value!r},", value)
+        for scorer, value in _object(given).items()
+    ]
+    if (one := config.get("direction")) is not None:
+        words.append(("scoring_config.direction", repr(one), one))
+    for where, which, value in words:
+        if _direction(value) is None:
+            what = f"The direction {which} is neither maximize nor minimize"
+            near = get_close_matches(str(value).lower()[:20], _DIRECTIONS, n=1)
+            hint = f"; did you mean {_DIRECTIONS[near[0]]}?" if near else ""
+            yield Fault(code=code, path=where, what=what, hint=hint)
 
 
 def _weight_doubts(
     config: Mapping[str, JSON], scores: Mapping[str, float], scorers: frozenset[str]
 ) -> Iterator[Notice]:
-    given = config.get("weights")
-    if given is not None and not isinstance(given, dict):
-        yield _shape("weight-ignored", "weights", "an object of scorers and numbers")
-    weights = _object(given)
+    weights = _object(config.get("weights"))
     for scorer, value in weights.items():
         weight = _weight(value)
         path = f"scoring_config.weights.{scorer}"
-        if weight is None:
-            message = f"The weight of {scorer!r} is not a finite number and is ignored."
-            yield _notice("weight-ignored", message, path)
-        elif weight < 0:
+        if weight is not None and weight < 0:
             message = (
                 f"The weight of {scorer!r} is negative ({weight:g}); "
                 "to prefer low values, set its direction to minimize."
@@ -197,33 +245,6 @@ def _weight_doubts(
         yield _notice("weights-sum", message, "scoring_config.weights")
 
 
-def _direction_doubts(
-    config: Mapping[str, JSON], scorers: frozenset[str]
-) -> Iterator[Notice]:
-    given = config.get("directions")
-    if given is not None and not isinstance(given, dict):
-        yield _shape(
-            "direction-ignored", "directions", "an object of scorers and directions"
-        )
-    for scorer, value in _object(given).items():
-        path = f"scoring_config.directions.{scorer}"
-        if _direction(value) is None:
-            message = (
-                f"The direction of {scorer!r}, {value!r}, is neither maximize nor "
-                "minimize and is ignored."
-            )
-            yield _notice("direction-ignored", message, path)
-        if _is_unknown(scorer, scorers):
-            yield _unknown_scorer("directions", scorer, scorers, path)
-    direction = config.get("direction")
-    if direction is not None and _direction(direction) is None:
-        message = (
-            f"The direction {direction!r} is neither maximize nor minimize and is "
-            "ignored."
-        )
-        yield _notice("direction-ignored", message, "scoring_config.direction")
-
-
 def _required_doubts(
     config: Mapping[str, JSON], scorers: frozenset[str]
 ) -> Iterator[Notice]:
@@ -231,7 +252,10 @@ def _required_doubts(
     if given is not None and (
         not isinstance(given, list) or len(_texts(given)) < len(given)
     ):
-        yield _shape("required-ignored", "required", "a list of scorers")
+        message = (
+            "scoring_config.required is not a list of scorers; what is not is ignored."
+        )
+        yield _notice("required-ignored", message, "scoring_config.required")
     for scorer in _texts(given):
         if _is_unknown(scorer, scorers):
             yield _unknown_scorer(
@@ -252,11 +276,6 @@ def _unknown_scorer(
     hint = f"; did you mean {near[0]!r}?" if near else "."
     message = f"{member} names the scorer {scorer!r}, which no completed run has{hint}"
     return _notice("unknown-scorer", message, path)
-
-
-def _shape(code: str, member: str, wanted: str) -> Notice:
-    message = f"scoring_config.{member} is not {wanted}; what is not is ignored."
-    return _notice(code, message, f"scoring_config.{member}")
 
 
 def _direction(value: JSON) -> Direction | None:

@@ -1,7 +1,7 @@
 """Write imported experiments: all of them or none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from promptlooper_export.errors import SourceError
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 from promptlooper_export.store.connection import Session, open_for_writing, writing
 from promptlooper_export.store.migrate import require_own
+from promptlooper_export.store.scoring import doubts, faults
 
 _EXPERIMENT = """
 INSERT INTO experiments (
@@ -70,6 +71,23 @@ def write(url: str, records: Records) -> Written:
                         _write_run(session, record.id, run)
                     runs += 1
     return Written(experiments=experiments, runs=runs, unchanged=unchanged)
+
+
+def understood(records: Records, warn: Callable[[str], None]) -> Records:
+    """Yield the records; `warn` of rules that are understood and may surprise.
+
+    Raises SourceError for a weight or a direction word that is not understood: it would
+    be left out, and another run win.
+    """
+    for record in records:
+        place = record.place or f"experiment {record.id}"
+        for fault in faults(record.scoring_config):
+            msg = f"{place}: {fault.what}{fault.hint or f'; correct {fault.path}'}"
+            raise SourceError(msg)
+        # Which scorers there are is not known before the runs are read.
+        for notice in doubts(record.scoring_config, {}, frozenset()):
+            warn(f"{place}: {notice.message}")
+        yield record
 
 
 @contextmanager
