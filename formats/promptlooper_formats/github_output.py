@@ -13,7 +13,7 @@ from marshmallow import Schema
 
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.env.reading import decoded
-from promptlooper_formats.shared.notices import refuse_surrogates
+from promptlooper_formats.shared.notices import redacted, refuse_surrogates
 from promptlooper_formats.shared.variables import (
     PREFIX,
     Assignment,
@@ -44,6 +44,7 @@ def render(best: Best, *, prefix: str = "") -> Iterator[bytes | Notice]:
     if sum(len(one.text.encode("utf-16-le")) for one in found) > _LARGEST:
         message = "GitHub keeps 1 MiB of outputs for a job; these are more."
         yield Notice(code="too-long-for-outputs", message=message)
+    yield from redacted(best)
     for one in found:
         yield from _notices(one)
         yield _written(one).encode()

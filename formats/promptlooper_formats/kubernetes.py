@@ -22,7 +22,7 @@ from promptlooper_export.plugin import (
     UnrepresentableError,
     flatten,
 )
-from promptlooper_formats.shared.notices import refuse_surrogates
+from promptlooper_formats.shared.notices import redacted, refuse_surrogates
 from promptlooper_formats.shared.text import header, warning, write_json
 from promptlooper_formats.shared.variables import (
     PREFIX,
@@ -86,7 +86,7 @@ def _render(
     data = _file(best, key) if key else _variables(found)
     _refuse_size(best, data, kind)
     lines = list(header(best))
-    for notice in _notices(found):
+    for notice in (*redacted(best), *_notices(found)):
         yield notice
         lines.append(warning(notice))
     yield "".join(f"{line}\n" for line in lines).encode()

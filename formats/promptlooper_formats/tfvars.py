@@ -20,7 +20,7 @@ from promptlooper_export.plugin import (
     Path,
     UnrepresentableError,
 )
-from promptlooper_formats.shared.notices import refuse_surrogates, scalars
+from promptlooper_formats.shared.notices import redacted, refuse_surrogates, scalars
 from promptlooper_formats.shared.text import read_json, write_json
 
 # An identifier of HCL, which allows more letters than these.
@@ -56,6 +56,7 @@ def render(best: Best, *, variable: str = "") -> Iterator[bytes | Notice]:
     refuse_surrogates(best.config, "a tfvars file")
     values = {variable: dict(best.config)} if variable else dict(best.config)
     _refuse_names(values)
+    yield from redacted(best)
     for path, value in scalars(best.config):
         if _is_normalized(value) and all(map(_is_normalized, path)):
             continue

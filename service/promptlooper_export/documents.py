@@ -21,6 +21,12 @@ class Notice:
     message: str
     path: str | None = None
 
+    def __str__(self) -> str:
+        """Return the message with its path in front, unless it begins with the path."""
+        if self.path is None or self.message.startswith(f"{self.path} is "):
+            return self.message
+        return f"{self.path}: {self.message}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Best:

@@ -183,11 +183,17 @@ def _render(
     options: Mapping[str, Any],
     deadline: float,
 ) -> Generator[bytes | Notice]:
-    """Yield what the format yields; whatever it raises becomes an ExportError."""
+    """Yield what the format yields; whatever it raises becomes an ExportError.
+
+    The warnings of a best config or of runs are yielded as well: some formats have no
+    place for them.
+    """
     try:
+        if isinstance(document, Best):
+            yield from dict.fromkeys(document.warnings)
         yield from format.stream(document, options, deadline=deadline)
         if isinstance(document, Runs):
-            # Tables have no place for warnings, and not all were known at the start.
+            # Not all were known at the start.
             yield from document.warnings
     except ExportError:
         raise

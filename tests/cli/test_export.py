@@ -13,6 +13,7 @@ from cli.strangers import beside_strangers
 from databases import Database
 from promptlooper_export import settings
 from promptlooper_export.auth.issuing import issue
+from promptlooper_export.configs import JSON
 from promptlooper_export.web.app import create_app
 
 MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?")
@@ -169,6 +170,37 @@ def test_options_reach_the_format_and_notices_stderr(
     done = beside_strangers(console).run("export", summaries, *arguments)
     assert done.stdout == b"a=b 0.75\n"
     assert b"warning: the score is rounded\n" in done.stderr
+
+
+@pytest.mark.parametrize("format_name", ["tfvars", "github-output", "env"])
+@on_sqlite
+def test_a_redacted_value_is_told_once_on_stderr_with_its_path(
+    console: Console, database: Database, format_name: str
+) -> None:
+    record = experiment(
+        run({"s": 1.0}, config={"model": {"api_key": "abc123def456"}}), name="hidden"
+    )
+    database.load(record)
+    done = console.run("export", "hidden", "-f", format_name)
+    said = done.stderr.decode().splitlines()
+    assert b"[redacted]" in done.stdout
+    assert [line.partition(";")[0] for line in said] == [
+        "warning: model.api_key: A secret was left out here",
+        "warning: model.api_key is redacted: the text [redacted] would be deployed",
+    ]
+
+
+@on_sqlite
+def test_a_warning_names_the_key_that_it_is_about(
+    console: Console, database: Database
+) -> None:
+    config: JSON = {"temperature": {"max": None}, "top_p": None}
+    database.load(experiment(run({"s": 1.0}, config=config), name="nulls"))
+    done = console.run("export", "nulls", "-f", "toml")
+    assert done.stderr.decode().splitlines() == [
+        "warning: temperature.max: TOML has no null: this key is left out.",
+        "warning: top_p: TOML has no null: this key is left out.",
+    ]
 
 
 @on_sqlite

@@ -1,6 +1,7 @@
 """The best config as a .env file, in a form that its readers read back identically."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
@@ -8,7 +9,7 @@ from marshmallow.validate import OneOf
 from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableError
 from promptlooper_formats.env.dialects import DIALECTS, Dialect
 from promptlooper_formats.env.reading import read_variables
-from promptlooper_formats.shared.notices import refuse_surrogates
+from promptlooper_formats.shared.notices import redacted, refuse_surrogates
 from promptlooper_formats.shared.text import header, warning
 from promptlooper_formats.shared.variables import (
     PREFIX,
@@ -45,10 +46,12 @@ def render(
     rules = DIALECTS[dialect]
     found = assignments(best.config, prefix=prefix)
     _refuse_dangers(found, rules)
+    hidden = tuple(redacted(best))
     notices = {one.key: tuple(_notices(one, rules)) for one in found}
     if strict:
-        _refuse_cautions(notices)
-    lines = list(header(best))
+        _refuse_cautions(chain(hidden, *notices.values()))
+    yield from hidden
+    lines = [*header(best), *map(warning, hidden)]
     for one in found:
         yield from notices[one.key]
         lines += map(warning, notices[one.key])
@@ -85,12 +88,14 @@ def _notices(assignment: Assignment, rules: Dialect) -> Iterator[Notice]:
             )
 
 
-def _refuse_cautions(notices: Mapping[str, tuple[Notice, ...]]) -> None:
-    cautions = [found[0] for found in notices.values() if found]
-    first = {str(caution.path): caution.message for caution in cautions}
+def _refuse_cautions(cautions: Iterable[Notice]) -> None:
+    first: dict[str, Notice] = {}
+    for caution in cautions:
+        first.setdefault(str(caution.path), caution)
     if first:
-        reasons = " ".join(f"{path}: {message}" for path, message in first.items())
-        detail = f"{reasons} Choose another dialect, or strict=0."
+        detail = (
+            f"{' '.join(map(str, first.values()))} Choose another dialect, or strict=0."
+        )
         raise UnrepresentableError(detail, paths=tuple(first))
 
 

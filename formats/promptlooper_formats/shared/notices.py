@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from promptlooper_export.plugin import (
     JSON,
     ROOT,
+    Best,
     Notice,
     Path,
     UnrepresentableError,
@@ -15,6 +16,32 @@ EXACT = 2**53
 """A double (IEEE 754) holds every integer up to this; JavaScript reads doubles."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+
+_REDACTED = "[redacted]"
+"""What the service writes in place of a secret."""
+
+
+def redacted(best: Best) -> Iterator[Notice]:
+    """Name the redacted values, for formats whose files are deployed as they are.
+
+    A text that only mentions `[redacted]` is redacted if a warning of the document says
+    so: a prompt may speak of it.
+    """
+    named = {notice.path for notice in best.warnings if notice.code == "redacted"}
+    for path, value in scalars(best.config):
+        if (
+            value == _REDACTED
+            or any(_REDACTED in key for key in path)
+            or (str(path) in named and isinstance(value, str) and _REDACTED in value)
+        ):
+            yield Notice(
+                code="redacted-value",
+                message=(
+                    f"{path} is redacted: the text [redacted] would be deployed; "
+                    "put the secret in its place, or export with redact=off."
+                ),
+                path=str(path),
+            )
 
 
 def big_integers(config: Mapping[str, JSON]) -> Iterator[Notice]:

@@ -18,8 +18,7 @@ def header(best: Best) -> Iterator[str]:
 
 def warning(notice: Notice) -> str:
     """Return a notice as a comment."""
-    where = f"{harmless(notice.path)}: " if notice.path else ""
-    return f"# Warning: {where}{harmless(notice.message)}"
+    return f"# Warning: {harmless(str(notice))}"
 
 
 def harmless(text: str) -> str:

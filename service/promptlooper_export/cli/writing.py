@@ -205,7 +205,7 @@ def write_body(body: Body, output: str, *, strict: bool = False) -> None:
     Raises WarnedError if it is to be `strict` and there are warnings.
     """
     for notice in body.notices:
-        note(f"warning: {printable(notice.message)}")
+        note(f"warning: {printable(str(notice))}")
     with body:
         if strict and body.notices:
             warnings = counted(len(body.notices), "warning")
