@@ -30,7 +30,7 @@ from promptlooper_formats.shared.variables import (
     assignments,
     has_a_meaning,
 )
-from promptlooper_formats.shared.yaml_reading import read_yaml
+from promptlooper_formats.shared.yaml_reading import read_documents
 from promptlooper_formats.yaml import dumped
 
 # RFC 1123, as https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -161,19 +161,20 @@ def _metadata(best: Best, *, name: str, namespace: str) -> dict[str, JSON]:
 
 
 def _read(
-    decode: Callable[[str], str], data: bytes, *, key: str = "", **_: str
+    kind: str, decode: Callable[[str], str], data: bytes, *, key: str = "", **_: str
 ) -> Mapping[str, JSON]:
     """Return the text under each key; with `key`, the config that the file holds.
 
-    Raises ValueError for any other file.
+    Of several manifests, as helm and kustomize write them, only one may be of this
+    kind. A Secret's `stringData` goes before its `data`, as on the API server. Raises
+    ValueError for any other file.
     """
-    held = read_yaml(data).get("data")
-    if not isinstance(held, dict):
+    manifest = _only_one(kind, read_documents(data))
+    texts = {name: decode(text) for name, text in _texts(manifest, "data").items()}
+    if kind == "Secret":
+        texts |= _texts(manifest, "stringData")
+    if not texts:
         msg = "the manifest has no data"
-        raise ValueError(msg)
-    texts = {name: decode(text) for name, text in held.items() if isinstance(text, str)}
-    if len(texts) < len(held):
-        msg = "the data hold something else than text"
         raise ValueError(msg)
     if not key:
         return dict(texts)
@@ -182,6 +183,27 @@ def _read(
         msg = f"there is no config under {key!r}"
         raise ValueError(msg)
     return found
+
+
+def _only_one(kind: str, documents: list[JSON]) -> dict[str, JSON]:
+    manifests = [one for one in documents if isinstance(one, dict)]
+    fitting = [one for one in manifests if one.get("kind") == kind]
+    if len(fitting) != 1:
+        msg = f"it holds {len(fitting)} manifests of this kind; keep the one to read"
+        raise ValueError(msg)
+    return fitting[0]
+
+
+def _texts(manifest: Mapping[str, JSON], member: str) -> dict[str, str]:
+    held = manifest.get(member) or {}
+    if not isinstance(held, dict):
+        msg = f"{member} is not a mapping"
+        raise ValueError(msg)
+    texts = {name: text for name, text in held.items() if isinstance(text, str)}
+    for name in held.keys() - texts.keys():
+        msg = f"{member}.{name} is not text; put it in quotes"
+        raise ValueError(msg)
+    return texts
 
 
 def _as_is(text: str) -> str:
@@ -205,7 +227,7 @@ CONFIGMAP = Format(
     extension="yaml",
     render=partial(_render, "ConfigMap", _as_is),
     options=ManifestOptions,
-    read=partial(_read, _as_is),
+    read=partial(_read, "ConfigMap", _as_is),
 )
 SECRET = Format(
     name="secret",
@@ -215,5 +237,5 @@ SECRET = Format(
     extension="yaml",
     render=partial(_render, "Secret", _encoded),
     options=ManifestOptions,
-    read=partial(_read, _decoded),
+    read=partial(_read, "Secret", _decoded),
 )

@@ -3,8 +3,11 @@
 TOML has no null: such keys are left out, and named in a comment and a warning.
 """
 
+import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date, time
 
 import tomli_w
 
@@ -99,12 +102,47 @@ def _clean(value: JSON) -> JSON:
     return list(map(_clean, value)) if isinstance(value, list) else value
 
 
+_KEY = r"""(?:[A-Za-z0-9_-]++|"[^"\\\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(
+    rf"(?<![\w.-]){_KEY}(?:[ \t]*+\.[ \t]*+{_KEY}){{{_DEEPEST * 2},}}+[ \t]*+[=\]]"
+)
+"""A dotted key for which tomllib would need the square of its length in time."""
+
+
 def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
     """Return the config of a whole document, or of a file that is the config alone.
 
-    Raises ValueError if the file is not TOML.
+    Dates and times become text as in RFC 3339. Raises ValueError if the file is not
+    TOML, or holds what JSON cannot say.
     """
-    return config_in(tomllib.loads(data.decode()))
+    text = data.decode("utf-8-sig")
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        msg = f"line {line}: the key is more than {_DEEPEST * 2} levels deep"
+        raise ValueError(msg)
+    return config_in(
+        {
+            key: _as_json(value, Path((key,)))
+            for key, value in tomllib.loads(text).items()
+        }
+    )
+
+
+def _as_json(value: object, path: Path) -> JSON:
+    if isinstance(value, dict):
+        return {key: _as_json(one, Path((*path, key))) for key, one in value.items()}
+    if isinstance(value, list):
+        return [
+            _as_json(one, Path((*path, str(place)))) for place, one in enumerate(value)
+        ]
+    if isinstance(value, date | time):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, str | int) or (
+        isinstance(value, float) and math.isfinite(value)
+    ):
+        return value
+    msg = f"{path}: {value} is not a value of JSON"
+    raise ValueError(msg)
 
 
 TOML = Format(

@@ -1,7 +1,10 @@
 import json
+import re
+from time import monotonic
 from uuid import UUID
 
 import pytest
+from ruamel.yaml import YAML
 
 from builders import experiment, run
 from cli.console import Console, on_sqlite
@@ -223,3 +226,157 @@ def test_what_is_neither_a_file_nor_an_experiment_is_said(console: Console) -> N
     done = console.run("diff", "missing.env", "summaries")
     assert done.returncode == 1
     assert b"missing.env" in done.stderr
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"a": "="}, "a: =\n"),
+        ({"a": "NO", "b": "on", "c": "12:30"}, "a: NO\nb: on\nc: 12:30\n"),
+        ({"a": 1e-05, "b": 15, "c": 31}, "a: 1e-05\nb: 0o17\nc: 0x1F\n"),
+        ({"a": "1_000", "yes": 17}, "a: 1_000\nyes: 017\n"),
+        ({"a": "2024-05-01"}, "a: 2024-05-01"),
+        ({"a": False, "b": 15, "c": 750}, "%YAML 1.1\n---\na: NO\nb: 017\nc: 12:30\n"),
+        (
+            {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": [1, 1]},
+            "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: [&one 1, *one]\n",
+        ),
+        (
+            {"a": {"x": 1}, "b": {"y": 2}, "c": {"x": 1, "y": 2}},
+            "a: &a {x: 1}\nb: &b {y: 2}\nc: {<<: [*a, *b]}\n",
+        ),
+        ({"a": "5", "b": 5}, "a: !!str 5\nb: !!int '5'\n"),
+    ],
+    ids=lambda value: json.dumps(value)[:40],
+)  # fmt: skip
+def test_yaml_as_other_tools_write_it_is_no_drift(
+    console: Console, database: Database, config: JSON, text: str
+) -> None:
+    database.load(experiment(run({"a": 1}, config=config), name="x"))
+    (console.directory / "x.yaml").write_text(text)
+
+    done = console.run("diff", "x.yaml", "x")
+
+    assert (done.returncode, done.stdout) == (0, b""), done
+
+
+@on_sqlite
+@pytest.mark.parametrize("version", [(1, 1), (1, 2)], ids=str)
+@pytest.mark.usefixtures("summaries")
+def test_yaml_that_ruamel_rewrote_is_no_drift(
+    console: Console, version: tuple[int, int]
+) -> None:
+    export(console, "best.yaml", "yaml", "-O", "only=config")
+    file = console.directory / "best.yaml"
+    ruamel = YAML()
+    ruamel.version = version
+    held = ruamel.load(file)
+    ruamel.dump(held, file)
+
+    done = console.run("diff", "best.yaml", "summaries")
+
+    assert (done.returncode, done.stdout) == (0, b""), done
+
+
+@on_sqlite
+@pytest.mark.parametrize("option", [None, "only=config"])
+@pytest.mark.parametrize("name", ["json", "yaml", "toml"])
+@pytest.mark.usefixtures("summaries")
+def test_the_whole_document_and_the_config_alone_compare_alike(
+    console: Console, name: str, option: str | None
+) -> None:
+    more = ("-O", option) if option else ()
+    export(console, f"best.{name}", name, *more)
+
+    for options in ((), more):
+        done = console.run("diff", f"best.{name}", "summaries", *options)
+        assert (done.returncode, done.stdout) == (0, b""), done
+
+
+@on_sqlite
+def test_dates_of_toml_compare_as_text(console: Console, database: Database) -> None:
+    config: JSON = {"day": "2024-05-01", "at": "2024-05-01T10:00:00Z", "t": "07:32:00"}
+    database.load(experiment(run({"a": 1}, config=config), name="x"))
+    file = console.directory / "x.toml"
+    file.write_text("day = 2024-05-01\nat = 2024-05-01T10:00:00Z\nt = 07:32:00\n")
+    done = console.run("diff", "x.toml", "x")
+    assert (done.returncode, done.stdout) == (0, b""), done
+
+    file.write_text("day = 2024-05-02\nat = 2024-05-01T10:00:00Z\nt = 07:32:00\n")
+    done = console.run("diff", "x.toml", "x")
+    assert done.returncode == 3
+    assert done.stdout == b'~ day: "2024-05-02" -> "2024-05-01"\n'
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.json", f'{{"a": {"[" * 10_000}{"]" * 10_000}}}'),
+        ("x.json", '{"a":' * 10_000 + "1" + "}" * 10_000),
+        ("x.json", f'{{"a": {"[" * 300}{"]" * 300}}}'),
+        ("x.yaml", f"a: {'[' * 10_000}{']' * 10_000}"),
+        ("x.yaml", "".join(f"{' ' * depth}a:\n" for depth in range(1_000))),
+        ("x.yaml", "{a: " * 10_000),
+        ("x.yaml", "- " * 10_000),
+        ("x.toml", f"a = {'[' * 10_000}{']' * 10_000}"),
+        ("x.toml", f"a{'.a' * 10_000} = 1"),
+        ("x.toml", f"[a{'.a' * 10_000}]\nb = 1"),
+    ],
+    ids=range(10),
+)  # fmt: skip
+@pytest.mark.usefixtures("summaries")
+def test_a_file_of_too_many_levels_is_soon_refused_in_a_line(
+    console: Console, name: str, text: str
+) -> None:
+    (console.directory / name).write_text(text)
+
+    started = monotonic()
+    done = console.run("diff", name, "summaries")
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert name in done.stderr.decode()
+    assert re.search("levels deep|maximum nesting", done.stderr.decode())
+    assert len(done.stderr.splitlines()) == 1
+    assert monotonic() - started < 5
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_aliases_that_repeat_without_end_are_refused_in_a_line(
+    console: Console,
+) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]"
+        for level in range(1, 10)
+    ]
+    (console.directory / "x.yaml").write_text("\n".join(lines))
+    done = console.run("diff", "x.yaml", "summaries")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"aliases repeat more than" in done.stderr
+
+    (console.directory / "x.yaml").write_text("a: &a [*a]\n")
+    done = console.run("diff", "x.yaml", "summaries")
+    assert done.returncode == 1
+    assert b"line 1: the alias *a contains itself" in done.stderr
+
+
+@on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_one_manifest_among_others_is_read(console: Console) -> None:
+    for name in ("configmap", "secret"):
+        export(console, f"{name}.yaml", name)
+    (console.directory / "all.yaml").write_text(
+        "---\nkind: Service\n---\n"
+        + (console.directory / "configmap.yaml").read_text()
+        + "---\n"
+    )
+    done = console.run("diff", "all.yaml", "summaries")
+    assert (done.returncode, done.stdout) == (0, b""), done
+
+    file = console.directory / "secret.yaml"
+    file.write_text(f"{file.read_text()}stringData:\n  SEED: '7'\n")
+    done = console.run("diff", "secret.yaml", "summaries")
+    assert (done.returncode, done.stdout) == (3, b'~ SEED: "7" -> ""\n'), done

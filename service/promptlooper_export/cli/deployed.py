@@ -20,6 +20,9 @@ from promptlooper_export.errors import ComparisonError, UsageError
 from promptlooper_export.redaction.secrets import REDACTED, names_secret, redact_text
 from promptlooper_export.registry import AnyFormat, Registry, load_format_options
 
+_DEEPEST = 200
+"""Levels of nesting to compare; Python's own recursion ends at 1,000 calls."""
+
 _SHOWN = 120
 """The most characters of a value to print."""
 
@@ -154,10 +157,32 @@ def read_config(
 ) -> Mapping[str, JSON]:
     """Return the config as far as the format can say it. Raises ComparisonError."""
     try:
-        return format.parse(data, options)
+        config = format.parse(data, options)
     except ValueError as error:
         msg = f"{name} is not a {format.title} file, or is incomplete: {error}"
         raise ComparisonError(msg) from error
+    except RecursionError as error:
+        raise _too_deep(name) from error
+    if _is_deep(config):
+        raise _too_deep(name)
+    return config
+
+
+def _too_deep(name: str) -> ComparisonError:
+    msg = f"{name} is nested more than {_DEEPEST} levels deep; make it flatter"
+    return ComparisonError(msg)
+
+
+def _is_deep(config: Mapping[str, JSON]) -> bool:
+    level: list[JSON] = list(config.values())
+    for _ in range(_DEEPEST):
+        level = [
+            member
+            for value in level
+            if isinstance(value, dict | list)
+            for member in (value.values() if isinstance(value, dict) else value)
+        ]
+    return bool(level)
 
 
 def config_said_in(
