@@ -173,7 +173,7 @@ def _read(
     texts = {name: decode(text) for name, text in _texts(manifest, "data").items()}
     if kind == "Secret":
         texts |= _texts(manifest, "stringData")
-    if not texts:
+    if not {"data", "stringData"} & manifest.keys():
         msg = "the manifest has no data"
         raise ValueError(msg)
     if not key:
