@@ -89,7 +89,7 @@ def convert(
                 selection=selection,
                 limits=limits,
             )
-    write_body(body, output, strict=strict)
+    write_body(body, output, chosen, strict=strict)
 
 
 def _best(source: str, registry: Registry, chosen: AnyFormat) -> Best:

@@ -1,7 +1,6 @@
 """Files that hold a config: their format, their content and how they differ."""
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from uuid import UUID
 
 import click
 
+from promptlooper_export.cli.files import format_named_by
 from promptlooper_export.cli.terminal import printable
 from promptlooper_export.comparison import Change
 from promptlooper_export.configs import JSON
@@ -84,11 +84,6 @@ def _shown(value: JSON) -> str:
 
 STDIN = "-"
 
-_MANIFEST = re.compile(
-    rb"^kind:[ \t]*[\"']?(ConfigMap|Secret)[\"']?[ \t]*\r?$", re.MULTILINE
-)
-_SYNONYMS = {".yml": ".yaml", ".tfvars.json": ".auto.tfvars.json"}
-
 # Formats differ in whether they can express depth and null.
 _PROBE: Mapping[str, JSON] = {"a": {"b": 1}, "n": None}
 
@@ -116,36 +111,20 @@ def load_deployed(
     """
     data = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
     readable = {name: row for name, row in registry.formats.items() if row.read}
-    found = kind or recognised(source, data, readable)
-    if found not in readable:
+    if kind is None:
+        chosen = format_named_by(source, readable, data=data)
+    else:
+        chosen = readable.get(kind)
+    if chosen is None:
         known = ", ".join(readable)
         msg = f"cannot tell the format of {source}; name it with --from: {known}"
         raise UsageError(msg)
-    chosen = readable[found]
     return Deployed(
         name=source,
         data=data,
         format=chosen,
         options=load_format_options(chosen, pairs),
     )
-
-
-def recognised(
-    source: str, data: bytes, formats: Mapping[str, AnyFormat]
-) -> str | None:
-    """Return the name of a file's format, judging by its name and content."""
-    name = Path(source).name
-    if name == ".env" or name.startswith(".env."):
-        return "env"
-    for spelled, meant in _SYNONYMS.items():
-        if name.endswith(spelled):
-            name = name.removesuffix(spelled) + meant
-    # Manifests share the extension of YAML; only the content tells them apart.
-    if name.endswith(".yaml") and (found := _MANIFEST.search(data)):
-        return found[1].decode().lower()
-    fitting = [row for row in formats.values() if name.endswith(f".{row.extension}")]
-    # .auto.tfvars.json also ends with .json, so the longest one counts.
-    return max(fitting, key=lambda row: len(row.extension)).name if fitting else None
 
 
 def read_config(

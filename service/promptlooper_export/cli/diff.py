@@ -94,7 +94,8 @@ def diff(
 
 def _is_file(source: str) -> bool:
     # A file goes before an experiment of the same name.
-    return source == STDIN or Path(source).exists()
+    path = Path(source)
+    return source == STDIN or (path.exists() and not path.is_dir())
 
 
 def _paths(found: list[Change]) -> str:

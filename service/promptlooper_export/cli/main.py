@@ -12,7 +12,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from promptlooper_export import __version__
-from promptlooper_export.cli.terminal import note, printable
+from promptlooper_export.cli.terminal import (
+    escape_what_does_not_fit,
+    note,
+    printable,
+)
 from promptlooper_export.errors import ExperimentNotFoundError, ExportError
 from promptlooper_export.settings import SETTINGS
 
@@ -147,4 +151,5 @@ def _terminate(*_: object) -> NoReturn:
 def main() -> None:
     """Run the command line; TERM unwinds it, so no temporary file is left behind."""
     signal.signal(signal.SIGTERM, _terminate)
+    escape_what_does_not_fit()
     promptlooper_export(prog_name="promptlooper-export")

@@ -1,7 +1,9 @@
 """What people read: messages on stderr, tables on stdout."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 
 import click
 
@@ -12,6 +14,13 @@ def printable(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def escape_what_does_not_fit() -> None:
+    """Write characters that the terminal's encoding lacks as escapes from now on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def note(text: str) -> None:

@@ -15,7 +15,8 @@ from uuid import UUID
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.deployed import read_config, recognised, write_changes
+from promptlooper_export.cli.deployed import read_config, write_changes
+from promptlooper_export.cli.files import format_named_by
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.cli.writing import (
     AFTER,
@@ -95,12 +96,15 @@ def verify(
     loaded = settings.load()
     formats = discover(sandbox_seconds=loaded.render_timeout).formats
     ends = _ends(file)
-    name = kind or recognised(str(file), ends, formats) or ""
-    if name not in formats:
+    chosen = (
+        format_named_by(str(file), formats, data=ends)
+        if kind is None
+        else formats.get(kind)
+    )
+    if chosen is None:
         known = ", ".join(formats)
         msg = f"cannot tell the format of {file}; name it with --from: {known}"
         raise UsageError(msg)
-    chosen = formats[name]
     options = load_format_options(chosen, pairs)
     plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
     selections = _selections(ends, chosen, replace(plain, redact=not unredacted))

@@ -1,18 +1,16 @@
-"""What the commands that write exports share: options, and writing whole files."""
+"""What the commands that write exports share: options, limits and the output."""
 
-import os
-import secrets
 import shutil
 import sys
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO
 from uuid import UUID
 
 import click
 from click.shell_completion import CompletionItem
 
+from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError, WarnedError
@@ -20,37 +18,6 @@ from promptlooper_export.export import Limits, Selection
 from promptlooper_export.registry import AnyFormat, Registry, discover
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
-
-
-def write_whole(path: Path, body: IO[bytes]) -> None:
-    """Replace the file with the body in one step.
-
-    Follows links and keeps an existing file's mode. Writes straight to a device or a
-    pipe, which cannot be replaced. On failure (OSError), the old file stays.
-    """
-    if path.exists() and not path.is_file():
-        with path.open("wb") as device:
-            shutil.copyfileobj(body, device)
-        return
-    # Otherwise a link itself would be replaced.
-    target = path.resolve()
-    # In the same directory, since a rename cannot cross file systems.
-    temporary = target.with_name(f".promptlooper-{secrets.token_hex(8)}")
-    try:
-        # x: never write into a file or through a link that is already there.
-        with temporary.open("xb") as file:
-            shutil.copyfileobj(body, file)
-            file.flush()
-            # Before the rename, or a power cut could leave an empty file there.
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    # KeyboardInterrupt, and SystemExit for TERM, must leave no temporary file either.
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
 
 STDOUT = "-"
 UNLIMITED = 1 << 63
@@ -151,26 +118,21 @@ def named(registry: Registry, name: str) -> AnyFormat:
 
 
 def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFormat:
-    """Return the format with this name, else for the file's extension, else the first.
+    """Return the format with this name, else the one for the file, else the first.
 
-    The longest extension wins, then registry order. Raises UsageError.
+    Raises UsageError.
     """
-    if name is not None:
-        chosen = named(registry, name)
-        registry.require(name)
-        return chosen
-    fitting = [
-        row
-        for row in registry.formats.values()
-        if output == STDOUT or Path(output).name.endswith(f".{row.extension}")
-    ]
-    if not fitting:
+    if name is None and output == STDOUT:
+        return next(iter(registry.formats.values()))
+    chosen = (
+        format_named_by(output, registry.formats)
+        if name is None
+        else named(registry, name)
+    )
+    if chosen is None:
         known = ", ".join(registry.formats)
         msg = f"no format has the extension of {output!r}; name one with -f: {known}"
         raise UsageError(msg)
-    if output == STDOUT:
-        return fitting[0]
-    chosen = max(fitting, key=lambda row: len(row.extension))
     registry.require(chosen.name)
     return chosen
 
@@ -199,10 +161,17 @@ STRICT = click.option(
 )
 
 
-def write_body(body: Body, output: str, *, strict: bool = False) -> None:
+_LOOKED_AT = 1 << 13
+"""Bytes in which a binary body has a NUL, which no text has."""
+
+
+def write_body(
+    body: Body, output: str, format: AnyFormat, *, strict: bool = False
+) -> None:
     """Write a body to a file or to standard output, and its warnings to stderr.
 
-    Raises WarnedError if it is to be `strict` and there are warnings.
+    Raises WarnedError if it is to be `strict` and there are warnings, and UsageError
+    instead of writing a binary body to a terminal.
     """
     for notice in body.notices:
         note(f"warning: {printable(str(notice))}")
@@ -212,7 +181,13 @@ def write_body(body: Body, output: str, *, strict: bool = False) -> None:
             msg = f"{warnings}, and nothing was written: correct them or omit --strict"
             raise WarnedError(msg)
         if output == STDOUT:
+            if sys.stdout.isatty() and b"\0" in body.file.read(_LOOKED_AT):
+                msg = f"{format.name} is binary; write it to a file: -o FILE"
+                raise UsageError(msg)
+            body.file.seek(0)
             shutil.copyfileobj(body.file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
             write_whole(Path(output), body.file)
+            size = counted(body.length, "byte")
+            note(f"wrote {printable(output)} ({size}, {format.name})")
