@@ -10,6 +10,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from hashlib import sha256
 
 from marshmallow import Schema, fields
 from marshmallow.validate import Regexp
@@ -40,6 +41,14 @@ _LONGEST_KEY = 253
 
 # https://kubernetes.io/docs/concepts/configuration/configmap/#motivation
 _LARGEST = 1 << 20
+
+# `kubectl apply` keeps the manifest as JSON in an annotation, and the API server takes
+# no more bytes of annotations (TotalAnnotationSizeLimitB in apimachinery). The manifest
+# is compared as a whole: that is more, by a few bytes, than the annotation holds.
+_LARGEST_APPLIED = 1 << 18
+
+_MARK = 8
+"""Hexadecimal digits that keep names apart that were made to fit."""
 
 
 class ManifestOptions(Schema):
@@ -85,20 +94,25 @@ def _render(
     found = [] if key else assignments(best.config, prefix=prefix)
     data = _file(best, key) if key else _variables(found)
     _refuse_size(best, data, kind)
+    fitted = name or _fitted(best)
+    manifest: dict[str, JSON] = {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": _metadata(best, name=fitted, namespace=namespace),
+        **({"type": "Opaque"} if kind == "Secret" else {}),
+        "data": {key: encode(text) for key, text in data.items()},
+    }
     lines = list(header(best))
-    for notice in (*redacted(best), *_notices(found)):
+    for notice in (
+        *redacted(best),
+        *_changed_name(best, fitted, is_chosen=bool(name)),
+        *_too_large_to_apply(manifest),
+        *_notices(found),
+    ):
         yield notice
         lines.append(warning(notice))
     yield "".join(f"{line}\n" for line in lines).encode()
-    yield dumped(
-        {
-            "apiVersion": "v1",
-            "kind": kind,
-            "metadata": _metadata(best, name=name, namespace=namespace),
-            **({"type": "Opaque"} if kind == "Secret" else {}),
-            "data": {name: encode(text) for name, text in data.items()},
-        }
-    )
+    yield dumped(manifest)
 
 
 def _refuse_size(best: Best, data: Mapping[str, str], kind: str) -> None:
@@ -144,12 +158,46 @@ def _notices(found: list[Assignment]) -> Iterator[Notice]:
             )
 
 
+def _fitted(best: Best) -> str:
+    """Return the experiment's name as a label, with a mark if anything was changed.
+
+    Two experiments may have names that become one label: the mark, a digest of the
+    experiment's id, keeps the second manifest from replacing the first.
+    """
+    if re.fullmatch(_LABEL, best.experiment_name):
+        return best.experiment_name
+    mark = sha256(best.experiment_id.bytes).hexdigest()[:_MARK]
+    kept = re.sub("[^a-z0-9]+", "-", best.experiment_name.lower()).strip("-")
+    kept = kept[: _LONGEST_LABEL - _MARK - 1].rstrip("-")
+    return f"{kept or 'experiment'}-{mark}"
+
+
+def _changed_name(best: Best, name: str, *, is_chosen: bool) -> Iterator[Notice]:
+    if not is_chosen and name != best.experiment_name:
+        yield Notice(
+            code="changed-name",
+            message=(
+                f"Kubernetes takes no object named {best.experiment_name!r}: its name "
+                f"is {name!r}; choose another one with name=."
+            ),
+        )
+
+
+def _too_large_to_apply(manifest: Mapping[str, JSON]) -> Iterator[Notice]:
+    size = len(json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > _LARGEST_APPLIED:
+        yield Notice(
+            code="too-large-to-apply",
+            message=(
+                f"The manifest has {size:,} bytes, and `kubectl apply` keeps at most "
+                f"{_LARGEST_APPLIED:,} in an annotation: add --server-side."
+            ),
+        )
+
+
 def _metadata(best: Best, *, name: str, namespace: str) -> dict[str, JSON]:
-    fitted = re.sub("[^a-z0-9]+", "-", best.experiment_name.lower())
-    # The cut may leave a hyphen at the end, which RFC 1123 forbids.
-    fitted = fitted[:_LONGEST_LABEL].strip("-") or "experiment"
     return {
-        "name": name or fitted,
+        "name": name,
         **({"namespace": namespace} if namespace else {}),
         "labels": {"app.kubernetes.io/managed-by": "promptlooper-export"},
         "annotations": {
