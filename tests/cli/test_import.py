@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_an_import_reports_what_it_wrote(console: Console, source: Path) -> None
     done = console.run("import", source.name)
     assert done.returncode == 0
     assert done.stdout == b""
-    assert done.stderr == b"imported 1 experiment, 3 runs (0 unchanged)\n"
+    assert done.stderr == b"imported 1 experiment, 3 runs\n"
 
 
 def test_importing_twice_changes_nothing(
@@ -114,12 +115,12 @@ def test_an_empty_database_gets_the_tables_to_import_into(
     done = bare.run(
         "import", "-", stdin=lines(EXPERIMENT, RUN), DATABASE_URL=empty_database.url
     )
-    assert done.stderr == b"imported 1 experiment, 1 run (0 unchanged)\n"
+    assert done.stderr == b"imported 1 experiment, 1 run\n"
 
 
 def test_a_missing_file_becomes_a_database_to_import_into(bare: Console) -> None:
     done = bare.run("import", "-", stdin=lines(EXPERIMENT, RUN))
-    assert done.stderr == b"imported 1 experiment, 1 run (0 unchanged)\n"
+    assert done.stderr == b"imported 1 experiment, 1 run\n"
     assert (bare.directory / "promptlooper.db").exists()
 
 
@@ -240,7 +241,7 @@ def test_a_lenient_import_leaves_unknown_members_out_and_warns_of_each_once(
         ),
         "warning: stdin:3: unknown member 'x' left out wherever it is",
         "warning: stdin:4: unknown member 'model' left out wherever it is",
-        "imported 1 experiment, 3 runs (0 unchanged)",
+        "imported 1 experiment, 3 runs",
     ]
     assert database.execute("SELECT stage_name FROM stage_results") == [("judge",)]
     # Leaving it out does not extend to rules that are not understood.
@@ -255,6 +256,47 @@ def test_an_import_warns_of_rules_that_exports_will_warn_of(console: Console) ->
     first, second, _ = console.run("import", "-", stdin=given).stderr.splitlines()
     assert first.startswith(b"warning: stdin:1: The member 'metric' of scoring_config")
     assert second.startswith(b"warning: stdin:1: The weight of 'accuracy' is negative")
+
+
+def test_names_that_are_there_already_are_counted(
+    console: Console, database: Database
+) -> None:
+    first = {**EXPERIMENT, "id": "00000000-0000-0000-0000-000000000001"}
+    named = {**RUN, "name": "a"}
+    done = console.run("import", "-", stdin=lines(first, named, RUN, RUN))
+    assert done.stderr == b"imported 1 experiment, 3 runs\n"
+    # Runs that are there already are no news, whatever their names.
+    again = lines(first, named, named, {**RUN, "name": "b"}, EXPERIMENT, named)
+    done = console.run("import", "-", stdin=again)
+    assert done.stderr.decode().splitlines() == [
+        (
+            "warning: 1 experiment has a name that another experiment has already, such as "
+            "'summaries'"
+        ),
+        (
+            "warning: 1 run has a name that another run of the experiment has already, "
+            "such as 'a'"
+        ),
+        "imported 1 experiment, 3 runs (1 unchanged)",
+    ]
+    assert database.execute("SELECT count(*) FROM experiments") == [(2,)]
+
+
+@on_sqlite
+def test_a_name_of_several_experiments_tells_them_apart(
+    console: Console, database: Database
+) -> None:
+    older = {**EXPERIMENT, "created_at": "2026-01-02T03:04:05Z"}
+    console.run("import", "-", stdin=lines(older, RUN, RUN))
+    console.run("import", "-", stdin=lines({**EXPERIMENT, "description": "new"}, RUN))
+    ((old,),) = database.execute("SELECT id FROM experiments WHERE description IS NULL")
+    for arguments in (("export", "summaries"), ("delete", "summaries", "--yes")):
+        done = console.run(*arguments)
+        assert done.returncode == 2
+        said = done.stderr.decode()
+        assert "'summaries' matches 2 experiments: " in said
+        assert f"{UUID(old)} (2 runs, created 2026-01-02 03:04)" in said
+        assert said.endswith("). Use an id.\n")
 
 
 def rows(database: Database) -> list[tuple[object, ...]]:

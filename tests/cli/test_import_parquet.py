@@ -188,7 +188,7 @@ def test_a_column_that_no_export_has_is_refused_or_left_out(
             "it is; "
             "did you mean judgements?"
         ),
-        "imported 1 experiment, 2 runs (0 unchanged)",
+        "imported 1 experiment, 2 runs",
     ]
 
 

@@ -1,5 +1,6 @@
-"""`import` and `list`: the experiments of a database."""
+"""`import`, `list` and `delete`: the experiments of a database."""
 
+import sys
 from contextlib import closing
 from itertools import chain
 
@@ -15,9 +16,13 @@ from promptlooper_export.importers.importer import (
     installed,
 )
 from promptlooper_export.records import Records
+from promptlooper_export.store import deletion
+from promptlooper_export.store.deletion import require_deletable
+from promptlooper_export.store.experiments import find_whole
 from promptlooper_export.store.migrate import prepare_own
 from promptlooper_export.store.snapshot import open_store
-from promptlooper_export.store.writer import understood, write
+from promptlooper_export.store.state import looking
+from promptlooper_export.store.writer import Written, understood, write
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -36,7 +41,15 @@ from promptlooper_export.viewer import OPERATOR
     help="Leave out members that are not part of the format, with a warning each, "
     "instead of refusing the file.",
 )
-def import_(sources: tuple[str, ...], kind: str | None, *, lenient: bool) -> None:
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Let each experiment take the place of the one that has its name, with its "
+    "grants.",
+)
+def import_(
+    sources: tuple[str, ...], kind: str | None, *, lenient: bool, replace: bool
+) -> None:
     """Write experiments from files into the database.
 
     SOURCE is a file, or - for standard input. Either all sources are written or none.
@@ -58,10 +71,10 @@ def import_(sources: tuple[str, ...], kind: str | None, *, lenient: bool) -> Non
             ),
             _warn,
         ),
+        replace=replace,
+        state_url=loaded.state_url,
     )
-    experiments = counted(written.experiments, "experiment")
-    runs = counted(written.runs, "run")
-    note(f"imported {experiments}, {runs} ({written.unchanged} unchanged)")
+    _say(written)
 
 
 def _read(importer: Importer, source: str, *, lenient: bool) -> Records:
@@ -75,6 +88,31 @@ def _read(importer: Importer, source: str, *, lenient: bool) -> Records:
             _warn(f"{place}: unknown member {name!r} left out wherever it is{hint}")
 
     return importer.read_leniently(source, leave_out)
+
+
+def _say(written: Written) -> None:
+    """Say what came in, after what people may want to undo."""
+    for repeated, noun, where in (
+        (written.experiment_names, "experiment", "another experiment has already"),
+        (written.run_names, "run", "another run of the experiment has already"),
+    ):
+        if repeated.count:
+            has = "has" if repeated.count == 1 else "have"
+            _warn(
+                f"{counted(repeated.count, noun)} {has} a name that {where}, such as "
+                f"{repeated.example!r}"
+            )
+    parts = [counted(written.experiments, "experiment"), counted(written.runs, "run")]
+    others = [
+        f"{count:,} {what}"
+        for count, what in (
+            (written.replaced, "replaced"),
+            (written.unchanged, "unchanged"),
+        )
+        if count
+    ]
+    more = f" ({', '.join(others)})" if others else ""
+    note(f"imported {', '.join(parts)}{more}")
 
 
 def _warn(text: str) -> None:
@@ -95,3 +133,30 @@ def list_() -> None:
     rows = [(str(row.id), row.name, row.status, str(row.runs)) for row in found]
     for line in table([("ID", "NAME", "STATUS", "RUNS"), *rows]):
         click.echo(line)
+
+
+@click.command()
+@click.argument("reference", metavar="ID|NAME")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(*, reference: str, yes: bool) -> None:
+    """Delete an experiment with its runs, their scores and stages, and its grants.
+
+    ID and NAME must be whole. Asks before it deletes; without a terminal to ask on,
+    --yes is needed. Nothing is ever deleted from a runner's database.
+    """
+    loaded = settings.load()
+    with (
+        closing(open_store(loaded.database_url)) as store,
+        store.snapshot(OPERATOR) as snapshot,
+    ):
+        found = find_whole(snapshot.experiments(), reference)
+    with looking(loaded.database_url) as session:
+        require_deletable(session)
+    what = f"{printable(found.name)} ({found.id}, {counted(found.runs, 'run')})"
+    if not yes:
+        if not sys.stdin.isatty():
+            msg = f"This would delete {what} for good; to do so, add --yes."
+            raise click.UsageError(msg)
+        click.confirm(f"Delete {what} for good?", abort=True, err=True)
+    deletion.delete(loaded.database_url, found.id, state_url=loaded.state_url)
+    note(f"deleted {what}")

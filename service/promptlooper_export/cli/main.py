@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "list": ("experiments:list_", "List the experiments, newest first."),
     "show": ("show:show", "Show what came out of an experiment."),
+    "delete": ("experiments:delete", "Delete an experiment with all its runs."),
     "export": ("export:export", "Write one experiment in one format."),
     "verify": ("verify:verify", "Check that a file is what the service exports."),
     "diff": ("diff:diff", "Show how two configs differ."),

@@ -37,8 +37,8 @@ def write_json(value: object) -> None:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, such as `2 runs`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    """Return a count with its noun, such as `1,234 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -8,7 +8,7 @@ what is not theirs to see is one case: the query gives no row.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -156,6 +156,9 @@ _IS_UUID = {
 _ALL = (1 << 63) - 1
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+_LISTED = 5
+"""How many experiments are named where one was meant."""
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
 
@@ -321,10 +324,37 @@ def find(
         msg = f"No experiment is named or begins with {reference!r}"
         raise ExperimentNotFoundError(msg)
     if len(found) > 1:
-        ids = ", ".join(sorted(map(str, found))[:5])
-        msg = f"{reference!r} matches {len(found)} experiments: {ids}. Use an id."
-        raise UsageError(msg)
+        summaries = experiments(session, catalog, visible)
+        raise _ambiguous(reference, [row for row in summaries if row.id in found])
     return found.pop()
+
+
+def find_whole(
+    summaries: Iterable[ExperimentSummary], reference: str
+) -> ExperimentSummary:
+    """Return the one that has this id or this name, whole.
+
+    Raises ExperimentNotFoundError for none and UsageError for several.
+    """
+    digits = reference.lower().replace("-", "")
+    found = [row for row in summaries if digits == row.id.hex or reference == row.name]
+    if not found:
+        msg = f"No experiment has the whole id or name {reference!r}"
+        raise ExperimentNotFoundError(msg)
+    if len(found) > 1:
+        raise _ambiguous(reference, found)
+    return found[0]
+
+
+def _ambiguous(reference: str, found: Sequence[ExperimentSummary]) -> UsageError:
+    listed = "), ".join(
+        f"{row.id} ({row.runs:,} run{'' if row.runs == 1 else 's'}"
+        + (f", created {row.created_at:%Y-%m-%d %H:%M}" if row.created_at else "")
+        for row in found[:_LISTED]
+    )
+    more = ", ..." if len(found) > _LISTED else ""
+    msg = f"{reference!r} matches {len(found)} experiments: {listed}){more}. Use an id."
+    return UsageError(msg)
 
 
 def _names(catalog: Catalog, visible: Condition) -> dict[str, str]:

@@ -81,6 +81,11 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('promptlooper_export.' || ?))"
 
 _IS_READ_ONLY = "SELECT current_setting('transaction_read_only') = 'on'"
 
+IMPORT_ELSEWHERE = (
+    "To import into a database of your own, set "
+    "PROMPTLOOPER_DATABASE_URL=sqlite:///NAME.db"
+)
+
 
 class Standing(Enum):
     """Whose a database is."""
@@ -195,14 +200,13 @@ def prepare_own(url: str, state_url: str | None) -> None:
         require_own(session)
 
 
-def require_own(session: Session) -> None:
-    """Raise MigrationError unless `migrate` made the tables in this database."""
+def require_own(session: Session, *, instead: str = IMPORT_ELSEWHERE) -> None:
+    """Raise MigrationError, which says what to do instead, unless `migrate` made it."""
     refuse_earlier(session)
     if not is_own(session):
         msg = (
-            "The database belongs to the runner, so nothing is written to it. To "
-            "import into a database of your own, set "
-            "PROMPTLOOPER_DATABASE_URL=sqlite:///NAME.db"
+            "The database belongs to the runner, so nothing is written to it. "
+            f"{instead}"
         )
         raise MigrationError(msg)
 

@@ -128,7 +128,7 @@ class State:
         """Return all grants by experiment; raises DatabaseUnavailableError."""
         granted: dict[UUID, set[str]] = {}
         with self._found(session) as found:
-            rows = [] if found is None else found.all(_sql(found, _GRANTS))
+            rows = [] if found is None else found.all(in_state(found, _GRANTS))
         for experiment, grantee in rows:
             granted.setdefault(UUID(str(experiment)), set()).add(grantee)
         return {experiment: frozenset(names) for experiment, names in granted.items()}
@@ -139,7 +139,7 @@ class State:
         No session is needed if STATE_URL is set.
         """
         with self._found(session) as found:
-            rows = [] if found is None else found.all(_sql(found, _REVOKED_TOKENS))
+            rows = [] if found is None else found.all(in_state(found, _REVOKED_TOKENS))
         return frozenset(jti for (jti,) in rows)
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ def locate(database_url: str, state_url: str | None) -> str | None:
     open_state(database_url, state_url).close()
     if state_url is not None:
         return VARIABLE
-    url = _url(database_url, state_url)
+    url = place(database_url, state_url)
     if url is None:
         return None
     _require_usable(url, name="the state")
@@ -202,7 +202,7 @@ def grantees(
     database_url: str, state_url: str | None, experiment: UUID
 ) -> tuple[str, ...]:
     """Return to whom an experiment is granted; raises DatabaseUnavailableError."""
-    url = _url(database_url, state_url)
+    url = place(database_url, state_url)
     if url is None:
         return ()
     with looking(url) as session:
@@ -233,8 +233,8 @@ def revoke(
 def _change(
     sql: str, database_url: str, state_url: str | None, experiment: UUID, grantee: str
 ) -> tuple[str, ...]:
-    with _writing(database_url, state_url) as session:
-        session.run(_sql(session, sql), session.key(experiment), grantee)
+    with writing_state(database_url, state_url) as session:
+        session.run(in_state(session, sql), session.key(experiment), grantee)
         return tuple(sorted(_grantees(session, experiment)))
 
 
@@ -248,9 +248,9 @@ def revoke_token(
     DatabaseUnavailableError.
     """
     now = int(time.time())
-    with _writing(database_url, state_url) as session:
-        session.run(_sql(session, _FORGET_TOKENS), now - KEPT_SECONDS)
-        session.run(_sql(session, _REVOKE_TOKEN), jti, expires_at, now)
+    with writing_state(database_url, state_url) as session:
+        session.run(in_state(session, _FORGET_TOKENS), now - KEPT_SECONDS)
+        session.run(in_state(session, _REVOKE_TOKEN), jti, expires_at, now)
 
 
 def revoked_tokens(
@@ -279,9 +279,9 @@ def keep(session: Session, kept: Remains) -> None:
     """Add what an earlier version kept; rows that are there already stay."""
     for experiment, grantee in kept.grants:
         key = session.key(UUID(str(experiment)))
-        session.run(_sql(session, _GRANT), key, grantee)
+        session.run(in_state(session, _GRANT), key, grantee)
     for row in kept.revoked_tokens:
-        session.run(_sql(session, _REVOKE_TOKEN), *row)
+        session.run(in_state(session, _REVOKE_TOKEN), *row)
 
 
 def beside(database_url: str) -> Path | None:
@@ -313,16 +313,17 @@ def _is_here(session: Session) -> bool:
     return bool(session.value(_IS_HERE[session.kind]))
 
 
-def _sql(session: Session, statement: str) -> str:
+def in_state(session: Session, statement: str) -> str:
+    """Put the names of the state's tables into a statement."""
     return statement.format(**_TABLES[session.kind])
 
 
 def _grantees(session: Session, experiment: UUID) -> list[str]:
-    rows = session.all(_sql(session, _GRANTEES), session.key(experiment))
+    rows = session.all(in_state(session, _GRANTEES), session.key(experiment))
     return [grantee for (grantee,) in rows]
 
 
-def _url(database_url: str, state_url: str | None) -> str | None:
+def place(database_url: str, state_url: str | None) -> str | None:
     """Return the URL of the database that holds the state, None if none does."""
     if state_url is not None:
         return state_url
@@ -364,8 +365,9 @@ def _readable() -> Iterator[None]:
 
 
 @contextmanager
-def _writing(database_url: str, state_url: str | None) -> Iterator[Session]:
-    url = _url(database_url, state_url)
+def writing_state(database_url: str, state_url: str | None) -> Iterator[Session]:
+    """Open the state to write to it; raises MigrationError if there is none."""
+    url = place(database_url, state_url)
     if url is None:
         msg = f"There is no place for grants and revocations yet; run: {MIGRATE}"
         raise MigrationError(msg)
