@@ -270,8 +270,8 @@ def test_names_that_are_there_already_are_counted(
     done = console.run("import", "-", stdin=again)
     assert done.stderr.decode().splitlines() == [
         (
-            "warning: 1 experiment has a name that another experiment has already, such as "
-            "'summaries'"
+            "warning: 1 experiment has a name that another experiment has already, "
+            "such as 'summaries'"
         ),
         (
             "warning: 1 run has a name that another run of the experiment has already, "
