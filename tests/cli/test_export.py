@@ -204,6 +204,14 @@ def test_a_warning_names_the_key_that_it_is_about(
 
 
 @on_sqlite
+@pytest.mark.usefixtures("summaries")
+def test_a_misspelt_experiment_is_answered_with_the_closest(console: Console) -> None:
+    done = console.run("export", "sumaries", "-f", "json")
+    assert done.returncode == 1
+    assert b"did you mean 'summaries'?" in done.stderr
+
+
+@on_sqlite
 def test_strict_writes_nothing_if_there_is_a_warning(
     console: Console, summaries: str
 ) -> None:

@@ -33,7 +33,7 @@ def test_each_command_says_who_sees_the_experiment_then(console: Console) -> Non
         assert said(console, "grant", "summaries", "user:ada") == (
             f"{name} granted to user:ada; admins also see it\n"
         )
-    assert said(console, "grant", str(ROW.id)[:13], "group:lab: 7") == (
+    assert said(console, "grant", str(ROW.id), "group:lab: 7") == (
         f"{name} granted to group:lab: 7, user:ada; admins also see it\n"
     )
     for _ in range(2):
@@ -43,6 +43,14 @@ def test_each_command_says_who_sees_the_experiment_then(console: Console) -> Non
     assert said(
         console, "revoke", "summaries", "group:lab: 7", OPEN_EXPERIMENTS="0"
     ) == (f"{name} granted to nobody; only admins see it\n")
+
+
+@on_sqlite
+def test_grants_need_a_whole_id_or_name(console: Console) -> None:
+    for beginning in (str(ROW.id)[:13], "summ"):
+        for command in ("grant", "revoke"):
+            refused = said(console, command, beginning, "user:ada", code=1)
+            assert f"whole id or name '{beginning}'" in refused
 
 
 @on_sqlite

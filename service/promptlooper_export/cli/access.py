@@ -15,6 +15,7 @@ from promptlooper_export.auth.issuing import identify, is_name, issue
 from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.settings import Settings
 from promptlooper_export.store import state
+from promptlooper_export.store.experiments import find_whole
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.state import revoke_token
 from promptlooper_export.viewer import OPERATOR, SCOPES
@@ -191,11 +192,12 @@ def revoke(*, reference: str, grantee: str) -> None:
 
 
 def _find(loaded: Settings, reference: str) -> UUID:
+    # Whole: what the beginning of an id stands for changes as experiments come.
     with (
         closing(open_store(loaded.database_url)) as store,
         store.snapshot(OPERATOR) as snapshot,
     ):
-        return snapshot.find(reference)
+        return find_whole(snapshot.experiments(), reference).id
 
 
 def _say_who_sees(loaded: Settings, experiment: UUID, found: Sequence[str]) -> None:

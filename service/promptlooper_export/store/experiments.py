@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from uuid import UUID
 
 from promptlooper_export.documents import Experiment, Notice
@@ -321,7 +322,9 @@ def find(
         if name == reference or (is_id and id_.hex.startswith(start))
     } or {id_ for id_, name in rows if str(name).startswith(reference)}
     if not found:
-        msg = f"No experiment is named or begins with {reference!r}"
+        close = get_close_matches(reference, [str(name) for _, name in rows], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        msg = f"No experiment is named or begins with {reference!r}{hint}"
         raise ExperimentNotFoundError(msg)
     if len(found) > 1:
         summaries = experiments(session, catalog, visible)
