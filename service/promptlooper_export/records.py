@@ -30,10 +30,10 @@ class RunRecord:
     error: str | None
     tags: JSON
     stage_results: tuple[StageResult, ...]
-    created_at: datetime
+    created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
-    updated_at: datetime
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class ExperimentRecord:
     status: str
     parameter_space: JSON
     scoring_config: JSON
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime | None
+    updated_at: datetime | None
     runs: Iterator[RunRecord] = field(repr=False)
     place: str | None = field(default=None, compare=False)
 

@@ -282,6 +282,26 @@ def test_names_that_are_there_already_are_counted(
     assert database.execute("SELECT count(*) FROM experiments") == [(2,)]
 
 
+def test_times_that_a_file_does_not_have_stay_absent(console: Console) -> None:
+    dated = {**RUN, "updated_at": "2026-01-02T03:04:05.678901Z"}
+    console.run("import", "-", stdin=lines(EXPERIMENT, RUN, dated))
+    export = ("export", "summaries", "-f", "ndjson", "-O", "header=1")
+    file = console.run(*export).stdout
+    experiment, *runs = map(json.loads, file.splitlines())
+    assert experiment["created_at"] is experiment["updated_at"] is None
+    times = ("created_at", "started_at", "finished_at")
+    assert {run[name] for run in runs for name in times} == {None}
+    assert {run["updated_at"] for run in runs} == {None, dated["updated_at"]}
+    for name in ("json", "markdown", "csv"):
+        done = console.run("export", "summaries", "-f", name)
+        assert done.returncode == 0
+        assert b"1970" not in done.stdout
+    assert b"1970" not in console.run("list").stdout
+    done = console.run("import", "--replace", "-", stdin=file)
+    assert done.stderr == b"imported 1 experiment, 2 runs (1 replaced)\n"
+    assert console.run(*export).stdout == file
+
+
 @on_sqlite
 def test_a_name_of_several_experiments_tells_them_apart(
     console: Console, database: Database

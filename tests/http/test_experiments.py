@@ -43,6 +43,7 @@ def test_the_experiments_are_listed_newest_first(
     assert document["next"] is None
     assert [row["id"] for row in document["items"]] == [str(newest.id), str(oldest.id)]
     row = document["items"][0]
+    assert newest.created_at is not None
     formats = row.pop("formats")
     assert row == {
         "id": str(newest.id),

@@ -100,13 +100,11 @@ def test_what_a_run_does_not_say_is_filled_in_the_same_way_every_time(
 ) -> None:
     found = the_run(records)
     assert found == the_run(records)
-    assert found.created_at == found.updated_at
-    assert found.created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     # printf '{}' | sha256sum
     assert found.config_hash == (
         "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )
-    assert found.started_at is None
+    assert found.created_at is found.started_at is found.updated_at is None
 
 
 @pytest.mark.parametrize(
@@ -130,7 +128,7 @@ def test_an_experiment_without_a_name_has_the_files(records: Reader) -> None:
     [(found, _)] = records('{"type":"experiment"}', name="august.ndjson")
     assert found.name == "august"
     assert found.status == "completed"
-    assert found.created_at == datetime(1970, 1, 1, tzinfo=UTC)
+    assert found.created_at is found.updated_at is None
 
 
 @given(

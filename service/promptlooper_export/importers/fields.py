@@ -54,12 +54,13 @@ class Number(fields.Field[float]):
 class Moment(fields.AwareDateTime):
     """An ISO 8601 moment, turned into UTC; one without an offset is taken as UTC."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  marshmallow's
         """Declare the format and the offset of naive moments."""
         super().__init__(
             format="iso",
             default_timezone=UTC,
             error_messages={"invalid": _MOMENT},
+            **options,
         )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:  # noqa: ANN401

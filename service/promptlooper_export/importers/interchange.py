@@ -11,8 +11,7 @@ name          an experiment's: the file's name without its extension; a run's: n
 status        an experiment's: completed; a run's: completed if it has scores, failed
               if it has an error, else pending
 config_hash   the SHA-256, in hex, of the config as canonical JSON
-created_at    a run's: that of its experiment; an experiment's: 1970-01-01
-updated_at    created_at
+times         none
 """
 
 import hashlib
@@ -20,7 +19,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -48,8 +46,6 @@ from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
 """The namespace of derived ids."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 _HEAD = 1 << 16
 _TYPE = re.compile(rb'"type"\s*:\s*"(experiment|run)"')
 
@@ -60,8 +56,8 @@ class _LineSchema(Schema):
 
     id = fields.UUID(load_default=None)
     name = Text(load_default=None)
-    created_at = Moment()
-    updated_at = Moment()
+    created_at = Moment(load_default=None)
+    updated_at = Moment(load_default=None)
 
 
 class _ExperimentSchema(_LineSchema):
@@ -93,8 +89,8 @@ class _RunSchema(_LineSchema):
     error = Text(load_default=None)
     tags = Json(load_default=None)
     stage_results = fields.List(fields.Nested(_StageSchema), load_default=list)
-    started_at = Moment()
-    finished_at = Moment()
+    started_at = Moment(load_default=None)
+    finished_at = Moment(load_default=None)
 
 
 _SCHEMAS = {"experiment": _ExperimentSchema(), "run": _RunSchema()}
@@ -217,7 +213,6 @@ def _experiment(lines: Iterator[Line], *, source: str, ids: _Ids) -> ExperimentR
     values = _load(line)
     path = Path("stdin" if source == STDIN else source)
     identity = ids.take(line, values["id"], NAMESPACE, f"{path.name}\n")
-    created_at = values.get("created_at", EPOCH)
     return ExperimentRecord(
         id=identity,
         name=values["name"] or path.stem,
@@ -225,20 +220,19 @@ def _experiment(lines: Iterator[Line], *, source: str, ids: _Ids) -> ExperimentR
         status=values["status"],
         parameter_space=values["parameter_space"],
         scoring_config=values["scoring_config"],
-        created_at=created_at,
-        updated_at=values.get("updated_at", created_at),
+        created_at=values["created_at"],
+        updated_at=values["updated_at"],
         place=line.place,
-        runs=map(partial(_run, parent=identity, since=created_at, ids=ids), lines),
+        runs=map(partial(_run, parent=identity, ids=ids), lines),
     )
 
 
-def _run(line: Line, *, parent: UUID, since: datetime, ids: _Ids) -> RunRecord:
+def _run(line: Line, *, parent: UUID, ids: _Ids) -> RunRecord:
     config = line.members.get("config")
     if config is None or not isinstance(config.value, dict | None):
         msg = f"{line.place}: config: must be there and be an object"
         raise SourceError(msg)
     values = _load(line)
-    created_at = values.get("created_at", since)
     return RunRecord(
         id=ids.take(line, values["id"], parent, ""),
         name=values["name"],
@@ -253,10 +247,10 @@ def _run(line: Line, *, parent: UUID, since: datetime, ids: _Ids) -> RunRecord:
         error=values["error"],
         tags=values["tags"],
         stage_results=tuple(StageResult(**stage) for stage in values["stage_results"]),
-        created_at=created_at,
-        started_at=values.get("started_at"),
-        finished_at=values.get("finished_at"),
-        updated_at=values.get("updated_at", created_at),
+        created_at=values["created_at"],
+        started_at=values["started_at"],
+        finished_at=values["finished_at"],
+        updated_at=values["updated_at"],
     )
 
 
