@@ -1,11 +1,13 @@
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from cli.console import Console, on_sqlite
+from cli.console import COMMAND, Console, on_sqlite
 from databases import Database
 
 EXPERIMENT = {"type": "experiment", "name": "summaries"}
@@ -300,6 +302,28 @@ def test_times_that_a_file_does_not_have_stay_absent(console: Console) -> None:
     done = console.run("import", "--replace", "-", stdin=file)
     assert done.stderr == b"imported 1 experiment, 2 runs (1 replaced)\n"
     assert console.run(*export).stdout == file
+
+
+@on_sqlite
+def test_only_a_terminal_sees_the_runs_counted(console: Console) -> None:
+    path = console.directory / "many.ndjson"
+    path.write_bytes(lines(EXPERIMENT, *[RUN] * 1_234))
+    leader, follower = os.openpty()
+    subprocess.run(
+        [COMMAND, "import", path.name],
+        stderr=follower,
+        cwd=console.directory,
+        env=console.environ,
+        check=True,
+        timeout=60,
+    )
+    assert os.read(leader, 1000) == (
+        b"500 runs\r1,000 runs\rimported 1 experiment, 1,234 runs\r\n"
+    )
+    os.close(leader)
+    os.close(follower)
+    piped = console.run("import", "--replace", path.name)
+    assert piped.stderr == b"imported 1 experiment, 1,234 runs (1 replaced)\n"
 
 
 @on_sqlite

@@ -1,6 +1,8 @@
 """`import`, `list` and `delete`: the experiments of a database."""
 
+import dataclasses
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
 
@@ -15,7 +17,7 @@ from promptlooper_export.importers.importer import (
     choose,
     installed,
 )
-from promptlooper_export.records import Records
+from promptlooper_export.records import Records, RunRecord
 from promptlooper_export.store import deletion
 from promptlooper_export.store.deletion import require_deletable
 from promptlooper_export.store.experiments import find_whole
@@ -24,6 +26,9 @@ from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.state import looking
 from promptlooper_export.store.writer import Written, understood, write
 from promptlooper_export.viewer import OPERATOR
+
+_SHOWN = 500
+"""After how many runs a terminal shows how many there are."""
 
 
 @click.command("import")
@@ -65,11 +70,14 @@ def import_(
     prepare_own(loaded.database_url, loaded.state_url)
     written = write(
         loaded.database_url,
-        understood(
-            chain.from_iterable(
-                _read(importer, source, lenient=lenient) for importer, source in chosen
-            ),
-            _warn,
+        _shown(
+            understood(
+                chain.from_iterable(
+                    _read(importer, source, lenient=lenient)
+                    for importer, source in chosen
+                ),
+                _warn,
+            )
         ),
         replace=replace,
         state_url=loaded.state_url,
@@ -88,6 +96,26 @@ def _read(importer: Importer, source: str, *, lenient: bool) -> Records:
             _warn(f"{place}: unknown member {name!r} left out wherever it is{hint}")
 
     return importer.read_leniently(source, leave_out)
+
+
+def _shown(records: Records) -> Records:
+    """Count the runs on stderr as they are read, if that is a terminal."""
+    if not sys.stderr.isatty():
+        return records
+    count = 0
+
+    def counting(runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        nonlocal count
+        for run in runs:
+            yield run
+            count += 1
+            if count % _SHOWN == 0:
+                # Whatever line comes next is longer, and is written over this one.
+                click.echo(f"{counted(count, 'run')}\r", nl=False, err=True)
+
+    return (
+        dataclasses.replace(record, runs=counting(record.runs)) for record in records
+    )
 
 
 def _say(written: Written) -> None:
