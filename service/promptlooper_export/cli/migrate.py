@@ -12,6 +12,11 @@ from promptlooper_export.store.migrate import Outcome, Standing, take_away
 from promptlooper_export.store.migrate import migrate as bring
 from promptlooper_export.store.state import beside
 
+EMPTY = (
+    "nothing to do: the database is empty. If it is the runner's, let the runner make "
+    "its tables; `import` makes them itself, and so does migrate --create"
+)
+
 
 @click.command()
 @click.option(
@@ -43,6 +48,9 @@ def migrate(ctx: click.Context, *, create: bool, dry_run: bool, down: bool) -> N
             dry_run=dry_run,
         )
         statements, said = outcome.statements, list(_said(outcome, loaded))
+        if outcome.standing is Standing.EMPTY and not create:
+            note(EMPTY)
+            return
     if not statements:
         note("nothing to do")
     elif dry_run:

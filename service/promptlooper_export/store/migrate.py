@@ -120,19 +120,14 @@ def migrate(
 ) -> Outcome:
     """Make what is missing: see the module.
 
-    Raises MigrationError for an empty database unless `create` is set and for a step
-    that this release does not know, DatabaseNotUnderstoodError for a database that is
-    not a runner's, SettingsError for a STATE_URL that cannot hold the state, and
+    An empty database stays as it is unless `create` is set. Raises MigrationError for a
+    step that this release does not know, DatabaseNotUnderstoodError for a database that
+    is not a runner's, SettingsError for a STATE_URL that cannot hold the state, and
     DatabaseUnavailableError.
     """
     standing = _look(url)
     if standing is Standing.EMPTY and not create:
-        msg = (
-            "The database is empty. If it is the runner's, let the runner make its "
-            "tables; to import experiments into it, run: "
-            "promptlooper-export migrate --create"
-        )
-        raise MigrationError(msg)
+        return Outcome(standing=standing, statements=(), apart=False, columns=())
     _require_apart(url, state_url)
     is_written = not dry_run and not _is_untouched(url, standing)
     # Looked at once more under the lock: another process may have migrated meanwhile.
