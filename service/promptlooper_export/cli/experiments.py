@@ -167,10 +167,11 @@ def list_() -> None:
 @click.argument("reference", metavar="ID|NAME")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(*, reference: str, yes: bool) -> None:
-    """Delete an experiment with its runs, their scores and stages, and its grants.
+    """Delete an experiment with all its runs.
 
-    ID and NAME must be whole. Asks before it deletes; without a terminal to ask on,
-    --yes is needed. Nothing is ever deleted from a runner's database.
+    Their scores and stage results and the experiment's grants go with them. ID and NAME
+    must be whole. Asks before it deletes; without a terminal to ask on, --yes is
+    needed. Nothing is ever deleted from a runner's database.
     """
     loaded = settings.load()
     with (

@@ -31,6 +31,17 @@ ON CONFLICT DO NOTHING
 """
 
 
+# Two that replace or delete at once would each miss what the other one writes. Readers
+# do not wait for this lock; SQLite's transaction is one already.
+_LOCK = "LOCK TABLE experiments IN SHARE ROW EXCLUSIVE MODE"
+
+
+def wait_for_turn(session: Session) -> None:
+    """Wait until no other process writes experiments."""
+    if session.kind == "postgresql":
+        session.run(_LOCK)
+
+
 def require_deletable(session: Session) -> None:
     """Raise MigrationError for a database that is not our own."""
     require_own(session, instead=ELSEWHERE)
@@ -52,6 +63,7 @@ def delete(url: str, experiment: UUID, *, state_url: str | None) -> None:
             apart = stack.enter_context(writing_state(url, state_url))
         with writing(open_for_writing(url)) as session:
             require_deletable(session)
+            wait_for_turn(session)
             for (key,) in session.all(_IDS):
                 if row_id(key, "experiments") == experiment:
                     remove(session, key)

@@ -18,7 +18,12 @@ from promptlooper_export.store.batches import (
     stored,
 )
 from promptlooper_export.store.connection import Session, open_for_writing, writing
-from promptlooper_export.store.deletion import forget, hand_on, remove
+from promptlooper_export.store.deletion import (
+    forget,
+    hand_on,
+    remove,
+    wait_for_turn,
+)
 from promptlooper_export.store.migrate import require_own
 from promptlooper_export.store.rows import row_id
 from promptlooper_export.store.scoring import doubts, faults
@@ -86,6 +91,8 @@ def write(
     # and a broken line near its end undoes everything.
     with writing(open_for_writing(url)) as session:
         require_own(session)
+        if replace:
+            wait_for_turn(session)
         for record in records:
             if way is not None:
                 written.replaced += way.make(session, record)
