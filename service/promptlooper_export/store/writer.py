@@ -61,7 +61,7 @@ class Repeated:
 
 @dataclass(kw_only=True)
 class Written:
-    """How many experiments and runs are new, and how many runs were there already.
+    """Counts how many experiments and runs are new, and how many runs were there.
 
     `replaced` of the experiments took the place of others.
     """
@@ -86,7 +86,7 @@ def write(
     then nothing is written.
     """
     written = Written()
-    way = _Way(url, state_url) if replace else None
+    replacement = _Replacement(url, state_url) if replace else None
     # Records are read while the transaction is open: a file of any size passes through,
     # and a broken line near its end undoes everything.
     with writing(open_for_writing(url)) as session:
@@ -94,11 +94,11 @@ def write(
         if replace:
             wait_for_turn(session)
         for record in records:
-            if way is not None:
-                written.replaced += way.make(session, record)
+            if replacement is not None:
+                written.replaced += replacement.make_room(session, record)
             _write(session, record, written, is_alone=replace)
-    if way is not None:
-        way.clear_up()
+    if replacement is not None:
+        replacement.clear_up()
     return written
 
 
@@ -119,7 +119,7 @@ def understood(records: Records, warn: Callable[[str], None]) -> Records:
         yield record
 
 
-class _Way:
+class _Replacement:
     """Takes experiments out of the way of those that replace them.
 
     Grants go from the old id to the new one. If they are kept in another database, they
@@ -133,7 +133,7 @@ class _Way:
         self._names: set[str] = set()
         self._gone: list[UUID] = []
 
-    def make(self, session: Session, record: ExperimentRecord) -> bool:
+    def make_room(self, session: Session, record: ExperimentRecord) -> bool:
         """Remove the experiment of the record's name; return whether there was one."""
         where = record.place or f"experiment {record.id}"
         if record.name in self._names:
