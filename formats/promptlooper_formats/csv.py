@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from marshmallow import Schema, fields
-from marshmallow.validate import OneOf
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import OneOf, Regexp
 
 from promptlooper_export.plugin import (
     JSON,
@@ -44,6 +44,21 @@ class CsvOptions(Schema):
         metadata={"description": "What stands between two cells"},
     )
     bom = switch("Begin with a byte order mark, for Excel")
+    decimal = fields.String(
+        load_default=".",
+        validate=Regexp(r"[.,]\Z", error="Must be . or ,"),
+        metadata={
+            "description": "What stands before the decimals of a number: a comma, with "
+            "delimiter=;, for spreadsheets in German or French"
+        },
+    )
+
+    @validates_schema
+    def refuse_ambiguity(self, data: Mapping[str, object], **_: object) -> None:
+        """Raise ValidationError if a comma would both part cells and begin decimals."""
+        if data["decimal"] == data["delimiter"]:
+            msg = "decimal=, needs another delimiter than the comma: add delimiter=;"
+            raise ValidationError(msg, "decimal")
 
 
 @dataclass
@@ -51,6 +66,7 @@ class _Cells:
     """Writes values as cells, and counts those that it had to alter."""
 
     raw: bool
+    decimal: str
     guarded: int = 0
 
     def text(self, value: str | None) -> str:
@@ -67,28 +83,39 @@ class _Cells:
         """Write text as text, and any other value as JSON."""
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, float):
+            return self.number(value)
         # Numbers, true and null stay without quotes, unlike text that looks like them.
         written = _ENCODER.encode(value)
         return _quoted(written) if isinstance(value, list | dict) else written
 
+    def number(self, value: float | None) -> str:
+        """Write a number; none is an empty cell."""
+        return "" if value is None else repr(value).replace(".", self.decimal)
+
 
 def render(
-    runs: Runs, *, raw: bool = False, delimiter: str = ",", bom: bool = False
+    runs: Runs,
+    *,
+    raw: bool = False,
+    delimiter: str = ",",
+    bom: bool = False,
+    decimal: str = ".",
 ) -> Iterator[bytes | Notice]:
     """Yield a line of names, then one for each run.
 
     Raises UnrepresentableError for text that holds NUL or half a surrogate pair.
     """
-    yield from together(_lines(runs, raw=raw, delimiter=delimiter, bom=bom))
+    cells = _Cells(raw=raw, decimal=decimal)
+    yield from together(_lines(runs, cells, delimiter=delimiter, bom=bom))
 
 
 def _lines(
-    runs: Runs, *, raw: bool, delimiter: str, bom: bool
+    runs: Runs, cells: _Cells, *, delimiter: str, bom: bool
 ) -> Iterator[bytes | Notice]:
     columns = runs.columns
     places = dict.fromkeys(columns.config)
     header = names(columns)
-    cells = _Cells(raw=raw)
     yield from alike(header)
     yield from _broken_names(header)
     if bom:
@@ -119,25 +146,20 @@ def _row(
     yield str(run.run_id)
     yield cells.text(run.name)
     yield cells.text(run.status)
-    yield _number(run.weighted_score)
-    yield _number(run.rank)
+    yield cells.number(run.weighted_score)
+    yield cells.number(run.rank)
     found = config_leaves(run, places)
     for path in columns.config:
         yield cells.json(found[path]) if path in found else ""
     yield cells.text(run.config_hash)
     for scorer in columns.scores:
-        yield _number(run.scores.get(scorer))
+        yield cells.number(run.scores.get(scorer))
     for count in (run.tokens_in, run.tokens_out, run.duration_ms, run.cost_usd):
-        yield _number(count)
+        yield cells.number(count)
     yield cells.text(run.error)
     yield "" if run.tags is None else cells.json(run.tags)
     for moment in (run.created_at, run.started_at, run.finished_at, run.updated_at):
         yield "" if moment is None else timestamp(moment)
-
-
-def _number(value: float | None) -> str:
-    # repr() is the shortest text that reads back as the same double.
-    return "" if value is None else repr(value)
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from promptlooper_formats.shared.interchange import (
     stage_line,
 )
 from promptlooper_formats.shared.notices import big_integers
+from promptlooper_formats.shared.spellings import Spellings
 from promptlooper_formats.shared.text import together
 from promptlooper_formats.shared.variables import switch
 
@@ -21,6 +22,10 @@ from promptlooper_formats.shared.variables import switch
 # found quickly if it begins with one fixed character: here, the one before a number in
 # an object or a list.
 _MAYBE_BIG = (re.compile(" -?[0-9]{16}"), re.compile(r"\[-?[0-9]{16}"))
+
+# JSON takes these as they are, but many a reader of lines ends a line there: Python's
+# str.splitlines (httpx, requests) at all three, Node.js's readline at the first two.
+_LINE_ENDS = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
@@ -35,7 +40,10 @@ class NdjsonOptions(Schema):
 
 
 def render(runs: Runs, *, header: bool = False) -> Iterator[bytes | Notice]:
-    """Yield a line for each run, and one notice of an integer that doubles round."""
+    """Yield a line for each run; keys alike are named, and an integer that is rounded.
+
+    Named is the first integer that a reader with doubles only would round.
+    """
     yield from together(_lines(runs, header=header))
 
 
@@ -45,9 +53,12 @@ def _lines(runs: Runs, *, header: bool) -> Iterator[bytes | Notice]:
     record = run_line if header else _record
     # One notice is enough: a notice for each would grow with the number of runs.
     named = False
+    spellings = Spellings()
     for run in runs.rows:
         line = _ENCODER.encode(record(run))
         yield _encoded(line)
+        yield from spellings.alike(run.config or {}, "config")
+        yield from spellings.alike(run.scores, "scores")
         if not named and any(pattern.search(line) for pattern in _MAYBE_BIG):
             for notice in islice(big_integers(run.config or {}), 1):
                 yield notice
@@ -55,6 +66,8 @@ def _lines(runs: Runs, *, header: bool) -> Iterator[bytes | Notice]:
 
 
 def _encoded(line: str) -> bytes:
+    for end, escape in _LINE_ENDS.items():
+        line = line.replace(end, escape)
     # UTF-8 has no form for a lone surrogate; Python's escape for it is also JSON's.
     return f"{line}\n".encode(errors="backslashreplace")
 

@@ -3,14 +3,19 @@
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.configs import Config, configs
 from formats.rendering import RUN, render, row, table
+from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.plugin import UnrepresentableError, flatten
+from promptlooper_export.registry import load_format_options
 from promptlooper_formats.csv import CSV
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -110,6 +115,28 @@ def test_a_delimiter_can_be_chosen(delimiter: str) -> None:
     assert cells(body, delimiter)[0]["config.k"] == text
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_numbers_can_have_a_decimal_comma_and_text_stays(delimiter: str) -> None:
+    config: Config = {"a": 1.5, "b": -1.2, "c": "1.5", "d": [0.5], "e": 7, "f": 1e-7}
+    document = table(row(config, weighted_score=0.25, cost_usd=0.5))
+
+    body = render(CSV, document, delimiter=delimiter, decimal=",").body
+
+    [read] = cells(body, delimiter)
+    assert [read[f"config.{key}"] for key in config] == [
+        *("1,5", "-1,2", "1.5", "[0.5]", "7", "1e-07")
+    ]
+    assert (read["weighted_score"], read["cost_usd"]) == ("0,25", "0,5")
+    assert delimiter.join(["1,5", "-1,2", '"1.5"']).encode() in body
+
+
+@pytest.mark.parametrize("pairs", [[], [("delimiter", ",")]])
+def test_a_decimal_comma_needs_another_delimiter(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(InvalidParameterError, match="add delimiter=;"):
+        load_format_options(CSV, [("decimal", ","), *pairs])
+    assert load_format_options(CSV, [("decimal", ","), ("delimiter", ";")])
+
+
 def test_a_byte_order_mark_can_be_asked_for() -> None:
     assert render(CSV, table(), bom=True).body.startswith(b'\xef\xbb\xbf"run_id')
     assert render(CSV, table()).body.startswith(b'"run_id"')
@@ -131,3 +158,25 @@ def test_a_column_that_was_not_announced_is_never_dropped() -> None:
 
     with pytest.raises(UnrepresentableError, match=r"config\.k"):
         render(CSV, document)
+
+
+def test_the_command_for_duckdb_in_the_docs_gives_back_every_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "tables.md"
+    [command] = re.findall(
+        r'duckdb -c "(SELECT \* FROM read_csv.*)"\n', page.read_text(encoding="utf-8")
+    )
+    texts = ("1.10", "inf", "", "NA", "00501", "null", "true", "2024-01-01", "a\nb")
+    config: Config = {f"k{place}": text for place, text in enumerate(texts)}
+    body = render(CSV, table(row(config), row({"other": "x"})), raw=True).body
+    (tmp_path / "runs.csv").write_bytes(body)
+    monkeypatch.chdir(tmp_path)
+
+    found = duckdb.execute(command.replace('\\"', '"'))
+    names = [column[0] for column in found.description or ()]
+    first, second = (dict(zip(names, cells, strict=True)) for cells in found.fetchall())
+
+    assert [first[f"config.{key}"] for key in config] == list(texts)
+    assert first["config.other"] is None
+    assert {second[f"config.{key}"] for key in config} == {None}

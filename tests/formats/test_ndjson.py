@@ -1,7 +1,10 @@
 """Every run as a line of JSON."""
 
 import json
+from pathlib import Path
 
+import duckdb
+import pytest
 from hypothesis import given
 
 from formats.configs import Config, configs
@@ -70,3 +73,58 @@ def test_the_first_integer_that_doubles_round_is_named() -> None:
     assert [
         (notice.code, notice.path) for notice in render(NDJSON, table(*rows)).notices
     ] == [("big-integer", "seed")]
+
+
+SEPARATED = "scraped\u2028prose\u2029with\x85marks"
+
+
+@pytest.mark.parametrize("options", [{}, {"header": True}], ids=str)
+def test_readers_that_end_lines_at_other_separators_read_whole_records(
+    options: dict[str, bool],
+) -> None:
+    config: Config = {SEPARATED: [SEPARATED]}
+    document = table(row(config, name=SEPARATED), row({}))
+
+    body = render(NDJSON, document, **options).body
+
+    lines = body.decode().splitlines()
+    assert lines == body.decode().split("\n")[:-1]
+    assert json.loads(lines[-2])["config"] == config
+    assert json.loads(lines[-2])["name"] == SEPARATED
+
+
+@pytest.mark.parametrize(
+    ("configs", "paths"),
+    [
+        ([{"model": 1, "Model": 2}], ["config.Model"]),
+        ([{"model": 1}, {"Model": 2}, {"model": 1, "Model": 2}], ["config.Model"]),
+        ([{"a": {"k": 1}, "A": {"l": 1}}], ["config.A"]),
+        ([{"a": {"k": 1}}, {"a": {"K": 1}}], ["config.a.K"]),
+        ([{"a": [{"k": 1}, {"K": 1}]}], ["config.a.K"]),
+        ([{"a": {"k": 1}, "b": {"K": 1}}], []),
+    ],
+)
+def test_keys_that_differ_by_case_only_are_named_once(
+    configs: list[Config], paths: list[str]
+) -> None:
+    found = render(NDJSON, table(*map(row, configs))).notices
+
+    assert [(one.code, one.path) for one in found] == [
+        ("keys-differ-by-case", path) for path in paths
+    ]
+
+
+def test_duckdb_refuses_keys_that_a_warning_names(tmp_path: Path) -> None:
+    file = tmp_path / "runs.ndjson"
+    rendered = render(NDJSON, table(row({"model": "a", "Model": "b"})))
+    file.write_bytes(rendered.body)
+
+    with pytest.raises(duckdb.Error):
+        duckdb.execute("SELECT * FROM read_json(?)", [str(file)]).fetchall()
+    assert rendered.codes == ["keys-differ-by-case"]
+
+
+def test_scorers_that_differ_by_case_only_are_named() -> None:
+    found = render(NDJSON, table(row({}, scores={"f1": 1.0, "F1": 0.5}))).notices
+
+    assert [one.path for one in found] == ["scores.F1"]

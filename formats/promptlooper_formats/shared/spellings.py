@@ -1,0 +1,53 @@
+"""Keys that differ from another one by case only, found run by run."""
+
+from collections.abc import Iterator, Mapping
+
+from promptlooper_export.plugin import JSON, Notice, Path
+
+_REMEMBERED = 10_000
+"""How many keys and objects are remembered, so that memory does not grow with runs."""
+
+
+class Spellings:
+    """Remembers how each key is spelled, in all runs so far."""
+
+    def __init__(self) -> None:
+        # Runs mostly have the same keys: an object's are looked at once.
+        self._objects: set[tuple[object, ...]] = set()
+        self._keys: dict[tuple[str, str], str] = {}
+        self._named: set[str] = set()
+
+    def alike(self, value: JSON | Mapping[str, JSON], *path: str) -> Iterator[Notice]:
+        """Name the keys in a value that differ from an earlier one by case only."""
+        if isinstance(value, Mapping):
+            known = (*path, None, *value)
+            if known not in self._objects:
+                if len(self._objects) < _REMEMBERED:
+                    self._objects.add(known)
+                for key in value:
+                    yield from self._differing(Path((*path, key)))
+            for key, member in value.items():
+                if isinstance(member, dict | list):
+                    yield from self.alike(member, *path, key)
+        elif isinstance(value, list):
+            # The objects in a list have one type for a reader that has types.
+            for member in value:
+                if isinstance(member, dict | list):
+                    yield from self.alike(member, *path)
+
+    def _differing(self, path: Path) -> Iterator[Notice]:
+        spelled = str(path)
+        parent, folded = str(Path(path[:-1])).casefold(), path[-1].casefold()
+        first = self._keys.get((parent, folded), spelled)
+        if len(self._keys) < _REMEMBERED:
+            self._keys.setdefault((parent, folded), spelled)
+        if first != spelled and spelled not in self._named:
+            self._named.add(spelled)
+            yield Notice(
+                code="keys-differ-by-case",
+                message=(
+                    f"The key differs from {first} by case only: DuckDB refuses such a "
+                    "file or mixes the two up; choose format=parquet to query it."
+                ),
+                path=spelled,
+            )
