@@ -15,10 +15,12 @@ from promptlooper_export.plugin import Best, Format, Notice, UnrepresentableErro
 from promptlooper_formats.env.reading import decoded
 from promptlooper_formats.shared.notices import redacted, refuse_surrogates
 from promptlooper_formats.shared.variables import (
+    LETTERS_LOST,
     PREFIX,
     Assignment,
     assignments,
     has_a_meaning,
+    loses_letters,
 )
 
 # All outputs of a job together, in bytes of UTF-16.
@@ -75,6 +77,8 @@ def _notices(one: Assignment) -> Iterator[Notice]:
             "prefix=APP_ helps."
         )
         yield Notice(code="key-with-a-meaning", message=message, path=path)
+    if loses_letters(one.path):
+        yield Notice(code="lost-letters", message=LETTERS_LOST, path=path)
     if one.text.endswith("\r"):
         message = "Runners on Windows take CR at the end for a part of the line's end."
         yield Notice(code="carriage-return", message=message, path=path)

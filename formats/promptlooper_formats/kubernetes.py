@@ -26,10 +26,12 @@ from promptlooper_export.plugin import (
 from promptlooper_formats.shared.notices import redacted, refuse_surrogates
 from promptlooper_formats.shared.text import header, warning, write_json
 from promptlooper_formats.shared.variables import (
+    LETTERS_LOST,
     PREFIX,
     Assignment,
     assignments,
     has_a_meaning,
+    loses_letters,
 )
 from promptlooper_formats.shared.yaml_reading import read_documents
 from promptlooper_formats.yaml import dumped
@@ -156,6 +158,8 @@ def _notices(found: list[Assignment]) -> Iterator[Notice]:
                 ),
                 path=str(one.path),
             )
+        if loses_letters(one.path):
+            yield Notice(code="lost-letters", message=LETTERS_LOST, path=str(one.path))
 
 
 def _fitted(best: Best) -> str:

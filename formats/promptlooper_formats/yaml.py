@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 import yaml
 from yaml.representer import SafeRepresenter
 
-from promptlooper_export.plugin import JSON, Best, Format, Notice, UnrepresentableError
+from promptlooper_export.plugin import (
+    JSON,
+    Best,
+    Format,
+    Notice,
+    Path,
+    UnrepresentableError,
+)
 from promptlooper_formats.shared.best_document import (
     BestOptions,
     config_in,
@@ -80,7 +87,11 @@ def render(best: Best, *, only: str | None = None) -> Iterator[bytes | Notice]:
     Refuses text with a lone surrogate, and a config too deeply nested for PyYAML.
     """
     refuse_unencodable(best, only, "YAML")
-    notices = (*big_integers(best.config), *_deep(best.config, only))
+    notices = (
+        *big_integers(best.config),
+        *_deep(best.config, only),
+        *_merges(best.config),
+    )
     yield from notices
     lines = (*header(best), *map(warning, notices))
     yield "".join(f"{line}\n" for line in lines).encode()
@@ -97,6 +108,24 @@ def _deep(config: Mapping[str, JSON], only: str | None) -> Iterator[Notice]:
                 message=f"js-yaml refuses more than {_DEEPEST} levels of nesting.",
                 path=str(path),
             )
+
+
+def _merges(config: Mapping[str, JSON]) -> Iterator[Notice]:
+    found = {
+        str(Path(path[: place + 1])): None
+        for path, _ in scalars(config)
+        for place, key in enumerate(path)
+        if key == "<<"
+    }
+    for path in found:
+        yield Notice(
+            code="merge-key",
+            message=(
+                "Ruby's psych and Bun merge what is under the key << into the mapping "
+                "around it, even if the key is quoted; rename the key."
+            ),
+            path=path,
+        )
 
 
 def dumped(value: Mapping[str, JSON]) -> bytes:

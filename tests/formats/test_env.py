@@ -12,6 +12,7 @@ from formats.variables import variables
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Notice
 from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.registry import discover
 from promptlooper_formats.env import ENV
 
 REFUSED = {
@@ -168,6 +169,10 @@ def test_a_list_needs_no_warning_whatever_it_holds() -> None:
         ({"k": "é" * 70_000}, "too-long-to-export"),
         ({"path": "/data"}, "key-with-a-meaning"),
         ({"ld": {"preload": "x.so"}}, "key-with-a-meaning"),
+        ({"日本": 1}, "lost-letters"),
+        ({"modèle": 1}, "lost-letters"),
+        ({"mode\u0301": 1}, "lost-letters"),
+        ({"a": {"λ": 1}}, "lost-letters"),
     ],
 )
 def test_what_some_reader_changes_is_named_above_the_line_and_beside_the_file(
@@ -178,6 +183,37 @@ def test_what_some_reader_changes_is_named_above_the_line_and_beside_the_file(
     assert file.codes == [code]
     (notice,) = file.notices
     assert f"\n# Warning: {notice.path}: {notice.message}\n" in file.text
+
+
+@pytest.mark.parametrize("key", ["top-k", "top k", "a\u2013b", "straße", "a.b", "🚀x"])
+def test_a_key_that_loses_no_letter_needs_no_warning(key: str) -> None:
+    assert rendered({key: 1}).notices == ()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("http_proxy", "HTTPS_PROXY", "no-proxy", "all_proxy", "docker_host"),
+        *("docker_config", "compose_file", "compose_project_name", "kubeconfig"),
+        *("kubernetes_service_host", "node_env", "node_options", "ssl_cert_dir"),
+        *("node_extra_ca_certs", "ssl_cert_file", "requests_ca_bundle"),
+        *("curl_ca_bundle", "pythonwarnings", "pythonutf8", "git_ssh_command"),
+        *("dyld_insert_libraries", "jdk_java_options"),
+    ],
+)
+def test_a_name_that_programs_obey_is_warned_of(key: str) -> None:
+    assert rendered({key: "x"}).codes == ["key-with-a-meaning"]
+    assert render(ENV, best({key: "x"}), prefix="APP_").codes == []
+
+
+@pytest.mark.parametrize("name", ["configmap", "secret", "github-output"])
+def test_every_format_of_variables_warns_of_letters_and_meanings(name: str) -> None:
+    document = best({"température": 1, "no_proxy": "x"})
+    found = render(discover().formats[name], document).notices
+    assert {(one.path, one.code) for one in found} == {
+        ("no_proxy", "key-with-a-meaning"),
+        ('"température"', "lost-letters"),
+    }
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given
 
+from fidelity.readers import READERS as REAL_READERS
 from formats.configs import NASTY, Config, configs, same
 from formats.rendering import Rendered, best, render
 from promptlooper_export.configs import JSON
@@ -226,3 +227,24 @@ def test_without_libyaml_a_config_reads_back_just_so() -> None:
 
     for name, text in json.loads(done.stdout).items():
         assert same(yaml.safe_load(text), configs[name]), name
+
+
+@pytest.mark.parametrize("only", [None, "config"])
+def test_a_key_that_some_readers_merge_is_warned_of(
+    only: str | None, tmp_path: Path
+) -> None:
+    config: Config = {"a": [{"<<": {"k": 1}}], "<<": {"l": {"<<": 2}}, "m": "<<"}
+    rendered = render(YAML, best(config), only=only)
+    file = tmp_path / "best.yaml"
+    file.write_bytes(rendered.body)
+
+    assert [(one.code, one.path) for one in rendered.notices] == [
+        ("merge-key", 'a.0."<<"'),
+        ("merge-key", '"<<"'),
+        ("merge-key", '"<<".l."<<"'),
+    ]
+    [read] = REAL_READERS["Ruby psych"]([file])
+    assert isinstance(read, dict)
+    merged = read if only else read["config"]
+    assert merged["a"] == [{"k": 1}]
+    assert merged["l"] == {"<<": 2}

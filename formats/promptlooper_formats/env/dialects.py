@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from promptlooper_formats.env import quoting
-from promptlooper_formats.shared.variables import EVALUATED, Assignment, has_a_meaning
+from promptlooper_formats.shared.variables import (
+    EVALUATED,
+    LETTERS_LOST,
+    Assignment,
+    has_a_meaning,
+    loses_letters,
+)
 
 # To a reader that sees the closing quote too early, the next line assigns.
 _LATER_ASSIGNMENT = re.compile(r"[\r\n].*=", re.DOTALL)
@@ -92,6 +98,11 @@ _MEANING = Caution(
         "take effect, be refused, or end the reading of the file; prefix=APP_ helps."
     ),
 )
+_LETTERS = Caution(
+    code="lost-letters",
+    is_found=lambda one: loses_letters(one.path),
+    message=LETTERS_LOST,
+)
 _READERS_DIFFER = Caution(
     code="reader-dependent",
     is_found=lambda one: quoting.needs_escapes(one.text),
@@ -139,36 +150,37 @@ DIALECTS = {
         quote=quoting.portable,
         dangers=(_NUL, _EVALUATION, _INJECTION),
         cautions=(
-            _MEANING, _READERS_DIFFER, _EXPANSION, _RETURN, _NO_CHARACTER, _LENGTH,
+            _MEANING, _LETTERS, _READERS_DIFFER, _EXPANSION, _RETURN, _NO_CHARACTER,
+            _LENGTH,
         ),
     ),
     "posix": Dialect(
         quote=quoting.posix,
         dangers=(_NUL, _EVALUATION),
-        cautions=(_MEANING, _NO_CHARACTER, _LENGTH),
+        cautions=(_MEANING, _LETTERS, _NO_CHARACTER, _LENGTH),
     ),
     "python": Dialect(
         quote=quoting.python,
         # python-dotenv runs nothing, so no name is dangerous.
         dangers=(_NUL,),
-        cautions=(_MEANING, _PYTHON_EXPANSION, _LENGTH),
+        cautions=(_MEANING, _LETTERS, _PYTHON_EXPANSION, _LENGTH),
     ),
     "node": Dialect(
         quote=quoting.node,
         dangers=(_NUL, _UNQUOTABLE),
-        cautions=(_MEANING, _NODE_EXPANSION, _LENGTH),
+        cautions=(_MEANING, _LETTERS, _NODE_EXPANSION, _LENGTH),
     ),
     "docker": Dialect(
         quote=quoting.docker,
         dangers=(_NUL, _SEVERAL_LINES, _LONG_LINE),
         # Lines of at most 64 KiB are never too long to export.
-        cautions=(_MEANING,),
+        cautions=(_MEANING, _LETTERS),
         longest_line=_LONGEST_LINE,
     ),
     "compose": Dialect(
         quote=quoting.compose,
         dangers=(_NUL,),
-        cautions=(_MEANING, _LENGTH),
+        cautions=(_MEANING, _LETTERS, _LENGTH),
     ),
 }  # fmt: skip
 """By the name that the option `dialect` takes, the default first."""

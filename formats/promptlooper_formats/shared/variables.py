@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -61,12 +62,61 @@ _OTHERS = frozenset(
     )
 )  # fmt: skip
 
-_FAMILIES = ("BASH", "COMP_", "LC_", "LD_", "ZSH_")
+# Programs send their traffic elsewhere, or trust other certificates. Many read these in
+# lower case as well; the names of our variables are in upper case.
+_NETWORK = frozenset(
+    (
+        # curl(1), "Environment"; requests, "Proxies"; Go's httpproxy
+        "ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+        # SSL_CTX_load_verify_locations(3), config(5ssl)
+        "SSL_CERT_DIR", "SSL_CERT_FILE", "OPENSSL_CONF", "SSLKEYLOGFILE",
+        # curl(1), "Environment"; the page "SSL Cert Verification" of requests
+        "CURL_CA_BUNDLE", "CURL_HOME", "REQUESTS_CA_BUNDLE",
+        # kubectl, "Organizing Cluster Access Using kubeconfig Files"
+        "KUBECONFIG",
+        # java(1), "Using the JDK_JAVA_OPTIONS Launcher Environment Variable"; JVM TI
+        "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS",
+        # node(1), "Environment"; NODE_ENV is read by npm, Express and bundlers
+        "NODE_DEBUG", "NODE_ENV", "NODE_EXTRA_CA_CERTS", "NODE_PATH",
+        "NODE_TLS_REJECT_UNAUTHORIZED", "NODE_V8_COVERAGE",
+    )
+)  # fmt: skip
+
+_FAMILIES = (
+    "BASH", "COMP_", "LC_", "LD_", "ZSH_",
+    "DYLD_",  # dyld(1), the LD_ of macOS
+    "COMPOSE_",  # Docker Compose, "Pre-defined environment variables", also in .env
+    "DOCKER_",  # docker(1), "Environment variables"
+    "GIT_",  # git(1), "Environment Variables": GIT_SSH_COMMAND is run
+    "KUBERNETES_",  # where clients in a pod find the API server
+    "PYTHON",  # python(1), "Environment variables"
+)  # fmt: skip
 
 
 def has_a_meaning(name: str) -> bool:
     """Return whether a variable of this name is more than a value."""
-    return name in EVALUATED or name in _OTHERS or name.startswith(_FAMILIES)
+    return (
+        name in EVALUATED
+        or name in _OTHERS
+        or name in _NETWORK
+        or name.startswith(_FAMILIES)
+    )
+
+
+LETTERS_LOST = (
+    "A variable's name has only A-Z, 0-9 and _, so other letters of this key became _; "
+    "rename the key, or choose format=json."
+)
+"""What to say if a key `loses_letters`."""
+
+
+def loses_letters(path: Path) -> bool:
+    """Return whether a variable's name lacks letters, digits or accents of its path."""
+    return any(
+        not character.isascii() and unicodedata.category(character)[0] in "LMN"
+        for key in path
+        for character in key.upper()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
