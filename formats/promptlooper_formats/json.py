@@ -16,12 +16,14 @@ def render_best(best: Best, *, only: str | None = None) -> Iterator[bytes | Noti
     yield f"{write_json(members(best, only, notices), indent=2)}\n".encode()
 
 
-def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
+def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:
     """Return the config of a whole document, or of a file that is the config alone.
+
+    With `only=config`, the file is the config alone, whatever it holds.
 
     Raises ValueError for anything but a JSON object.
     """
-    return config_in(read_json(data))
+    return config_in(read_json(data), only)
 
 
 JSON_FORMAT = Format(

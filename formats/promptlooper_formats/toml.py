@@ -109,8 +109,10 @@ _LONG_KEY = re.compile(
 """A dotted key for which tomllib would need the square of its length in time."""
 
 
-def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
+def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:
     """Return the config of a whole document, or of a file that is the config alone.
+
+    With `only=config`, the file is the config alone, whatever it holds.
 
     Dates and times become text as in RFC 3339. Raises ValueError if the file is not
     TOML, or holds what JSON cannot say.
@@ -124,7 +126,8 @@ def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa
         {
             key: _as_json(value, Path((key,)))
             for key, value in tomllib.loads(text).items()
-        }
+        },
+        only,
     )
 
 

@@ -146,12 +146,14 @@ def dumped(value: Mapping[str, JSON]) -> bytes:
     return text
 
 
-def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:  # noqa: ARG001  the file shows it
+def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:
     """Return the config of a whole document, or of a file that is the config alone.
+
+    With `only=config`, the file is the config alone, whatever it holds.
 
     Raises ValueError, saying where, unless the file is YAML, a mapping and JSON values.
     """
-    return config_in(read_yaml(data))
+    return config_in(read_yaml(data), only)
 
 
 YAML = Format(

@@ -118,7 +118,7 @@ def test_a_best_config_is_converted_as_of_the_moment_of_its_export(
         (("best.json", "-f", "csv"), 2, "header=1"),
         (("plain.ndjson", "-f", "csv"), 1, "header=1"),
         (("missing.ndjson", "-f", "csv"), 1, "missing.ndjson"),
-        (("broken.json", "-f", "env"), 1, "not whole"),
+        (("broken.json", "-f", "env"), 1, "incomplete"),
         (("two.ndjson", "-f", "env"), 2, "--experiment"),
         (("file.ndjson", "-f", "odt"), 2, "available"),
     ],
@@ -141,3 +141,52 @@ def test_one_of_several_experiments_is_chosen(files: Console) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "MODEL=" in (files.directory / "x.env").read_text()
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", ["json", "yaml", "toml"])
+def test_a_whole_document_in_any_language_is_converted(
+    exports: Exports, name: str
+) -> None:
+    file = exports.directory / f"whole.{name}"
+    exports.export("-o", str(file))
+
+    converted = command("convert", str(file), "-f", "env")
+
+    assert MOMENT.sub(b"", converted) == MOMENT.sub(b"", exports.export("-f", "env"))
+
+
+@on_sqlite
+@pytest.mark.parametrize("target", ["json", "yaml", "toml", "env", "github-output"])
+@pytest.mark.parametrize("name", ["json", "yaml", "toml"])
+def test_a_config_alone_is_converted_without_naming_a_run(
+    exports: Exports, name: str, target: str
+) -> None:
+    file = exports.directory / f"alone.{name}"
+    exports.export("-o", str(file), "-O", "only=config")
+    options = ("-O", "only=config") if target in {"json", "yaml", "toml"} else ()
+
+    converted = command("convert", str(file), "-f", target, *options)
+
+    exported = exports.export("-f", target, *options).decode().splitlines()
+    named = ("# PromptLooper", "# Exported", "# Weighted score", "# Run ID")
+    assert converted.decode().splitlines() == [
+        line for line in exported if not line.startswith(named)
+    ]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("json", "only=config"), ("configmap", "whole document"), ("csv", "header=1")],
+)
+def test_what_must_name_a_run_is_not_made_of_a_config_alone(
+    files: Console, target: str, said: str
+) -> None:
+    (files.directory / "alone.json").write_text('{"a": 1}')
+
+    done = files.run("convert", "alone.json", "-f", target)
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1

@@ -141,3 +141,21 @@ def test_without_a_database_nothing_is_verified(bare: Console) -> None:
     done = bare.run("verify", "x.json")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["json", "yaml", "toml"])
+def test_the_config_alone_is_verified_without_saying_so(
+    database_of_module: Database, summaries_of_module: str, tmp_path: Path, name: str
+) -> None:
+    url, path = database_of_module.url, tmp_path / f"x.{name}"
+    known = ("--experiment", summaries_of_module)
+    run_here(
+        *("export", summaries_of_module, "-o", str(path), "-O", "only=config"), url=url
+    )
+    done = run_here("verify", str(path), *known, url=url)
+    assert done.exit_code == 0, done.stderr
+
+    path.write_text(path.read_text().replace("small", "smalL"))
+    done = run_here("verify", str(path), *known, url=url)
+    assert done.exit_code == 3
+    assert "1 difference" in done.stderr

@@ -54,16 +54,19 @@ def refuse_unencodable(best: Best, only: str | None, language: str) -> None:
         refuse_surrogates(around, language)
 
 
-def config_in(value: JSON) -> Mapping[str, JSON]:
+def config_in(value: JSON, only: str | None) -> Mapping[str, JSON]:
     """Return the config of a whole document, or the object that a file is by itself.
 
-    Raises ValueError if the file holds no object.
+    With `only=config`, it is the latter whatever it holds. Raises ValueError if the
+    file holds no object.
     """
     if not isinstance(value, dict):
         msg = "the file holds no object"
         raise ValueError(msg)
     config = value.get("config")
-    return config if isinstance(config, dict) and value.keys() >= _MARKS else value
+    if only is None and isinstance(config, dict) and value.keys() >= _MARKS:
+        return config
+    return value
 
 
 def _encodable(notice: Notice) -> Notice:

@@ -164,6 +164,24 @@ def _is_deep(config: Mapping[str, JSON]) -> bool:
     return bool(level)
 
 
+def made_up(config: Mapping[str, JSON]) -> Iterator[Best]:
+    """Yield two documents around a config of which no run is known.
+
+    They have nothing else in common.
+    """
+    for mark in (1, 2):
+        yield Best(
+            experiment_name=str(mark),
+            experiment_id=UUID(int=mark),
+            exported_at=datetime(1970 + mark, 1, 1, tzinfo=UTC),
+            weighted_score=mark,
+            scores={str(mark): mark},
+            run_id=UUID(int=mark),
+            config_hash=str(mark),
+            config=config,
+        )
+
+
 def config_said_in(
     config: Mapping[str, JSON],
     format: AnyFormat,
@@ -173,17 +191,8 @@ def config_said_in(
 
     Raises UnrepresentableError if the format refuses it.
     """
-    best = Best(
-        # Only the config is read back, so the rest may be anything.
-        experiment_name="",
-        experiment_id=UUID(int=0),
-        exported_at=datetime(1970, 1, 1, tzinfo=UTC),
-        weighted_score=0,
-        scores={},
-        run_id=UUID(int=0),
-        config_hash="",
-        config=config,
-    )
+    # Only the config is read back, so the rest may be anything.
+    best = next(made_up(config))
     pieces = format.stream(best, options)
     data = b"".join(piece for piece in pieces if not isinstance(piece, Notice))
     return read_config(format, data, options, name=format.name)

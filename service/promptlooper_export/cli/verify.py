@@ -88,7 +88,8 @@ def verify(
     """Check that a file is what the service exports.
 
     Exports the experiment that FILE names again, as of the time in FILE. The exit code
-    is 0 if the bytes are the same, else 3. Give the options that FILE was made with.
+    is 0 if the bytes are the same, else 3. Give the options that FILE was made with;
+    only=config shows by itself.
     """
     if digest is not None:
         _check_digest(file, digest)
@@ -107,13 +108,18 @@ def verify(
         raise UsageError(msg)
     options = load_format_options(chosen, pairs)
     plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
-    selections = _selections(ends, chosen, replace(plain, redact=not unredacted))
+    selections = [*_selections(ends, chosen, replace(plain, redact=not unredacted))]
     with closing(open_store(loaded.database_url)) as store:
         found = _experiment(store, file, ends, experiment)
-        render = partial(export, store, OPERATOR, found, chosen, options)
+        render = partial(export, store, OPERATOR, found, chosen)
         limits = limits_for(loaded)
         place, body = _closest(
-            file, (render(selection=one, limits=limits) for one in selections)
+            file,
+            (
+                render(form, selection=one, limits=limits)
+                for form in _forms(options)
+                for one in selections
+            ),
         )
     with body:
         if place is not None:
@@ -166,6 +172,13 @@ def _selections(
         return
     for text in list(moments)[:_TRIED]:
         yield replace(plain, exported_at=datetime.fromisoformat(text.decode()))
+
+
+def _forms(options: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the options as given, then those of the other form that FILE may have."""
+    yield options
+    if "only" in options and options["only"] is None:
+        yield {**options, "only": "config"}
 
 
 def _closest(file: Path, bodies: Iterable[Body]) -> tuple[int | None, Body]:
