@@ -52,7 +52,7 @@ def show(*, reference: str, as_json: bool) -> None:
     for line in _lines(report):
         click.echo(_cut(line))
     for notice in report.warnings:
-        note(f"warning: {printable(notice.message)}")
+        note(f"warning: {printable(str(notice))}")
 
 
 def _lines(report: Report) -> Iterator[str]:
