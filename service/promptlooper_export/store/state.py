@@ -73,7 +73,7 @@ _GRANTEES = "SELECT grantee FROM {grants} WHERE experiment_id = ?"
 
 _GRANTS = "SELECT experiment_id, grantee FROM {grants}"
 
-# To grant or revoke twice is no error, and two processes may do so at once.
+# Granting or revoking twice is not an error, and two processes may do so at once.
 _GRANT = "INSERT INTO {grants} VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 _REVOKE = "DELETE FROM {grants} WHERE experiment_id = ? AND grantee = ?"
