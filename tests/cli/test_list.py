@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 from builders import experiment, run
@@ -20,6 +21,22 @@ def test_experiments_are_listed_newest_first_in_columns(
         f"{old.id}  old    completed  2",
     ]
     assert done.returncode == 0
+
+
+@on_sqlite
+def test_the_list_can_be_json(console: Console, database: Database) -> None:
+    made = datetime(2025, 1, 1, tzinfo=UTC)
+    old = experiment(run(), name="old", created_at=made)
+    database.load(old)
+    assert json.loads(console.run("list", "--json").stdout) == [
+        {
+            "id": str(old.id),
+            "name": "old",
+            "status": "completed",
+            "runs": 1,
+            "created_at": "2025-01-01T00:00:00Z",
+        }
+    ]
 
 
 @on_sqlite

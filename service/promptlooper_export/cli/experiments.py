@@ -9,7 +9,14 @@ from itertools import chain
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.terminal import counted, note, printable, table
+from promptlooper_export.cli.terminal import (
+    AS_JSON,
+    counted,
+    note,
+    printable,
+    table,
+    write_json,
+)
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import (
     Importer,
@@ -18,6 +25,7 @@ from promptlooper_export.importers.importer import (
     installed,
 )
 from promptlooper_export.records import Records, RunRecord
+from promptlooper_export.schemas import timestamp
 from promptlooper_export.store import deletion
 from promptlooper_export.store.deletion import require_deletable
 from promptlooper_export.store.experiments import find_whole
@@ -148,13 +156,26 @@ def _warn(text: str) -> None:
 
 
 @click.command("list")
-def list_() -> None:
+@AS_JSON
+def list_(*, as_json: bool) -> None:
     """List the experiments, newest first."""
     with (
         closing(open_store(settings.load().database_url)) as store,
         store.snapshot(OPERATOR) as snapshot,
     ):
         found = list(snapshot.experiments())
+    if as_json:
+        write_json(
+            [
+                {
+                    **vars(row),
+                    "id": str(row.id),
+                    "created_at": row.created_at and timestamp(row.created_at),
+                }
+                for row in found
+            ]
+        )
+        return
     if not found:
         note("no experiments yet: promptlooper-export import FILE")
         return
