@@ -37,7 +37,12 @@ def test_a_name_lists_the_options_with_their_values(bare: Console) -> None:
     done = bare.run("formats", "csv")
     lines = done.stdout.decode().splitlines()
     assert lines[0].split() == ["OPTION", "VALUES", "DEFAULT", "MEANING"]
-    assert [line.split()[0] for line in lines[1:]] == ["raw", "delimiter", "bom"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "raw",
+        "delimiter",
+        "bom",
+        "decimal",
+    ]
     assert done.stderr == b"csv: CSV, runs\n"
 
 
