@@ -196,6 +196,16 @@ class PeriodSchema(DocumentSchema):
     best_so_far = fields.Float(required=True)
 
 
+class ExperimentSummarySchema(DocumentSchema):
+    """A line of the list of experiments."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    status = fields.String(required=True)
+    runs = fields.Integer(required=True)
+    created_at = Timestamp(required=True, allow_none=True)
+
+
 class ReportSchema(DocumentSchema):
     """Everything about an experiment that does not grow with its runs."""
 

@@ -11,12 +11,12 @@ from uuid import UUID
 
 import click
 
-from promptlooper_export.cli.files import format_named_by
+from promptlooper_export.cli.files import format_of_file
 from promptlooper_export.cli.terminal import printable
 from promptlooper_export.comparison import Change
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Notice
-from promptlooper_export.errors import ComparisonError, UsageError
+from promptlooper_export.errors import ComparisonError
 from promptlooper_export.redaction.secrets import REDACTED, names_secret, redact_text
 from promptlooper_export.registry import AnyFormat, Registry, load_format_options
 
@@ -111,14 +111,7 @@ def load_deployed(
     """
     data = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
     readable = {name: row for name, row in registry.formats.items() if row.read}
-    if kind is None:
-        chosen = format_named_by(source, readable, data=data)
-    else:
-        chosen = readable.get(kind)
-    if chosen is None:
-        known = ", ".join(readable)
-        msg = f"cannot tell the format of {source}; name it with --from: {known}"
-        raise UsageError(msg)
+    chosen = format_of_file(source, readable, kind=kind, data=data)
     return Deployed(
         name=source,
         data=data,

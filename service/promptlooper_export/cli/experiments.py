@@ -25,7 +25,7 @@ from promptlooper_export.importers.importer import (
     installed,
 )
 from promptlooper_export.records import Records, RunRecord
-from promptlooper_export.schemas import timestamp
+from promptlooper_export.schemas import ExperimentSummarySchema
 from promptlooper_export.store import deletion
 from promptlooper_export.store.deletion import require_deletable
 from promptlooper_export.store.experiments import find_whole
@@ -165,16 +165,7 @@ def list_(*, as_json: bool) -> None:
     ):
         found = list(snapshot.experiments())
     if as_json:
-        write_json(
-            [
-                {
-                    **vars(row),
-                    "id": str(row.id),
-                    "created_at": row.created_at and timestamp(row.created_at),
-                }
-                for row in found
-            ]
-        )
+        write_json(ExperimentSummarySchema(many=True).dump(found))
         return
     if not found:
         note("no experiments yet: promptlooper-export import FILE")

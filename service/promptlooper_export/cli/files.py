@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from promptlooper_export.errors import UsageError
 from promptlooper_export.registry import AnyFormat
 
 _MANIFEST = re.compile(
@@ -39,6 +40,24 @@ def format_named_by(
     return max(fitting, key=lambda row: len(row.extension), default=None)
 
 
+def format_of_file(
+    file: str, formats: Mapping[str, AnyFormat], *, kind: str | None, data: bytes
+) -> AnyFormat:
+    """Return the format called `kind`, else the one that the file's name stands for.
+
+    Raises UsageError if there is none.
+    """
+    if kind is None:
+        chosen = format_named_by(file, formats, data=data)
+    else:
+        chosen = formats.get(kind)
+    if chosen is None:
+        known = ", ".join(formats)
+        msg = f"cannot tell the format of {file}; name it with --from: {known}"
+        raise UsageError(msg)
+    return chosen
+
+
 def write_whole(path: Path, body: IO[bytes]) -> None:
     """Replace the file with the body in one step.
 
@@ -57,14 +76,17 @@ def write_whole(path: Path, body: IO[bytes]) -> None:
             shutil.copyfileobj(body, device)
         return
     try:
+        # Otherwise a link itself would be replaced.
         _replace(path.resolve(), body)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _replace(target: Path, body: IO[bytes]) -> None:
+    # In the same directory, since a rename cannot cross file systems.
     temporary = target.with_name(f".promptlooper-{secrets.token_hex(8)}")
     try:
+        # x: never write into a file or through a link that is already there.
         file = temporary.open("xb")
     except OSError:
         if not _is_writable(target):
@@ -75,6 +97,7 @@ def _replace(target: Path, body: IO[bytes]) -> None:
         with file:
             shutil.copyfileobj(body, file)
             file.flush()
+            # Before the rename, or a power cut could leave an empty file there.
             os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)

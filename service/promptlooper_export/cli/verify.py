@@ -16,7 +16,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.deployed import read_config, write_changes
-from promptlooper_export.cli.files import format_named_by
+from promptlooper_export.cli.files import format_of_file
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.cli.writing import (
     AFTER,
@@ -97,7 +97,7 @@ def verify(
     loaded = settings.load()
     formats = discover(sandbox_seconds=loaded.render_timeout).formats
     ends = _ends(file)
-    chosen = _format(file, ends, formats, kind=kind)
+    chosen = format_of_file(str(file), formats, kind=kind, data=ends)
     options = load_format_options(chosen, pairs)
     plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
     selections = [*_selections(ends, chosen, replace(plain, redact=not unredacted))]
@@ -117,22 +117,6 @@ def verify(
         if place is not None:
             raise DifferenceError(_reason(file, body, place, chosen, options))
     note(f"{file} matches the {chosen.name} export of {found}")
-
-
-def _format(
-    file: Path, ends: bytes, formats: Mapping[str, AnyFormat], *, kind: str | None
-) -> AnyFormat:
-    """Return the format called `kind`, else the one that the file's name says."""
-    chosen = (
-        format_named_by(str(file), formats, data=ends)
-        if kind is None
-        else formats.get(kind)
-    )
-    if chosen is None:
-        known = ", ".join(formats)
-        msg = f"cannot tell the format of {file}; name it with --from: {known}"
-        raise UsageError(msg)
-    return chosen
 
 
 def _check_digest(file: Path, digest: str) -> None:

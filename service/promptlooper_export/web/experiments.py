@@ -23,7 +23,7 @@ from promptlooper_export.errors import (
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import AnyFormat, Registry, load_options
-from promptlooper_export.schemas import DocumentSchema, Timestamp
+from promptlooper_export.schemas import DocumentSchema, ExperimentSummarySchema
 from promptlooper_export.store.experiments import ExperimentSummary
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.web import authentication, delivery, pages
@@ -37,14 +37,9 @@ _OFFERS = (
 )
 
 
-class ListedExperimentSchema(DocumentSchema):
+class ListedExperimentSchema(ExperimentSummarySchema):
     """An experiment that the token may see."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    status = fields.String(required=True)
-    runs = fields.Integer(required=True)
-    created_at = Timestamp(required=True, allow_none=True)
     formats = fields.Dict(
         keys=fields.String(),
         values=fields.String(metadata={"format": "uri-reference"}),
