@@ -185,11 +185,10 @@ def _render(
 ) -> Generator[bytes | Notice]:
     """Yield what the format yields; whatever it raises becomes an ExportError.
 
-    The warnings of a best config or of runs are yielded as well: some formats have no
-    place for them.
+    The document's warnings are yielded as well: some formats have no place for them.
     """
     try:
-        if isinstance(document, Best):
+        if not isinstance(document, Runs):
             yield from dict.fromkeys(document.warnings)
         yield from format.stream(document, options, deadline=deadline)
         if isinstance(document, Runs):

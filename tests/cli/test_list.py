@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from builders import experiment, run
 from cli.console import Console, on_sqlite
@@ -15,12 +15,38 @@ def test_experiments_are_listed_newest_first_in_columns(
     new = experiment(name="newer", status="running")
     database.load(old, new)
     done = console.run("list")
-    assert done.stdout.decode().splitlines() == [
-        f"{'ID':36}  NAME   STATUS     RUNS",
-        f"{new.id}  newer  running    0",
-        f"{old.id}  old    completed  2",
+    assert [line.split()[:4] for line in done.stdout.decode().splitlines()] == [
+        ["ID", "NAME", "STATUS", "RUNS"],
+        [str(new.id), "newer", "running", "0"],
+        [str(old.id), "old", "completed", "2"],
     ]
     assert done.returncode == 0
+
+
+def test_each_experiment_has_its_winner_and_age(
+    console: Console, database: Database
+) -> None:
+    winner = run({"accuracy": 0.75})
+    old = experiment(
+        run({"accuracy": 0.5}),
+        winner,
+        name="old",
+        created_at=datetime.now(UTC) - timedelta(days=3, hours=5),
+    )
+    new = experiment(name="new", created_at=datetime.now(UTC) - timedelta(hours=2))
+    database.load(old, new)
+    shown = console.run("list").stdout.decode().splitlines()
+    columns = f"{'ID':36}  NAME  STATUS     RUNS  WINNER    SCORE   AGE"
+    assert shown == [
+        columns,
+        f"{new.id}  new   completed  0                       2 h",
+        f"{old.id}  old   completed  2     {str(winner.id)[:8]}  0.7500  3 d",
+    ]
+    listed = json.loads(console.run("list", "--json").stdout)
+    assert [row["winner"] for row in listed] == [
+        None,
+        {"run_id": str(winner.id), "weighted_score": 0.75},
+    ]
 
 
 @on_sqlite
@@ -35,6 +61,7 @@ def test_the_list_can_be_json(console: Console, database: Database) -> None:
             "status": "completed",
             "runs": 1,
             "created_at": "2025-01-01T00:00:00Z",
+            "winner": None,
         }
     ]
 

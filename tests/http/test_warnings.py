@@ -1,4 +1,4 @@
-"""Every warning of the best config reaches the client, whatever the format."""
+"""Every warning of a document reaches the client, whatever the format."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,15 @@ from werkzeug.test import TestResponse
 
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.plugin import Best
+from promptlooper_export.plugin import Best, Report
 from promptlooper_export.registry import discover
 from webservice import Service, settings_for
 
 FORMATS = [
     name for name, chosen in discover().formats.items() if chosen.document is Best
+]
+REPORTS = [
+    name for name, chosen in discover().formats.items() if chosen.document is Report
 ]
 DEPLOYED = ("env", "configmap", "secret", "tfvars", "github-output")
 
@@ -47,6 +50,16 @@ def test_each_warning_of_the_document_comes_once_with_its_path(
     ]
     assert {one["code"] for one in told} == {"redacted", "tie"}
     assert [one for one in found if one["code"] != "redacted-value"] == told
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_has_its_warnings_in_the_header_too_one_for_each_secret(
+    answers: Callable[[str], TestResponse], name: str
+) -> None:
+    told = answers("report-json").get_json()["warnings"]
+    assert warnings(answers(name)) == told
+    secrets = [one["path"] for one in told if one["code"] == "redacted"]
+    assert secrets == ["model.api_key"]
 
 
 @pytest.mark.parametrize("name", DEPLOYED)

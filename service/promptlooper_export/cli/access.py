@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from promptlooper_export import settings
 from promptlooper_export.auth.issuing import identify, is_name, issue
+from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.settings import Settings
 from promptlooper_export.store import state
@@ -149,11 +150,8 @@ def read_grantee(
     return require_name(ctx, param, value)
 
 
-_reference = click.argument("reference", metavar="ID|NAME")
-
-
 @click.command("grant")
-@_reference
+@EXPERIMENT
 @click.argument(
     "grantee", metavar="[user:SUB|group:NAME]", required=False, callback=read_grantee
 )
@@ -177,7 +175,7 @@ def grant(*, reference: str, grantee: str | None) -> None:
 
 
 @click.command("revoke")
-@_reference
+@EXPERIMENT
 @click.argument("grantee", metavar="user:SUB|group:NAME", callback=read_grantee)
 def revoke(*, reference: str, grantee: str) -> None:
     """Take back a grant.

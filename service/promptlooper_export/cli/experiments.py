@@ -4,11 +4,13 @@ import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 import click
 
 from promptlooper_export import settings
+from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.terminal import (
     AS_JSON,
     counted,
@@ -28,12 +30,16 @@ from promptlooper_export.records import Records, RunRecord
 from promptlooper_export.schemas import ExperimentSummarySchema
 from promptlooper_export.store import deletion
 from promptlooper_export.store.deletion import require_deletable
-from promptlooper_export.store.experiments import find_whole
+from promptlooper_export.store.experiments import ExperimentSummary, find_whole
 from promptlooper_export.store.migrate import prepare_own
+from promptlooper_export.store.ranking import Place
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.state import looking
 from promptlooper_export.store.writer import Written, understood, write
 from promptlooper_export.viewer import OPERATOR
+
+_SHORT_ID = 8
+"""As many characters of a run's id as the list shows; its JSON has the whole id."""
 
 _SHOWN = 500
 """After how many runs a terminal shows how many there are."""
@@ -163,20 +169,51 @@ def list_(*, as_json: bool) -> None:
         closing(open_store(settings.load().database_url)) as store,
         store.snapshot(OPERATOR) as snapshot,
     ):
-        found = list(snapshot.experiments())
+        found = [(row, snapshot.leader(row.id)) for row in snapshot.experiments()]
     if as_json:
-        write_json(ExperimentSummarySchema(many=True).dump(found))
+        write_json([_described(row, leader) for row, leader in found])
         return
     if not found:
         note("no experiments yet: promptlooper-export import FILE")
         return
-    rows = [(str(row.id), row.name, row.status, str(row.runs)) for row in found]
-    for line in table([("ID", "NAME", "STATUS", "RUNS"), *rows]):
+    now = datetime.now(UTC)
+    rows = [
+        (
+            str(row.id),
+            row.name,
+            row.status,
+            str(row.runs),
+            "" if leader is None else str(leader.run_id)[:_SHORT_ID],
+            "" if leader is None else f"{leader.weighted_score:.4f}",
+            "" if row.created_at is None else _age(now - row.created_at),
+        )
+        for row, leader in found
+    ]
+    names = ("ID", "NAME", "STATUS", "RUNS", "WINNER", "SCORE", "AGE")
+    for line in table([names, *rows]):
         click.echo(line)
 
 
+def _described(row: ExperimentSummary, leader: Place | None) -> dict[str, object]:
+    winner = None
+    if leader is not None:
+        winner = {
+            "run_id": str(leader.run_id),
+            "weighted_score": leader.weighted_score,
+        }
+    return {**ExperimentSummarySchema().dump(row), "winner": winner}
+
+
+def _age(age: timedelta) -> str:
+    """Return an age in whole minutes, hours or days, such as `3 h`."""
+    for unit, name in ((timedelta(days=1), "d"), (timedelta(hours=1), "h")):
+        if age >= unit:
+            return f"{age // unit} {name}"
+    return f"{max(age // timedelta(minutes=1), 0)} min"
+
+
 @click.command()
-@click.argument("reference", metavar="ID|NAME")
+@EXPERIMENT
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(*, reference: str, yes: bool) -> None:
     """Delete an experiment with all its runs.

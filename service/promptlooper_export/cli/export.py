@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 
 from promptlooper_export import settings
+from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.writing import (
     AFTER,
     FORMAT,
@@ -50,7 +51,7 @@ def _summary(format: AnyFormat) -> str:
 
 
 @click.command(cls=ExportCommand)
-@click.argument("reference", metavar="ID|NAME")
+@EXPERIMENT
 @FORMAT
 @OUTPUT
 @OPTIONS

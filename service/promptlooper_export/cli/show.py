@@ -7,6 +7,7 @@ from contextlib import closing
 import click
 
 from promptlooper_export import settings
+from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.terminal import (
     AS_JSON,
     counted,
@@ -30,7 +31,7 @@ _DIFFERENCES = 8
 
 
 @click.command()
-@click.argument("reference", metavar="ID|NAME")
+@EXPERIMENT
 @AS_JSON
 def show(*, reference: str, as_json: bool) -> None:
     """Show what came out of an experiment.

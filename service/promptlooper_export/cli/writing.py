@@ -8,14 +8,14 @@ from pathlib import Path
 from uuid import UUID
 
 import click
-from click.shell_completion import CompletionItem
 
+from promptlooper_export.cli.completion import complete_format, complete_option
 from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError, WarnedError
 from promptlooper_export.export import Limits, Selection
-from promptlooper_export.registry import AnyFormat, Registry, discover
+from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
 
@@ -35,19 +35,6 @@ def split_pairs(
             raise click.BadParameter(msg, ctx, param)
         pairs.append((name, text))
     return pairs
-
-
-def complete_format(
-    ctx: click.Context,
-    param: click.Parameter,
-    incomplete: str,
-) -> list[CompletionItem]:
-    """Complete the name of a format."""
-    return [
-        CompletionItem(name, help=row.title)
-        for name, row in discover().formats.items()
-        if name.startswith(incomplete)
-    ]
 
 
 FORMAT = click.option(
@@ -78,6 +65,7 @@ OPTIONS = click.option(
     "pairs",
     multiple=True,
     callback=split_pairs,
+    shell_complete=complete_option,
     metavar="NAME=VALUE",
     help="An option of the format; repeat for more.",
 )

@@ -132,9 +132,11 @@ def _column(path: str) -> tuple[str, bool]:
 
 
 def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
-    for path in found:
-        # Within the config, paths begin at the config itself.
-        yield Notice(code=CODE, message=_MESSAGE, path=path.removeprefix("config."))
+    # Within a config, paths begin at the config itself. A report has the winner's
+    # config and its differences: one notice is enough for a key in both.
+    paths = (path.removeprefix("winner.").removeprefix("config.") for path in found)
+    for path in dict.fromkeys(paths):
+        yield Notice(code=CODE, message=_MESSAGE, path=path)
 
 
 def _is_clean(record: object) -> bool:
@@ -268,7 +270,8 @@ def _sequence(
 
 def _difference(value: Difference, found: dict[str, None]) -> Difference:
     """Redact a parameter's values; its path holds the keys that lead to it."""
-    clean = _fields(value, Path((value.path,)), found)
+    hidden: dict[str, None] = {}
+    clean = _fields(value, Path((value.path,)), hidden)
     secret: dict[str, Any] = {
         name: REDACTED
         for name in ("winner", "runner_up", "usual")
@@ -276,6 +279,6 @@ def _difference(value: Difference, found: dict[str, None]) -> Difference:
             _is_secret(key, getattr(value, name), ROOT) for key in value.path.split(".")
         )
     }
-    if secret:
+    if secret or hidden:
         found[clean.path] = None
     return replace(clean, **secret)

@@ -31,7 +31,7 @@ from promptlooper_export.store.experiments import (
 )
 from promptlooper_export.store.freshness import Kept, Sentinel, Token, taking_token
 from promptlooper_export.store.locations import sqlite_path
-from promptlooper_export.store.ranking import Ranking, rank
+from promptlooper_export.store.ranking import Place, Ranking, rank
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
 from promptlooper_export.viewer import Viewer
@@ -84,7 +84,7 @@ class Snapshot:
             ),
             size=best.size,
         )
-        return replace(found, exported_at=exported_at or _now())
+        return replace(found, exported_at=exported_at or datetime.now(UTC))
 
     def report(
         self, experiment: UUID, *, top_n: int, exported_at: datetime | None = None
@@ -106,9 +106,13 @@ class Snapshot:
             row,
             ranking,
             statistics,
-            exported_at=exported_at or _now(),
+            exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
         )
+
+    def leader(self, experiment: UUID) -> Place | None:
+        """Return the best run or None. Raises ExperimentNotFoundError."""
+        return next(iter(self._ranking(self._row(experiment)).places), None)
 
     def runs(
         self,
@@ -204,9 +208,8 @@ class Snapshot:
             )
         # Part of the key, so that nobody gets a row that was kept for somebody else.
         is_visible = self._seen[experiment]
-        key = ("experiment", experiment, is_visible)
         return self._kept.find(
-            key,
+            ("experiment", experiment, is_visible),
             self._token,
             lambda: experiments.read_experiment(
                 self._session, self._catalog, experiment, is_visible=is_visible
@@ -393,7 +396,3 @@ def open_store(
         open_state(url, state_url),
         open_experiments=open_experiments,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
