@@ -65,9 +65,12 @@ _ISSUED = (
     ("secret_", r"[A-Za-z0-9]{40,}+"),  # Notion
     ("ATATT3", r"[\w=-]{20,}+"),  # Atlassian
     ("AGE-SECRET-KEY-1", r"[A-Z0-9]{50,}+"),
-    ("eyJ", r"[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]*+"),  # a JWT: RFC 7519
 )
 _TELEGRAM = r"(?<![0-9])[0-9]{8,10}:AA[\w-]{32,}+"
+# A JWT: RFC 7519. It begins somewhere in a run of base64url, which is read once from
+# its start: reading it again from each `eyJ` in it would take quadratic time.
+_JWT = r"(?<![\w-])[\w-]++\.eyJ[\w-]{8,}+\.[\w-]*+"
+_JWT_START = re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{8,}+\.")
 _PRIVATE_KEY = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
@@ -144,11 +147,18 @@ def redact_text(text: str) -> str:
     for start, pattern in _KNOWN:
         if start in text:
             text = re.sub(pattern, REDACTED, text)
+    if "eyJ" in text:
+        text = re.sub(_JWT, _from_header, text)
     lower = text.lower()
     for words, pattern in _LED_TO:
         if any(word in lower for word in words):
             text = re.sub(pattern, _after, text, flags=re.IGNORECASE | re.VERBOSE)
     return text
+
+
+def _from_header(match: re.Match[str]) -> str:
+    start = _JWT_START.search(match[0])
+    return match[0][: start.start()] + REDACTED if start else match[0]
 
 
 def _after(match: re.Match[str]) -> str:

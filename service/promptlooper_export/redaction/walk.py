@@ -220,8 +220,9 @@ def _mapping(
     value: Mapping[str, Any], path: Path, found: dict[str, None]
 ) -> Mapping[str, Any]:
     clean: dict[str, Any] = {}
+    numbers: dict[str, int] = {}
     for key, member in value.items():
-        kept_key = _free_key(redact_text(key), clean) if key else key
+        kept_key = _free_key(redact_text(key), clean, numbers) if key else key
         place = Path((*path, kept_key))
         if kept_key != key:
             found[str(place)] = None
@@ -237,12 +238,16 @@ def _mapping(
     return value if same else clean
 
 
-def _free_key(key: str, taken: Mapping[str, object]) -> str:
-    """Return the key, with a number if redaction made it equal to another one."""
-    free, number = key, 1
+def _free_key(key: str, taken: Mapping[str, object], numbers: dict[str, int]) -> str:
+    """Return the key, with a number if redaction made it equal to another one.
+
+    `numbers` has the last number of each key: counting from 1 for each of many secrets
+    would take quadratic time.
+    """
+    free = key
     while free in taken:
-        number += 1
-        free = f"{key} {number}"
+        numbers[key] = numbers.get(key, 1) + 1
+        free = f"{key} {numbers[key]}"
     return free
 
 
