@@ -190,6 +190,8 @@ def _option_complaints(format: Format[Any]) -> Iterator[str]:
     for name, option in options.items():
         if (public := option.data_key or name) in COMMON_PARAMETERS:
             yield f"option {public!r} of {format.name} is a parameter of every format"
+        if not isinstance(option.metadata.get("description", ""), str):
+            yield f"the description of option {public!r} of {format.name} is not text"
     always = {
         field.attribute or name: field
         for name, field in options.items()

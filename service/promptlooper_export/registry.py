@@ -284,8 +284,9 @@ def _option(name: str, field: fields.Field[Any]) -> dict[str, JSON]:
     for kind, word in _TYPES:
         if isinstance(field, kind):
             row["type"] = word
-    if field.load_default is not missing:
-        row["default"] = field.load_default
+    # A default can be a function, which says nothing to a reader.
+    if field.load_default is not missing and not callable(field.load_default):
+        row["default"] = _plain(field.load_default)
     if "description" in field.metadata:
         row["description"] = field.metadata["description"]
     if (allowed := _allowed(field)) is not None:
@@ -298,7 +299,18 @@ def _allowed(field: fields.Field[Any]) -> JSON:
     allowed: JSON = None
     for validator in field.validators:
         if isinstance(validator, OneOf):
-            allowed = list(validator.choices)
+            allowed = list(map(_plain, validator.choices))
         elif isinstance(validator, Range):
-            allowed = {"minimum": validator.min, "maximum": validator.max}
+            bounds = {"minimum": validator.min, "maximum": validator.max}
+            allowed = {name: _plain(bound) for name, bound in bounds.items()}
     return allowed
+
+
+def _plain(value: object) -> JSON:
+    """Return a default, choice or bound as JSON, or as text: it can be any object."""
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+    return str(value)

@@ -55,6 +55,8 @@ def test_a_token_says_what_its_bearer_may(signer: Console) -> None:
         ["--subject", ""],
         ["--subject", "ada", "--expires", "soon"],
         ["--subject", "ada", "--expires", "0h"],
+        ["--subject", "ada", "--expires", "367d"],
+        ["--subject", "ada", "--expires", "99999d"],
         ["--subject", "ada", "--experiment", "seven"],
     ],
 )

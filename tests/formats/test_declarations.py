@@ -137,6 +137,12 @@ def test_an_option_cannot_be_called_as_a_parameter_of_every_format(name: str) ->
         declared(options=options)
 
 
+def test_the_description_of_an_option_must_be_text() -> None:
+    options = Schema.from_dict({"look": fields.String(metadata={"description": 7})})
+    with pytest.raises(ValueError, match="description of option 'look'"):
+        declared(options=options)
+
+
 def test_every_parameter_of_the_service_is_among_the_common_ones() -> None:
     from promptlooper_export.web import parameters  # noqa: PLC0415  as late as it may
 

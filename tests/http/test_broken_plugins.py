@@ -1,5 +1,6 @@
 """What other people's packages do wrong fails for their own format, and no other."""
 
+import json
 import os
 import sys
 import time
@@ -121,6 +122,28 @@ def render(best, *, level):
     yield b"never"
 FORMAT = declare("bad-options", render, options=Options)
 """
+MODULES["typed_options"] = """
+import datetime, decimal, enum, math, uuid
+from marshmallow import Schema, fields
+from marshmallow.validate import OneOf, Range
+class Colour(enum.Enum):
+    RED = 1
+TENTH = decimal.Decimal("0.1")
+DAY = datetime.date(2026, 1, 1)
+class Options(Schema):
+    whole = fields.Integer(validate=OneOf([1, 2]))
+    exact = fields.Decimal(validate=OneOf([TENTH]), load_default=TENTH)
+    day = fields.Date(validate=OneOf([DAY]))
+    since = fields.Date(validate=Range(DAY))
+    identifier = fields.UUID(validate=OneOf([uuid.UUID(int=1)]))
+    colour = fields.Enum(Colour, load_default=Colour.RED)
+    data = fields.Raw(validate=OneOf([b"x", object()]))
+    size = fields.Float(validate=Range(0, math.inf), load_default=math.inf)
+    made = fields.Integer(load_default=lambda: 7)
+def render(best, **options):
+    yield b"ok"
+FORMAT = declare("typed-options", render, options=Options)
+"""
 
 
 class Planted(Service):
@@ -166,6 +189,41 @@ def test_a_format_whose_options_fail_is_named(planted: Planted) -> None:
     refused = planted.ask(f"{planted.path}bad-options&level=2")
 
     assert problem(refused, 500, "format-failed")["format"] == "bad-options"
+
+
+@pytest.mark.parametrize("value", ["nonsense", "9" * 400, "9" * 5000, "1e999", "NaN"])
+@pytest.mark.parametrize(
+    "option",
+    ["whole", "exact", "day", "since", "identifier", "colour", "data", "size"],
+)
+def test_a_value_that_a_typed_option_refuses_is_named(
+    planted: Planted, option: str, value: str
+) -> None:
+    refused = planted.ask(f"{planted.path}typed-options&{option}={value}")
+
+    assert problem(refused, 422, "invalid-parameter")["parameter"] == option
+
+
+def test_typed_options_are_described_in_plain_json(planted: Planted) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    described = [
+        json.loads(planted.client.get(path).data, parse_constant=refuse)
+        for path in ("/formats", "/openapi.json")
+    ]
+    [options] = [
+        row["options"]
+        for row in described[0]["formats"]
+        if row["name"] == "typed-options"
+    ]
+    rows = {row["name"]: row for row in options}
+
+    assert rows["whole"]["allowed"] == [1, 2]
+    assert rows["exact"]["allowed"] == ["0.1"]
+    assert rows["since"]["allowed"] == {"minimum": "2026-01-01", "maximum": None}
+    assert "default" not in rows["made"]
+    assert planted.client.get("/docs").status_code == 200
 
 
 @pytest.mark.parametrize("name", [row.replace("_", "-") for row in ENDLESS])

@@ -62,6 +62,24 @@ def test_gunicorn_serves_what_the_contract_says(database: Database) -> None:
         assert "Traceback" not in server.log
 
 
+def test_a_token_of_8_kib_reaches_the_service(tmp_path: Path) -> None:
+    settings = settings_for(f"sqlite:///{tmp_path / 'missing.db'}")
+
+    def field(size: int) -> str:
+        """Return the field with a token of that many bytes, up to 2 fewer."""
+        shortest = len(bearer(settings, subject="x")["Authorization"])
+        padding = "x" * ((len("Bearer ") + size - shortest) * 3 // 4 + 1)
+        return bearer(settings, subject=padding)["Authorization"]
+
+    with gunicorn(environment(settings.database_url)) as server:
+        for size, status in ((8170, 422), (8192, 422), (8300, 431)):
+            sent = field(size)
+            assert 0 <= len("Bearer ") + size - len(sent) <= 2
+            path = "/experiments/no-id/export"
+            answer, _ = ask(server.port, path, ("Authorization", sent))
+            assert answer.status == status, size
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -22,6 +22,9 @@ from promptlooper_export.store.state import revoke_token
 from promptlooper_export.viewer import OPERATOR, SCOPES
 
 STDIN = "-"
+LONGEST = timedelta(days=366)
+"""How long a token may be valid."""
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -31,7 +34,11 @@ def read_duration(ctx: click.Context, param: click.Parameter, value: str) -> tim
     if found is None:
         msg = f"{value!r} must look like 90s, 30m, 1h or 7d"
         raise click.BadParameter(msg, ctx, param)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    duration = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if duration > LONGEST:
+        msg = f"{value!r} is longer than a year; at most {LONGEST.days}d"
+        raise click.BadParameter(msg, ctx, param)
+    return duration
 
 
 def require_name(
@@ -75,7 +82,7 @@ def require_name(
     default="1h",
     show_default=True,
     callback=read_duration,
-    help="How long the token is valid, such as 90s, 30m, 1h or 7d.",
+    help="How long the token is valid, such as 90s, 30m, 1h or 7d; at most 366d.",
 )
 @click.option(
     "--revoke",

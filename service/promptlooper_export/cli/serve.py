@@ -29,6 +29,7 @@ from promptlooper_export.settings import Settings
 from promptlooper_export.store.diagnosis import diagnose
 from promptlooper_export.store.state import locate
 from promptlooper_export.web.app import HEADERS, create_app
+from promptlooper_export.web.authentication import MAXIMUM_BYTES
 from promptlooper_export.web.delivery import digest_field
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
@@ -101,6 +102,9 @@ def refusal(status: HTTPStatus, identifier: str) -> bytes:
 
 LOOPBACK, PORT = "127.0.0.1", 8000
 
+MAXIMUM_FIELD_BYTES = MAXIMUM_BYTES + len("Authorization: Bearer \r\n")
+"""The longest header field: one that holds the longest token."""
+
 _MEMORY = Path("/dev/shm")  # noqa: S108  only checked for
 
 
@@ -147,7 +151,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
         # gunicorn would create the control socket in the home directory.
         "control_socket_disable": True,
         "limit_request_fields": 64,
-        "limit_request_field_size": 8190,
+        "limit_request_field_size": MAXIMUM_FIELD_BYTES,
         # The application handles forwarded headers: TRUSTED_PROXIES.
         "forwarded_allow_ips": "",
         "logger_class": RootLogger,

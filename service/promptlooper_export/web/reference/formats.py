@@ -58,8 +58,7 @@ def blueprint(registry: Registry) -> Blueprint:
     routes = Blueprint("describe", __name__)
 
     def formats() -> Response:
-        # A third-party default or choice may be any object.
-        text = json.dumps({"formats": rows(registry)}, default=str)
+        text = json.dumps({"formats": rows(registry)})
         return Response(text, mimetype="application/json")
 
     routes.add_url_rule("/formats", view_func=formats)

@@ -31,8 +31,9 @@ def blueprint(registry: Registry) -> Blueprint:
     def described() -> dict[str, Any]:
         from promptlooper_export.web.reference.openapi import openapi  # noqa: PLC0415  see above
 
-        # A third-party default or choice may be any object.
-        plain: dict[str, Any] = json.loads(json.dumps(openapi(registry), default=str))
+        # A third-party default or choice may be any object, or infinite.
+        text = json.dumps(openapi(registry), default=str)
+        plain: dict[str, Any] = json.loads(text, parse_constant=str)
         return plain
 
     def openapi_json() -> Response:
