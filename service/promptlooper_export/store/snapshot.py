@@ -1,8 +1,8 @@
 """A database as the rest of the service sees it: snapshots for reading."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -10,38 +10,22 @@ from uuid import UUID
 from peewee import Database
 
 from promptlooper_export.documents import Best, Columns, Report, Runs
-from promptlooper_export.errors import (
-    DatabaseNotUnderstoodError,
-    DatabaseUnavailableError,
-)
+from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store import best, experiments, report, runs
-from promptlooper_export.store.catalog import Catalog, fingerprint, read_catalog
-from promptlooper_export.store.connection import (
-    Session,
-    close,
-    open_for_reading,
-    reading,
-    sqlstate,
-)
-from promptlooper_export.store.earlier import is_earlier
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.connection import Session, close, open_for_reading
 from promptlooper_export.store.experiments import (
     Condition,
     ExperimentRow,
     ExperimentSummary,
 )
-from promptlooper_export.store.freshness import Kept, Sentinel, Token, taking_token
+from promptlooper_export.store.freshness import Kept, Token
 from promptlooper_export.store.locations import sqlite_path
+from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking, rank
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
 from promptlooper_export.viewer import Viewer
-
-_ATTEMPTS = 6
-"""How often to ask for the locks; each time waits a little less than a second."""
-
-_PASSING = {"55P03", "40P01", "42P01", "42809"}
-"""SQLSTATEs that may pass: a lock that was not given, a deadlock, a table that is gone,
-and one that is now something that cannot be locked, such as a view."""
 
 
 class Snapshot:
@@ -242,14 +226,6 @@ class Snapshot:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What was last found, and the token under which it certainly holds."""
-
-    catalog: Catalog | None = None
-    token: Token | None = None
-
-
 class Store:
     """A database, opened for reading.
 
@@ -268,8 +244,7 @@ class Store:
         self._state = state
         self._open_experiments = open_experiments
         self._kept = Kept()
-        self._sentinel = None if path is None else Sentinel(path)
-        self._known = _Known()
+        self._moments = Moments(database, path)
 
     @contextmanager
     def snapshot(self, viewer: Viewer) -> Iterator[Snapshot]:
@@ -280,7 +255,7 @@ class Store:
         # Whether the token was revoked could not be asked: refuse rather than open up.
         if viewer.unconfirmed is not None:
             raise DatabaseUnavailableError(viewer.unconfirmed)
-        with self._look() as (session, catalog, token):
+        with self._moments.begin() as (session, catalog, token):
             yield Snapshot(
                 session,
                 catalog,
@@ -293,92 +268,14 @@ class Store:
 
     def ping(self) -> None:
         """Raise DatabaseUnavailableError unless it answers and can be read."""
-        with self._look():
+        with self._moments.begin():
             pass
 
     def close(self) -> None:
         """Close every connection that is not in use."""
-        if self._sentinel is not None:
-            self._sentinel.close()
+        self._moments.close()
         self._state.close()
         close(self._database)
-
-    def _look(
-        self,
-    ) -> AbstractContextManager[tuple[Session, Catalog, Token | None]]:
-        if self._sentinel is None:
-            return self._look_at_postgresql()
-        return self._look_at_sqlite(self._sentinel)
-
-    @contextmanager
-    def _look_at_sqlite(
-        self, sentinel: Sentinel
-    ) -> Iterator[tuple[Session, Catalog, Token | None]]:
-        # SQLite cannot say which version a snapshot sees. If the sentinel says the same
-        # before and after it was taken, nobody committed meanwhile.
-        before = sentinel.token()
-        with reading(self._database) as session:
-            catalog = self._current(session)  # here the moment begins
-            after = sentinel.token()
-            yield session, catalog, after if before == after else None
-
-    @contextmanager
-    def _look_at_postgresql(self) -> Iterator[tuple[Session, Catalog, Token | None]]:
-        with ExitStack() as stack:
-            session, known = self._begin_behind_locks(stack)
-            # What the last statement of the beginning gave; None on a standby and for
-            # views, where a snapshot proves nothing.
-            token = None if session.begun is None else session.begun[0]
-            catalog = known.catalog
-            # Under the same token the tables are the same, so they are not looked at.
-            if catalog is None or token is None or token != known.token:
-                catalog = self._current(session)
-                if catalog is not known.catalog:
-                    token = None  # the lock was on other tables
-                self._known = _Known(catalog=catalog, token=token)
-            yield session, catalog, token
-
-    def _begin_behind_locks(self, stack: ExitStack) -> tuple[Session, _Known]:
-        """Begin a snapshot after taking the locks that make it exact.
-
-        Tries again if a table has gone since it was last looked at, or if somebody's
-        DDL holds a lock for long: waiting for one lock while holding another could end
-        in a deadlock, so all are given up in between.
-        """
-        for attempt in range(1, _ATTEMPTS + 1):
-            if self._known.catalog is None:
-                with reading(self._database) as session:
-                    self._current(session)
-            # Another thread may replace it, so this one keeps what it locks by.
-            known = self._known
-            try:
-                session = stack.enter_context(
-                    reading(self._database, then=taking_token(known.catalog))
-                )
-            except DatabaseUnavailableError as error:
-                if sqlstate(error) not in _PASSING or attempt == _ATTEMPTS:
-                    raise
-                # A table that is gone must be looked for anew, else all attempts fail.
-                self._known = _Known()
-            else:
-                return session, known
-        msg = "unreachable: the last attempt returns or raises"
-        raise AssertionError(msg)
-
-    def _current(self, session: Session) -> Catalog:
-        """Return the catalog, looked at again if tables or columns changed."""
-        found = self._known.catalog
-        # A catalog takes several statements; the fingerprint of the tables takes one.
-        if found is None or found.fingerprint != fingerprint(session):
-            if is_earlier(session):
-                msg = (
-                    "An earlier version left tables and triggers in this database; "
-                    "run: promptlooper-export migrate"
-                )
-                raise DatabaseNotUnderstoodError(msg)
-            found = read_catalog(session)
-            self._known = _Known(catalog=found)
-        return found
 
 
 def open_store(

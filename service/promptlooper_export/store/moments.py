@@ -1,0 +1,127 @@
+"""How a moment of the database begins: a transaction, its tables and its token."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from peewee import Database
+
+from promptlooper_export.errors import (
+    DatabaseNotUnderstoodError,
+    DatabaseUnavailableError,
+)
+from promptlooper_export.store.catalog import Catalog, fingerprint, read_catalog
+from promptlooper_export.store.connection import Session, reading, sqlstate
+from promptlooper_export.store.earlier import is_earlier
+from promptlooper_export.store.freshness import Sentinel, Token, taking_token
+
+_ATTEMPTS = 6
+"""How often to ask for the locks; each time waits a little less than a second."""
+
+_PASSING = {"55P03", "40P01", "42P01", "42809"}
+"""SQLSTATEs that may pass: a lock that was not given, a deadlock, a table that is gone,
+and one that is now something that cannot be locked, such as a view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What was last found, and the token under which it certainly holds."""
+
+    catalog: Catalog | None = None
+    token: Token | None = None
+
+
+class Moments:
+    """Begins moments of one database; on SQLite, `path` is its file."""
+
+    def __init__(self, database: Database, path: Path | None) -> None:
+        self._database = database
+        self._sentinel = None if path is None else Sentinel(path)
+        self._known = _Known()
+
+    def begin(
+        self,
+    ) -> AbstractContextManager[tuple[Session, Catalog, Token | None]]:
+        """Begin a moment: a session in it, its tables, and its token if it is exact.
+
+        Raises DatabaseUnavailableError.
+        """
+        if self._sentinel is None:
+            return self._look_at_postgresql()
+        return self._look_at_sqlite(self._sentinel)
+
+    def close(self) -> None:
+        """Close the connection that only looks."""
+        if self._sentinel is not None:
+            self._sentinel.close()
+
+    @contextmanager
+    def _look_at_sqlite(
+        self, sentinel: Sentinel
+    ) -> Iterator[tuple[Session, Catalog, Token | None]]:
+        # SQLite cannot say which version a snapshot sees. If the sentinel says the same
+        # before and after it was taken, nobody committed meanwhile.
+        before = sentinel.token()
+        with reading(self._database) as session:
+            catalog = self._current(session)  # here the moment begins
+            after = sentinel.token()
+            yield session, catalog, after if before == after else None
+
+    @contextmanager
+    def _look_at_postgresql(self) -> Iterator[tuple[Session, Catalog, Token | None]]:
+        with ExitStack() as stack:
+            session, known = self._begin_behind_locks(stack)
+            # What the last statement of the beginning gave; None on a standby and for
+            # views, where a snapshot proves nothing.
+            token = None if session.begun is None else session.begun[0]
+            catalog = known.catalog
+            # Under the same token the tables are the same, so they are not looked at.
+            if catalog is None or token is None or token != known.token:
+                catalog = self._current(session)
+                if catalog is not known.catalog:
+                    token = None  # the lock was on other tables
+                self._known = _Known(catalog=catalog, token=token)
+            yield session, catalog, token
+
+    def _begin_behind_locks(self, stack: ExitStack) -> tuple[Session, _Known]:
+        """Begin a snapshot after taking the locks that make it exact.
+
+        Tries again if a table has gone since it was last looked at, or if somebody's
+        DDL holds a lock for long: waiting for one lock while holding another could end
+        in a deadlock, so all are given up in between.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            if self._known.catalog is None:
+                with reading(self._database) as session:
+                    self._current(session)
+            # Another thread may replace it, so this one keeps what it locks by.
+            known = self._known
+            try:
+                session = stack.enter_context(
+                    reading(self._database, then=taking_token(known.catalog))
+                )
+            except DatabaseUnavailableError as error:
+                if sqlstate(error) not in _PASSING or attempt == _ATTEMPTS:
+                    raise
+                # A table that is gone must be looked for anew, else all attempts fail.
+                self._known = _Known()
+            else:
+                return session, known
+        msg = "unreachable: the last attempt returns or raises"
+        raise AssertionError(msg)
+
+    def _current(self, session: Session) -> Catalog:
+        """Return the catalog, looked at again if tables or columns changed."""
+        found = self._known.catalog
+        # A catalog takes several statements; the fingerprint of the tables takes one.
+        if found is None or found.fingerprint != fingerprint(session):
+            if is_earlier(session):
+                msg = (
+                    "An earlier version left tables and triggers in this database; "
+                    "run: promptlooper-export migrate"
+                )
+                raise DatabaseNotUnderstoodError(msg)
+            found = read_catalog(session)
+            self._known = _Known(catalog=found)
+        return found
