@@ -29,6 +29,11 @@ faults: $(VENV)/test.stamp programs
 fidelity: $(VENV)/test.stamp programs readers
 	@cd tests && ../$(BIN)/python -m fidelity
 
+## make trust   how often the verdict is wrong, in simulated experiments; TRIALS=10000
+TRIALS ?= 10000
+trust: $(VENV)/test.stamp
+	@cd tests && ../$(BIN)/python -m trust $(TRIALS)
+
 ## make soak    abort, stall, stop and reload for longer than the tests do; ROUNDS=10
 ROUNDS ?= 10
 soak: $(VENV)/test.stamp programs

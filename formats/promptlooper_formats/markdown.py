@@ -135,6 +135,8 @@ def _winner(report: Report) -> Iterator[str]:
             f"- **Weighted score:** {number(run.weighted_score)}",
         )
     )
+    if report.assessment is not None:
+        yield from (verdict.summary for verdict in report.assessment.verdicts)
     yield table(
         ("Scorer", "Score:"),
         ((escaped(scorer), number(value)) for scorer, value in run.scores.items()),

@@ -8,9 +8,11 @@ only this module as well.
 
 from promptlooper_export.configs import JSON, ROOT, Path, flatten, leaves, strict_json
 from promptlooper_export.documents import (
+    Assessment,
     Best,
     Bin,
     Columns,
+    ConfigScore,
     Difference,
     Differences,
     Experiment,
@@ -24,6 +26,7 @@ from promptlooper_export.documents import (
     StageResult,
     Timing,
     ValueKind,
+    Verdict,
     Winner,
 )
 from promptlooper_export.errors import UnrepresentableError
@@ -35,10 +38,12 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "JSON",
     "ROOT",
+    "Assessment",
     "Best",
     "BestSchema",
     "Bin",
     "Columns",
+    "ConfigScore",
     "Difference",
     "Differences",
     "Experiment",
@@ -56,6 +61,7 @@ __all__ = [
     "Timing",
     "UnrepresentableError",
     "ValueKind",
+    "Verdict",
     "Winner",
     "flatten",
     "leaves",

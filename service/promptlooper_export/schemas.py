@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields, post_dump
+from marshmallow.validate import OneOf
 
 from promptlooper_export.configs import JSON
 
@@ -206,6 +207,50 @@ class ExperimentSummarySchema(DocumentSchema):
     created_at = Timestamp(required=True, allow_none=True)
 
 
+class ConfigScoreSchema(DocumentSchema):
+    """A config's mean score over its runs."""
+
+    config_hash = fields.String(required=True)
+    run_id = fields.UUID(required=True)
+    runs = fields.Integer(required=True)
+    cases = fields.Integer(required=True)
+    mean = fields.Float(required=True)
+    low = fields.Float(required=True, allow_none=True)
+    high = fields.Float(required=True, allow_none=True)
+
+
+class VerdictSchema(DocumentSchema):
+    """What the data say about the winner's config against another one."""
+
+    against = fields.String(required=True)
+    other = fields.Nested(ConfigScoreSchema, required=True)
+    verdict = fields.String(
+        required=True,
+        validate=OneOf(["better", "worse", "tied", "not enough data"]),
+    )
+    method = fields.String(required=True, allow_none=True)
+    difference = fields.Float(required=True)
+    low = fields.Float(required=True, allow_none=True)
+    high = fields.Float(required=True, allow_none=True)
+    confidence = fields.Float(required=True, allow_none=True)
+    p = fields.Float(required=True, allow_none=True)
+    counts = fields.List(fields.Integer(), required=True)
+    needed = fields.Integer(required=True, allow_none=True)
+    summary = fields.String(required=True)
+
+
+class AssessmentSchema(DocumentSchema):
+    """Whether the winner is one: its config against others."""
+
+    configs = fields.Integer(required=True)
+    runs = fields.Integer(required=True)
+    margin = fields.Float(required=True)
+    winner = fields.Nested(ConfigScoreSchema, required=True)
+    shrunk = fields.Float(required=True, allow_none=True)
+    verdicts = fields.List(fields.Nested(VerdictSchema), required=True)
+    leaders = fields.List(fields.Nested(ConfigScoreSchema), required=True)
+
+
 class ReportSchema(DocumentSchema):
     """Everything about an experiment that does not grow with its runs."""
 
@@ -221,6 +266,7 @@ class ReportSchema(DocumentSchema):
     timing = fields.Nested(TimingSchema, required=True, allow_none=True)
     cost = fields.Nested(CostSchema, required=True, allow_none=True)
     history = fields.List(fields.Nested(PeriodSchema), required=True)
+    assessment = fields.Nested(AssessmentSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from textwrap import wrap
 
 import click
 
@@ -65,6 +66,9 @@ def _lines(report: Report) -> Iterator[str]:
         return
     yield ""
     yield from _winner(report.winner.run, report.top)
+    if report.assessment is not None:
+        for verdict in report.assessment.verdicts:
+            yield from wrap(verdict.summary, WIDTH)
     yield ""
     yield from _config(report.winner.config)
     if report.differences is not None and report.differences.parameters:

@@ -6,6 +6,7 @@ a column for each scorer, named or not by the rules.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,7 +29,7 @@ WHERE run.experiment_id {experiment} AND run.status = 'completed'
 # `upper` is the computed score plus what it may be off by: each of the additions and
 # products is off by 2^-53 of the values' size at most, and 4e-16 is more than three
 # times that. Infinity puts what cannot be decided before everything else.
-_STATEMENT = """
+_READY = """
 WITH judged AS (
     SELECT
         run.id AS run_id, count(*) AS judgements, count(score.value) AS given,
@@ -43,7 +44,10 @@ ready AS (
             AND (high >= 1e-80 OR low <= -1e-80 OR (high = 0 AND low = 0))
             THEN 1 ELSE 0 END AS decided
     FROM judged
-),
+)
+"""
+
+_RANKED = """,
 summary AS (
     SELECT
         sum(judgements - given) AS missing,
@@ -57,8 +61,7 @@ top AS (
         ready.*,
         CASE
             WHEN decided = 0 OR {is_doubtful} THEN {infinity}
-            ELSE CASE WHEN {weight} > 0 THEN ({weighted}) / ({weight})
-                ELSE ({plain}) / {scorers} END
+            ELSE {score}
                 + (number + 32) * 4e-16 * (abs(high) + abs(low)) * {stretch}
         END AS upper
     FROM ready CROSS JOIN ({rules}) AS rule
@@ -72,6 +75,36 @@ SELECT
 FROM summary LEFT JOIN top ON 1 = 1
 ORDER BY 6 DESC
 """
+
+# The scores of configs, whose runs are repeats. Sums are taken around a center near the
+# best scores, so that squares do not swallow what tells the best configs apart.
+_CONFIGS = """,
+scored AS (
+    SELECT run_id, {score} - center AS score FROM ready CROSS JOIN ({rules}) AS rule
+    WHERE given > 0 AND decided = 1 AND {required}
+),
+config AS (
+    SELECT
+        {same} AS config, count(*) AS number,
+        sum(score) AS total, sum(score * score) AS squares,
+        sum(score) / count(*) AS mean
+    FROM scored JOIN {runs} AS run ON run.id = scored.run_id
+    GROUP BY {same}
+),
+summary AS (
+    SELECT
+        count(*) AS configs, CAST(sum(number) AS bigint) AS runs, sum(mean) AS means,
+        sum(mean * mean) AS squared_means, sum(squares - total * mean) AS within
+    FROM config
+)
+SELECT
+    configs, runs, means, squared_means, within, config, number
+FROM summary CROSS JOIN config
+ORDER BY mean DESC, config LIMIT {limit}
+"""
+
+SAME_CONFIG = "coalesce(run.config_hash, run.config, CAST(run.id AS text))"
+"""What is the same for the runs of one config; each is one without hash and config."""
 
 # A scorer's total and number of judgements; of what is beyond, only the number. Unlike
 # sum(), SQLite's total() is a double from the first integer on, and becomes infinite
@@ -126,6 +159,23 @@ class Line(NamedTuple):
         )  # fmt: skip
 
 
+class ConfigLine(NamedTuple):
+    """A row of the statement's answer: the summary of all configs, and one config.
+
+    `configs` and `runs` count those that count, `means` and `squared_means` are the
+    sums of the configs' means and their squares, and `within` is the sum of the squared
+    distances of runs from their config's mean. `number` is the config's runs.
+    """
+
+    configs: int
+    runs: int
+    means: float
+    squared_means: float
+    within: float
+    config: str
+    number: int
+
+
 def sources(
     session: Session, catalog: Catalog, experiment: UUID
 ) -> tuple[dict[str, str], list[object]]:
@@ -167,38 +217,83 @@ def statement(
     Each row of its answer is a `Line`, the likeliest run first.
     """
     numbers = range(len(columns))
-    weighed = [place for place in numbers if columns[place] in rules.weights]
     is_sqlite = catalog.kind == "sqlite"
-    is_negative = any(rules.weights[columns[place]] < 0 for place in weighed)
-    # A unary plus keeps SQLite from the index on ids: see is_most in `ranking`.
-    sql = _STATEMENT.format(
-        **_sums(numbers, weighed, is_negative=is_negative),
+    parts, names, factors = _parts(rules, columns, catalog.kind, is_most=is_most)
+    sql = (_READY + _RANKED).format(
+        **parts,
         completed=completed,
         runs=catalog.runs,
-        group="run.id" if is_most or not is_sqlite else "+run.id",
-        totals="".join(_COLUMN[catalog.kind].format(place=i) for i in numbers),
         present="".join(_PRESENT.format(i) for i in numbers),
-        required=f"({' AND '.join(_required(rules, columns)) or '1 = 1'})",
         infinity="9e999" if is_sqlite else "CAST('infinity' AS double precision)",
         limit=("-1" if is_sqlite else "ALL") if limit is None else limit,
         columns=", ".join(f"top.t{i}, top.n{i}, summary.p{i}" for i in numbers) or "1",
     )
+    return sql, names, factors
+
+
+def configs_statement(
+    catalog: Catalog,
+    completed: str,
+    rules: Rules,
+    columns: Sequence[str],
+    *,
+    is_most: bool,
+    center: float,
+    limit: int,
+) -> tuple[str, list[str], list[float]]:
+    """Return the statement for the best configs, and its values, as `statement` does.
+
+    Each row of its answer is a `ConfigLine`, the best config first. Sums are taken
+    around `center`.
+    """
+    parts, names, factors = _parts(
+        rules, columns, catalog.kind, is_most=is_most, factors={"center": center}
+    )
+    sql = (_READY + _CONFIGS).format(
+        **parts, completed=completed, runs=catalog.runs, same=SAME_CONFIG, limit=limit
+    )
+    return sql, names, factors
+
+
+def _parts(
+    rules: Rules,
+    columns: Sequence[str],
+    kind: str,
+    *,
+    is_most: bool,
+    factors: Mapping[str, float] = MappingProxyType({}),
+) -> tuple[dict[str, str], list[str], list[float]]:
+    """Return what both statements are made of, and their values.
+
+    `factors` are further columns of the row that holds the rules.
+    """
+    numbers = range(len(columns))
+    weighed = [place for place in numbers if columns[place] in rules.weights]
+    is_negative = any(rules.weights[columns[place]] < 0 for place in weighed)
+    named = {f"w{i}": rules.weights[columns[i]] for i in weighed}
+    named |= {f"s{i}": float(rules.sign(columns[i])) for i in numbers}
+    named |= factors
+    rule = ", ".join(f"CAST(? AS double precision) AS {name}" for name in named)
+    # A unary plus keeps SQLite from the index on ids: see is_most in `ranking`.
+    parts = {
+        **_sums(numbers, weighed, is_negative=is_negative),
+        "rules": f"SELECT {rule or '1 AS unweighed'}",
+        "group": "run.id" if is_most or kind != "sqlite" else "+run.id",
+        "totals": "".join(_COLUMN[kind].format(place=i) for i in numbers),
+        "required": f"({' AND '.join(_required(rules, columns)) or '1 = 1'})",
+    }
     names = [name for name in columns for _ in range(2)]
-    weights = [rules.weights[columns[place]] for place in weighed]
-    signs = [float(rules.sign(name)) for name in columns]
-    return sql, names, [*weights, *signs]
+    return parts, names, list(named.values())
 
 
 def _sums(
     numbers: Sequence[int], weighed: Sequence[int], *, is_negative: bool
 ) -> dict[str, str]:
-    """Return the sums over the columns, and the row of factors that they use.
+    """Return the sums over the columns.
 
     If a weight `is_negative`, the sum of weights may be next to nothing: then a run is
     doubtful, and what its score may be off by is stretched.
     """
-    factors = [f"w{i}" for i in weighed] + [f"s{i}" for i in numbers]
-    rule = ", ".join(f"CAST(? AS double precision) AS {name}" for name in factors)
 
     def sum_of(parts: Iterable[str]) -> str:
         return " + ".join(parts) or "0"
@@ -209,13 +304,13 @@ def _sums(
         )
 
     weight, weights = f"({given('w{0}', weighed)})", f"({given('abs(w{0})', weighed)})"
+    weighted = sum_of(f"w{i} * s{i} * {_MEAN.format(i)}" for i in weighed)
+    plain = sum_of(f"s{i} * {_MEAN.format(i)}" for i in numbers)
+    scorers = f"nullif({given('1', numbers)}, 0)"
     return {
-        "rules": f"SELECT {rule or '1 AS unweighed'}",
+        "score": f"CASE WHEN {weight} > 0 THEN ({weighted}) / ({weight}) "
+        f"ELSE ({plain}) / {scorers} END",
         "number": sum_of(f"n{i}" for i in numbers),
-        "weight": weight,
-        "weighted": sum_of(f"w{i} * s{i} * {_MEAN.format(i)}" for i in weighed),
-        "plain": sum_of(f"s{i} * {_MEAN.format(i)}" for i in numbers),
-        "scorers": f"nullif({given('1', numbers)}, 0)",
         "is_doubtful": f"({weight} <> {weights} AND abs({weight}) <= 1e-9 * {weights})"
         if is_negative
         else "1 = 0",

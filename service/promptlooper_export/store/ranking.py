@@ -133,7 +133,7 @@ def rank(
 
     `scorers` are those that it had before; with the right ones, one pass is enough.
     """
-    reader = _Reader(session, catalog, experiment)
+    reader = ScoreReader(session, catalog, experiment)
     # Extreme weights would take the statement's products out of the range of a double.
     if all(map(_is_ordinary, rules.weights.values())):
         # Scorers hardly ever change, and to ask for their names reads every score once
@@ -172,12 +172,12 @@ def exact_scores(
 
     The time is in microseconds since 1970.
     """
-    reader = _Reader(session, catalog, experiment)
+    reader = ScoreReader(session, catalog, experiment)
     for run_id, key, moment, judged in reader.completed():
         yield run_id, key, moment, weighted_score(rules, finite_means(judged))
 
 
-class _Reader:
+class ScoreReader:
     """Reads the scores of one experiment's completed runs."""
 
     def __init__(self, session: Session, catalog: Catalog, experiment: UUID) -> None:
@@ -223,7 +223,7 @@ class _Reader:
             yield _further()
 
 
-def _rank_all(reader: _Reader, rules: Rules) -> Ranking:
+def _rank_all(reader: ScoreReader, rules: Rules) -> Ranking:
     """Rank by the rule alone."""
     scorers: set[str] = set()
     notices: list[Notice] = []
@@ -256,7 +256,7 @@ def _rank_all(reader: _Reader, rules: Rules) -> Ranking:
 
 
 def _rank_quickly(
-    reader: _Reader, rules: Rules, scorers: frozenset[str], *, is_guess: bool
+    reader: ScoreReader, rules: Rules, scorers: frozenset[str], *, is_guess: bool
 ) -> Ranking | None:
     """Rank by one statement, and by the rule what it cannot tell apart.
 
@@ -298,7 +298,7 @@ class _Look:
 
 
 def _look(
-    reader: _Reader, rules: Rules, columns: list[str], limit: int | None
+    reader: ScoreReader, rules: Rules, columns: list[str], limit: int | None
 ) -> _Look:
     """Read what the statement gives, the likeliest runs first, until it is settled."""
     sql, names, factors = statement(
@@ -334,7 +334,11 @@ def _look(
 
 
 def _decide(
-    reader: _Reader, rules: Rules, columns: list[str], lines: list[Line], look: _Look
+    reader: ScoreReader,
+    rules: Rules,
+    columns: list[str],
+    lines: list[Line],
+    look: _Look,
 ) -> None:
     """Weigh the runs of some lines by the rule, and keep the best."""
     # A run that was judged once by each scorer has its values in the line itself: a sum

@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import Any, NamedTuple
 
 from promptlooper_export.comparison import Config, differences
-from promptlooper_export.documents import Notice, RankedRun, Report, Winner
+from promptlooper_export.documents import Assessment, Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.store.best import cautions, decode_config
 from promptlooper_export.store.catalog import Catalog
@@ -41,6 +41,7 @@ def read_report(
     row: ExperimentRow,
     ranking: Ranking,
     statistics: Statistics,
+    assessment: Assessment | None,
     *,
     exported_at: datetime,
     top_n: int,
@@ -74,6 +75,7 @@ def read_report(
         timing=statistics.timing,
         cost=statistics.cost,
         history=statistics.history,
+        assessment=assessment,
         warnings=tuple(warnings),
     )
 

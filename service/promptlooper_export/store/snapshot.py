@@ -9,11 +9,13 @@ from uuid import UUID
 
 from peewee import Database
 
-from promptlooper_export.documents import Best, Columns, Report, Runs
+from promptlooper_export.analysis.assessment import assess
+from promptlooper_export.documents import Assessment, Best, Columns, Report, Runs
 from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store import best, experiments, report, runs
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
+from promptlooper_export.store.evidence import read_evidence
 from promptlooper_export.store.experiments import (
     Condition,
     ExperimentRow,
@@ -22,7 +24,7 @@ from promptlooper_export.store.experiments import (
 from promptlooper_export.store.freshness import Kept, Token
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.moments import Moments
-from promptlooper_export.store.ranking import Place, Ranking, rank
+from promptlooper_export.store.ranking import Place, Ranking, ScoreReader, rank
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
 from promptlooper_export.viewer import Viewer
@@ -90,9 +92,23 @@ class Snapshot:
             row,
             ranking,
             statistics,
+            self._assessment(row, ranking),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
         )
+
+    def _assessment(self, row: ExperimentRow, ranking: Ranking) -> Assessment | None:
+        evidence = self._kept.find(
+            ("evidence", row.experiment.id),
+            self._token,
+            lambda: read_evidence(
+                ScoreReader(self._session, self._catalog, row.experiment.id),
+                row.rules,
+                ranking,
+                configs=(),
+            ),
+        )
+        return None if evidence is None else assess(evidence)
 
     def leader(self, experiment: UUID) -> Place | None:
         """Return the best run or None. Raises ExperimentNotFoundError."""

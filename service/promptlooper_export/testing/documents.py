@@ -8,9 +8,11 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
+    Assessment,
     Best,
     Bin,
     Columns,
+    ConfigScore,
     Cost,
     Difference,
     Differences,
@@ -27,6 +29,7 @@ from promptlooper_export.documents import (
     StageResult,
     Timing,
     Tokens,
+    Verdict,
     Winner,
 )
 
@@ -169,6 +172,44 @@ def _ranked(rank: int, text: str) -> RankedRun:
     )
 
 
+def _config_score(number: int) -> ConfigScore:
+    return ConfigScore(
+        config_hash=f"{number}" * 64,
+        run_id=UUID(int=number),
+        runs=2,
+        cases=0,
+        mean=1 / number,
+        low=None,
+        high=None,
+    )
+
+
+ASSESSMENT = Assessment(
+    configs=2,
+    runs=4,
+    margin=0.01,
+    winner=_config_score(1),
+    shrunk=None,
+    verdicts=(
+        Verdict(
+            against="runner-up",
+            other=_config_score(2),
+            verdict="not enough data",
+            method="Welch over runs",
+            difference=0.5,
+            low=-0.1,
+            high=1.1,
+            confidence=0.95,
+            p=0.1,
+            counts=(2, 2),
+            needed=8,
+            summary="Not enough data to tell the winner from the runner-up.",
+        ),
+    ),
+    leaders=(_config_score(1), _config_score(2)),
+)
+
+
 def report(config: Config | None, text: str) -> Report:
     """Return a report with a value in every place, and `text` for every text."""
     runs = tuple(_ranked(rank, text) for rank in (1, 2))
@@ -204,6 +245,7 @@ def report(config: Config | None, text: str) -> Report:
         ),
         cost=Cost(count=1, total=0.1, average=0.1),
         history=(PERIOD,),
+        assessment=ASSESSMENT,
         warnings=(NOTICE,),
     )
 

@@ -1,0 +1,215 @@
+"""Is the winner one? What the report says of experiments whose truth is known."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from builders import experiment, run
+from databases import Database
+from planted import Configs, plant
+from webservice import Service, settings_for
+
+random = np.random.default_rng(20)
+
+
+def cases(mean: float, count: int = 40, noise: float = 0.05) -> dict[str, float]:
+    """Draw a config's scores: cases differ in how hard they are, for every config."""
+    return {
+        f"case {i}": float(mean + np.sin(i) / 10 + random.normal(0, noise))
+        for i in range(count)
+    }
+
+
+def runs(mean: float, count: int = 5, noise: float = 0.01) -> list[float]:
+    return [float(mean + random.normal(0, noise)) for _ in range(count)]
+
+
+HARD = cases(0.5, 60)
+
+PLANTED: Mapping[str, tuple[Configs, str]] = {
+    "a clear win by cases": ({"a": cases(0.8), "b": cases(0.6)}, "better"),
+    "a clear win by runs": ({"a": runs(0.8), "b": runs(0.6)}, "better"),
+    "a clear win of many": (
+        {"a": cases(0.9), **{f"b{i}": cases(0.6) for i in range(30)}},
+        "better",
+    ),
+    "luck among many": (
+        {f"b{i}": cases(0.6, count=8, noise=0.2) for i in range(40)},
+        "not enough data",
+    ),
+    "luck among many single runs": (
+        {f"b{i}": runs(0.6, count=1) for i in range(40)},
+        "not enough data",
+    ),
+    "a tie to the last case": ({"a": HARD, "b": HARD}, "tied"),
+    "a tie by very many cases": (
+        {"a": cases(0.6, 800, 0.02), "b": cases(0.6, 800, 0.02)},
+        "tied",
+    ),
+    "a tie by runs": (
+        {"a": runs(0.6, 20, 0.001), "b": runs(0.6, 20, 0.001)},
+        "tied",
+    ),
+    "a difference that is sure and too small to matter": (
+        {"a": HARD, "b": {case: score - 0.001 for case, score in HARD.items()}},
+        "tied",
+    ),
+    "too few cases": (
+        {"a": cases(0.9, count=4), "b": cases(0.2, count=4)},
+        "not enough data",
+    ),
+    "too few runs": ({"a": [0.9, 0.7], "b": [0.8, 0.5]}, "not enough data"),
+    "one run of each": ({"a": [0.9], "b": [0.1]}, "not enough data"),
+    "no case in common": (
+        {"a": cases(0.9), "b": {f"other {i}": 0.5 for i in range(40)}},
+        "not enough data",
+    ),
+    "a lucky run of a worse config": (
+        {"a": [0.95, 0.5, 0.52, 0.48, 0.51, 0.5], "b": [0.9, 0.91, 0.9, 0.89, 0.9]},
+        "worse",
+    ),
+    "all the same": ({"a": [0.5] * 9, "b": [0.5] * 9}, "not enough data"),
+    "the same score for every case": (
+        {"a": {f"{i}": 1.0 for i in range(9)}, "b": {f"{i}": 1.0 for i in range(9)}},
+        "not enough data",
+    ),
+    "one case decides": (
+        {"a": {**HARD, "case 7": 3.0}, "b": HARD},
+        "not enough data",
+    ),
+    "better in each case": (
+        {"a": {case: score + 0.05 for case, score in HARD.items()}, "b": HARD},
+        "better",
+    ),
+    "missing cases": (
+        {"a": cases(0.8), "b": dict(list(cases(0.6).items())[:25])},
+        "better",
+    ),
+    "passes and failures, hardly different": (
+        {
+            "a": {f"{i}": float(i % 5 > 0) for i in range(100)},
+            "b": {f"{i}": float(i % 5 > 0 and i != 7) for i in range(100)},
+        },
+        "not enough data",
+    ),
+}
+
+Assess = Callable[[Configs], dict[str, Any]]
+
+
+@pytest.fixture
+def assess(database: Database) -> Assess:
+    def of(configs: Configs) -> dict[str, Any]:
+        written = plant(database, configs)
+        service = Service(settings_for(database.url))
+        answer = service.ask(f"/experiments/{written.id}/export?format=report-json")
+        report: dict[str, Any] = answer.get_json()
+        found: dict[str, Any] = report["assessment"]
+        return found
+
+    return of
+
+
+@pytest.mark.parametrize("truth", PLANTED)
+def test_the_verdict_on_the_runner_up_is_no_more_than_the_data_hold(
+    assess: Assess, truth: str
+) -> None:
+    configs, expected = PLANTED[truth]
+    found = assess(configs)
+    assert found["configs"] == len(configs)
+    [verdict] = found["verdicts"]
+    assert verdict["verdict"] == expected
+    assert json.dumps(found, allow_nan=False)
+
+
+def test_cases_are_paired_as_an_independent_computation_does(assess: Assess) -> None:
+    configs = {name: cases(0.6, count=30, noise=0.1) for name in "abcdef"}
+    found = assess(configs)
+    table = pd.DataFrame(configs)
+    order = table.mean().sort_values(ascending=False)
+    first, second = (table[name] for name in order.index[:2])
+    expected = stats.ttest_rel(first, second).confidence_interval()
+    [verdict] = found["verdicts"]
+    assert verdict["counts"] == [30]
+    assert verdict["difference"] == pytest.approx((first - second).mean(), rel=1e-9)
+    assert [verdict["low"], verdict["high"]] == pytest.approx(list(expected), rel=1e-9)
+    means = [one["mean"] for one in found["leaders"]]
+    assert means == pytest.approx(order.tolist(), rel=1e-9)
+    # Two-way analysis of variance, and Efron and Morris' shrinkage by it.
+    residuals = (
+        table.sub(table.mean(axis=1), axis=0) - table.mean() + table.mean().mean()
+    )
+    error = (residuals**2).to_numpy().sum() / (29 * 5) / 30
+    luck = (6 - 3) / (6 - 1) * error / order.var()
+    shrunk = order.mean() + max(0, 1 - luck) * (order.iloc[0] - order.mean())
+    assert found["shrunk"] == pytest.approx(shrunk, rel=1e-9)
+
+
+def test_repeated_runs_are_pooled_as_an_independent_computation_does(
+    assess: Assess,
+) -> None:
+    configs = {
+        name: runs(0.6, count, 0.1)
+        for name, count in zip("abcde", (3, 4, 5, 6, 7), strict=True)
+    }
+    found = assess(configs)
+    means = {name: np.mean(scores) for name, scores in configs.items()}
+    winner = max(configs, key=lambda name: max(configs[name]))
+    other = max((name for name in configs if name != winner), key=means.__getitem__)
+    alpha = 0.05 if means[winner] >= means[other] else 0.05 / 4
+    expected = stats.ttest_ind(configs[winner], configs[other], equal_var=False)
+    bounds = expected.confidence_interval(1 - alpha)
+    [verdict] = found["verdicts"]
+    assert verdict["p"] == pytest.approx(expected.pvalue, rel=1e-9)
+    assert [verdict["low"], verdict["high"]] == pytest.approx(list(bounds), rel=1e-9)
+    assert found["winner"]["mean"] == pytest.approx(means[winner], rel=1e-9)
+    squares = sum(np.var(scores) * len(scores) for scores in configs.values())
+    error = squares / (25 - 5) / len(configs[winner])
+    all_ = np.array(list(means.values()))
+    luck = 2 / 4 * error / all_.var(ddof=1)
+    shrunk = all_.mean() + max(0, 1 - luck) * (means[winner] - all_.mean())
+    assert found["shrunk"] == pytest.approx(shrunk, rel=1e-9)
+
+
+def test_a_cost_without_cases_counts_in_each_case(database: Database) -> None:
+    loaded = experiment(
+        run({"accuracy": [0.9, 0.7], "cost": 0.2}, config={"model": "a"}),
+        run({"accuracy": 0.1, "cost": 0.1}, config={"model": "b"}),
+        weights={"accuracy": 1, "cost": 1},
+        directions={"cost": "minimize"},
+    )
+    database.load(loaded)
+    database.execute("UPDATE scores SET case_id = id WHERE scorer_name = ?", "accuracy")
+    service = Service(settings_for(database.url))
+    answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
+    winner = answer.get_json()["assessment"]["winner"]
+    assert winner["cases"] == 2
+    assert winner["mean"] == pytest.approx((0.8 - 0.2) / 2)
+    assert (winner["low"] + winner["high"]) / 2 == pytest.approx(winner["mean"])
+
+
+@pytest.mark.parametrize("score", [1e308, -1e308, 1e101])
+def test_scores_at_the_end_of_the_range_give_no_number_that_is_not_there(
+    database: Database, score: float
+) -> None:
+    loaded = experiment(
+        *(run({"accuracy": score}, config={"model": i % 2}) for i in range(6))
+    )
+    database.load(loaded)
+    service = Service(settings_for(database.url))
+    answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
+    assert answer.status_code == 200
+    assert answer.get_json()["assessment"] is None
+
+
+def test_without_a_winner_there_is_no_assessment(database: Database) -> None:
+    loaded = experiment(run(status="failed"), run())
+    database.load(loaded)
+    service = Service(settings_for(database.url))
+    answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
+    assert answer.get_json()["assessment"] is None
