@@ -19,6 +19,7 @@ from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.spool import Body, spool
 from promptlooper_export.store.snapshot import Snapshot, Store
+from promptlooper_export.store.what_if import STORED, WhatIf
 from promptlooper_export.viewer import Viewer
 
 
@@ -39,7 +40,8 @@ class Limits:
 class Selection:
     """Which part of an experiment to export; `top_n` is for reports, 1 to 50.
 
-    Runs start after the run `after`, and there are at most `limit`, 1 or more.
+    Runs start after the run `after`, and there are at most `limit`, 1 or more. The
+    winner of the other documents is chosen by `what_if`.
 
     The document's time is `exported_at`, by default now. With `reproducible`, it is the
     time of the last change, and the same data gives the same bytes. `redact` removes
@@ -47,6 +49,7 @@ class Selection:
     """
 
     top_n: int = 5
+    what_if: WhatIf = STORED
     reproducible: bool = False
     exported_at: datetime | None = None
     redact: bool = True
@@ -167,8 +170,13 @@ def _document(
         )
     moment = _moment(snapshot, experiment, selection)
     if format.document is Report:
-        return snapshot.report(experiment, top_n=selection.top_n, exported_at=moment)
-    return snapshot.best(experiment, exported_at=moment)
+        return snapshot.report(
+            experiment,
+            top_n=selection.top_n,
+            what_if=selection.what_if,
+            exported_at=moment,
+        )
+    return snapshot.best(experiment, what_if=selection.what_if, exported_at=moment)
 
 
 def _title(document: Document) -> str:

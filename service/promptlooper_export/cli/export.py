@@ -21,11 +21,13 @@ from promptlooper_export.cli.writing import (
     choose_format,
     limits_for,
     selection_for,
+    what_if_options,
     write_body,
 )
 from promptlooper_export.export import export as render
 from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.store.snapshot import open_store
+from promptlooper_export.store.what_if import WhatIf
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -58,6 +60,7 @@ def _summary(format: AnyFormat) -> str:
 @TOP_N
 @LIMIT
 @AFTER
+@what_if_options
 @REPRODUCIBLE
 @UNREDACTED
 @STRICT
@@ -70,6 +73,7 @@ def export(
     top_n: int | None,
     limit: int | None,
     after: UUID | None,
+    what_if: WhatIf,
     reproducible: bool,
     unredacted: bool,
     strict: bool,
@@ -84,7 +88,9 @@ def export(
         discover(sandbox_seconds=loaded.render_timeout), name=format_name, output=output
     )
     options = load_format_options(chosen, pairs)
-    selection = selection_for(chosen, top_n=top_n, limit=limit, after=after)
+    selection = selection_for(
+        chosen, top_n=top_n, limit=limit, after=after, what_if=what_if
+    )
     selection = replace(selection, reproducible=reproducible, redact=not unredacted)
     with closing(open_store(loaded.database_url)) as store:
         with store.snapshot(OPERATOR) as snapshot:

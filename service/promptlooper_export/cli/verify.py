@@ -27,6 +27,7 @@ from promptlooper_export.cli.writing import (
     UNREDACTED,
     limits_for,
     selection_for,
+    what_if_options,
 )
 from promptlooper_export.comparison import changes
 from promptlooper_export.documents import Runs
@@ -35,6 +36,7 @@ from promptlooper_export.export import Selection, export
 from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.spool import Body
 from promptlooper_export.store.snapshot import Store, open_store
+from promptlooper_export.store.what_if import WhatIf
 from promptlooper_export.viewer import OPERATOR
 
 _NEAR_AN_END = 1 << 16
@@ -72,6 +74,7 @@ _DIGEST = re.compile(
 @TOP_N
 @LIMIT
 @AFTER
+@what_if_options
 @UNREDACTED
 def verify(
     *,
@@ -83,6 +86,7 @@ def verify(
     top_n: int | None,
     limit: int | None,
     after: UUID | None,
+    what_if: WhatIf,
     unredacted: bool,
 ) -> None:
     """Check that a file is what the service exports.
@@ -99,7 +103,9 @@ def verify(
     ends = _ends(file)
     chosen = format_of_file(str(file), formats, kind=kind, data=ends)
     options = load_format_options(chosen, pairs)
-    plain = selection_for(chosen, top_n=top_n, limit=limit, after=after)
+    plain = selection_for(
+        chosen, top_n=top_n, limit=limit, after=after, what_if=what_if
+    )
     selections = [*_selections(ends, chosen, replace(plain, redact=not unredacted))]
     with closing(open_store(loaded.database_url)) as store:
         found = _experiment(store, file, ends, experiment)

@@ -2,9 +2,12 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
 
 import click
@@ -18,6 +21,17 @@ from promptlooper_export.export import Limits, Selection
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
+from promptlooper_export.store.what_if import (
+    NOTICE,
+    STORED,
+    RuleSyntaxError,
+    WhatIf,
+    read_directions,
+    read_required,
+    read_weights,
+)
+
+V = TypeVar("V")
 
 STDOUT = "-"
 UNLIMITED = 1 << 63
@@ -95,6 +109,60 @@ UNREDACTED = click.option(
 )
 
 
+def _reading(
+    read: Callable[[str], V],
+) -> Callable[[click.Context, click.Parameter, str | None], V | None]:
+    """Return a callback that reads a part of the winner's rule."""
+
+    def callback(
+        ctx: click.Context, param: click.Parameter, value: str | None
+    ) -> V | None:
+        if value is None:
+            return None
+        try:
+            return read(value)
+        except RuleSyntaxError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
+
+    return callback
+
+
+_RULE = {
+    "weights": click.option(
+        "--weights",
+        metavar="SCORER:NUMBER,...",
+        callback=_reading(read_weights),
+        help="What if: weigh scorers like this instead of as stored; or a JSON object.",
+    ),
+    "directions": click.option(
+        "--directions",
+        metavar="SCORER:WORD,...",
+        callback=_reading(read_directions),
+        help="What if: maximize or minimize scorers; or a JSON object.",
+    ),
+    "required": click.option(
+        "--required",
+        metavar="SCORER,...",
+        callback=_reading(read_required),
+        help="What if: only runs with a score by each of these count; or a JSON list.",
+    ),
+}
+
+
+def what_if_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that make up its argument `what_if`."""
+
+    @wraps(command)
+    def collected(**values: Any) -> None:  # noqa: ANN401  the values of click's options
+        rule = {name: values.pop(name) for name in _RULE}
+        command(what_if=WhatIf(**rule), **values)
+
+    decorated: Callable[..., None] = collected
+    for option in reversed(_RULE.values()):
+        decorated = option(decorated)
+    return decorated
+
+
 def named(registry: Registry, name: str) -> AnyFormat:
     """Return the format with this name. Raises UsageError, suggesting the closest."""
     if name in registry.formats:
@@ -126,7 +194,12 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
 
 
 def selection_for(
-    chosen: AnyFormat, *, top_n: int | None, limit: int | None, after: UUID | None
+    chosen: AnyFormat,
+    *,
+    top_n: int | None,
+    limit: int | None,
+    after: UUID | None,
+    what_if: WhatIf = STORED,
 ) -> Selection:
     """Return the requested part of the experiment. Raises UsageError."""
     if top_n is not None and chosen.document is not Report:
@@ -135,7 +208,11 @@ def selection_for(
     if (limit or after) and chosen.document is not Runs:
         msg = f"--limit and --after are for runs; {chosen.name!r} does not write runs"
         raise UsageError(msg)
-    selection = Selection(limit=limit, after=after)
+    if what_if != STORED and chosen.document is Runs:
+        options = ", ".join(f"--{name}" for name in _RULE)
+        msg = f"{options} choose a winner; {chosen.name!r} writes all runs"
+        raise UsageError(msg)
+    selection = Selection(limit=limit, after=after, what_if=what_if)
     return selection if top_n is None else replace(selection, top_n=top_n)
 
 
@@ -164,8 +241,10 @@ def write_body(
     for notice in body.notices:
         note(f"warning: {printable(str(notice))}")
     with body:
-        if strict and body.notices:
-            warnings = counted(len(body.notices), "warning")
+        # What was asked for is worth a notice, but nothing to correct.
+        unexpected = [notice for notice in body.notices if notice.code != NOTICE]
+        if strict and unexpected:
+            warnings = counted(len(unexpected), "warning")
             msg = f"{warnings}, and nothing was written: correct them or omit --strict"
             raise WarnedError(msg)
         if output == STDOUT:

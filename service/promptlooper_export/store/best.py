@@ -80,7 +80,7 @@ def cautions(
     row: ExperimentRow, ranking: Ranking, scores: Mapping[str, float]
 ) -> Iterator[Notice]:
     """Say what the choice of the winner leaves open to doubt."""
-    yield from doubts(row.experiment.scoring_config, scores, ranking.scorers)
+    yield from doubts(row.rule, scores, ranking.scorers)
     first, second = (*ranking.places[:2], None, None)[:2]
     if first and second and first.weighted_score == second.weighted_score:
         yield Notice(

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from uuid import UUID
 
+from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Experiment, Notice
 from promptlooper_export.errors import (
     ExperimentNotFoundError,
@@ -177,9 +178,14 @@ class ExperimentSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentRow:
-    """An experiment as read, with the rules by which its winner is chosen."""
+    """An experiment as read, with the rules by which its winner is chosen.
+
+    `rule` is what the rules were read from: its scoring_config, unless a request puts
+    another in its place.
+    """
 
     experiment: Experiment
+    rule: JSON
     rules: Rules
     warnings: tuple[Notice, ...]
 
@@ -219,6 +225,7 @@ def read_experiment(
             created_at=cells.time("created_at", created_at),
             updated_at=cells.time("updated_at", updated_at),
         ),
+        rule=scoring_config,
         rules=rules(scoring_config),
         warnings=tuple(warnings),
     )

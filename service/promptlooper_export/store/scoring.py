@@ -186,7 +186,7 @@ def doubts(
         yield _notice(fault.code, message, fault.path)
     yield from _weight_doubts(config, scores, scorers)
     for scorer in _object(config.get("directions")):
-        if _is_unknown(scorer, scorers):
+        if is_unknown(scorer, scorers):
             path = f"scoring_config.directions.{scorer}"
             yield _unknown_scorer("directions", scorer, scorers, path)
     yield from _required_doubts(config, scorers)
@@ -236,7 +236,7 @@ def _weight_doubts(
                 "to prefer low values, set its direction to minimize."
             )
             yield _notice("negative-weight", message, path)
-        if _is_unknown(scorer, scorers):
+        if is_unknown(scorer, scorers):
             yield _unknown_scorer("weights", scorer, scorers, path)
     # Only the winner's scorers, as in weighted_score, and 0 or less is what falls back.
     present = [w for s in scores if (w := _weight(weights.get(s))) is not None]
@@ -257,25 +257,29 @@ def _required_doubts(
         )
         yield _notice("required-ignored", message, "scoring_config.required")
     for scorer in _texts(given):
-        if _is_unknown(scorer, scorers):
+        if is_unknown(scorer, scorers):
             yield _unknown_scorer(
                 "required", scorer, scorers, "scoring_config.required"
             )
 
 
-def _is_unknown(scorer: str, scorers: frozenset[str]) -> bool:
+def is_unknown(scorer: str, scorers: frozenset[str]) -> bool:
     """Return whether no run has a scorer; before there are scores, nobody can say."""
     return bool(scorers) and scorer not in scorers
+
+
+def unknown_scorer(member: str, scorer: str, scorers: frozenset[str]) -> str:
+    """Say that a member of the rule names a scorer that no run has."""
+    # get_close_matches compares with every name, and there may be thousands.
+    near = get_close_matches(scorer.lower(), sorted(scorers)[:100], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{member} names the scorer {scorer!r}, which no completed run has{hint}"
 
 
 def _unknown_scorer(
     member: str, scorer: str, scorers: frozenset[str], path: str
 ) -> Notice:
-    # get_close_matches compares with every name, and there may be thousands.
-    near = get_close_matches(scorer.lower(), sorted(scorers)[:100], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    message = f"{member} names the scorer {scorer!r}, which no completed run has{hint}"
-    return _notice("unknown-scorer", message, path)
+    return _notice("unknown-scorer", unknown_scorer(member, scorer, scorers), path)
 
 
 def _direction(value: JSON) -> Direction | None:

@@ -27,6 +27,7 @@ from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking, ScoreReader, rank
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
+from promptlooper_export.store.what_if import STORED, WhatIf, apply, refuse_unknown
 from promptlooper_export.viewer import Viewer
 
 
@@ -56,33 +57,46 @@ class Snapshot:
         self._open_experiments = open_experiments
         self._seen: dict[UUID, bool] = {}
 
-    def best(self, experiment: UUID, *, exported_at: datetime | None = None) -> Best:
+    def best(
+        self,
+        experiment: UUID,
+        *,
+        what_if: WhatIf = STORED,
+        exported_at: datetime | None = None,
+    ) -> Best:
         """Return the winner and its config; `exported_at` is now unless it is given.
 
-        Raises ExperimentNotFoundError, NothingToExportError and InvalidConfigError.
+        Raises ExperimentNotFoundError, NothingToExportError, InvalidConfigError, and
+        InvalidParameterError if `what_if` names a scorer that no run has.
         """
-        row = self._row(experiment)
+        row = apply(what_if, self._row(experiment))
         found = self._kept.find(
-            ("best", experiment),
+            ("best", experiment, what_if),
             self._token,
             lambda: best.read_best(
-                self._session, self._catalog, row, self._ranking(row)
+                self._session, self._catalog, row, self._ranking(row, what_if)
             ),
             size=best.size,
         )
         return replace(found, exported_at=exported_at or datetime.now(UTC))
 
     def report(
-        self, experiment: UUID, *, top_n: int, exported_at: datetime | None = None
+        self,
+        experiment: UUID,
+        *,
+        top_n: int,
+        what_if: WhatIf = STORED,
+        exported_at: datetime | None = None,
     ) -> Report:
         """Return the report with the `top_n` best runs.
 
-        `exported_at` is now unless it is given. Raises ExperimentNotFoundError.
+        `exported_at` is now unless it is given. Raises ExperimentNotFoundError, and
+        InvalidParameterError if `what_if` names a scorer that no run has.
         """
-        row = self._row(experiment)
-        ranking = self._ranking(row)
+        row = apply(what_if, self._row(experiment))
+        ranking = self._ranking(row, what_if)
         statistics = self._kept.find(
-            ("statistics", experiment),
+            ("statistics", experiment, what_if),
             self._token,
             lambda: read_statistics(self._session, self._catalog, row),
         )
@@ -112,7 +126,8 @@ class Snapshot:
 
     def leader(self, experiment: UUID) -> Place | None:
         """Return the best run or None. Raises ExperimentNotFoundError."""
-        return next(iter(self._ranking(self._row(experiment)).places), None)
+        ranking = self._ranking(self._row(experiment), STORED)
+        return next(iter(ranking.places), None)
 
     def runs(
         self,
@@ -216,11 +231,14 @@ class Snapshot:
             ),
         )
 
-    def _ranking(self, row: ExperimentRow) -> Ranking:
-        # Even an outdated ranking tells which scorers to expect; `rank` checks that.
-        key = ("ranking", row.experiment.id)
-        before: Ranking | None = self._kept.last(key)
-        return self._kept.find(
+    def _ranking(self, row: ExperimentRow, what_if: WhatIf) -> Ranking:
+        # Even an outdated ranking by another rule tells which scorers to expect; `rank`
+        # checks that.
+        key = ("ranking", row.experiment.id, what_if)
+        before: Ranking | None = self._kept.last(key) or self._kept.last(
+            ("ranking", row.experiment.id, STORED)
+        )
+        ranking = self._kept.find(
             key,
             self._token,
             lambda: rank(
@@ -232,6 +250,8 @@ class Snapshot:
             ),
             size=lambda _: 32 << 10,
         )
+        refuse_unknown(what_if, ranking.scorers)
+        return ranking
 
     def _visible(self) -> Condition:
         return experiments.visible(

@@ -5,10 +5,8 @@ first, are the same for every experiment, and cost no database connection.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, g, request
@@ -54,17 +52,13 @@ from promptlooper_export.web import authentication, problems
 from promptlooper_export.web.conditional import Representation
 from promptlooper_export.web.delivery import Exports, available, deliver, export_url
 from promptlooper_export.web.parameters import (
-    AFTER,
     FORMAT,
-    LIMIT,
-    REDACT,
-    REPRODUCIBLE,
-    TOP_N,
     Pairs,
     common_parameters,
     read_common,
     read_experiment,
     read_options,
+    selection_of,
 )
 
 REFUSALS = (
@@ -162,7 +156,8 @@ class _Asked:
     viewer: Viewer
     experiment: UUID
     common: type[Schema]
-    values: Mapping[str, Any]
+    format_name: str | None
+    selection: Selection
     pairs: Pairs
 
 
@@ -210,7 +205,7 @@ def _negotiated(exports: Exports, common: type[Schema], experiment: str) -> Resp
         raise InvalidParameterError(
             error.detail, **error.members, available=formats
         ) from error
-    if name := asked.values.get(FORMAT):
+    if name := asked.format_name:
         named = exports.registry.formats[name]
         # A named format is never replaced: the refusal says what to install.
         exports.registry.require(name)
@@ -239,11 +234,13 @@ def _read(common: type[Schema], experiment: str) -> _Asked:
     viewer = authentication.viewer()
     identifier = read_experiment(experiment)
     pairs = list(request.args.items(multi=True))
+    values = read_common(common, pairs)
     return _Asked(
         viewer=viewer,
         experiment=identifier,
         common=common,
-        values=read_common(common, pairs),
+        format_name=values.get(FORMAT),
+        selection=selection_of(values),
         pairs=pairs,
     )
 
@@ -257,7 +254,7 @@ def _answer(
     location: str | None = None,
 ) -> Response:
     g.format = format.name
-    selection = _selection(asked.values)
+    selection = asked.selection
     # 406 comes before 403, and both before the format's own options.
     coding = choose_coding(exports, media_type, selection)
     _check_scope(asked.viewer, SCOPES[format.document], format)
@@ -287,14 +284,6 @@ def _record_secrets(sent: Representation, viewer: Viewer) -> None:
             format=sent.format.name,
         )
     )
-
-
-def _selection(values: Mapping[str, Any]) -> Selection:
-    selection = Selection(
-        reproducible=values.get(REPRODUCIBLE) == "1", redact=values.get(REDACT) != "off"
-    )
-    chosen = {name: values[name] for name in (TOP_N, LIMIT, AFTER) if name in values}
-    return replace(selection, **chosen)
 
 
 def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:

@@ -1,15 +1,17 @@
 """Read the id and the query of a request strictly."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import OneOf, Range
 
-from promptlooper_export.documents import Document, Report, Runs
+from promptlooper_export.documents import Best, Document, Report, Runs
 from promptlooper_export.errors import InvalidParameterError
+from promptlooper_export.export import Selection
 from promptlooper_export.registry import (
     AnyFormat,
     Registry,
@@ -17,6 +19,13 @@ from promptlooper_export.registry import (
     load_options,
     names_of,
     strict,
+)
+from promptlooper_export.store.what_if import (
+    RuleSyntaxError,
+    WhatIf,
+    read_directions,
+    read_required,
+    read_weights,
 )
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -28,13 +37,25 @@ REPRODUCIBLE = "reproducible"
 REDACT = "redact"
 LIMIT = "limit"
 AFTER = "after"
+WEIGHTS = "weights"
+DIRECTIONS = "directions"
+REQUIRED = "required"
 
 # UUID() would accept hyphens anywhere, braces and a urn: prefix.
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
-_BELONGS_TO: Mapping[str, type[Document]] = {TOP_N: Report, LIMIT: Runs, AFTER: Runs}
-"""The common parameters that apply to only one kind of document."""
+_WITH_A_WINNER = (Best, Report)
+
+_BELONGS_TO: Mapping[str, tuple[type[Document], ...]] = {
+    TOP_N: (Report,),
+    LIMIT: (Runs,),
+    AFTER: (Runs,),
+    WEIGHTS: _WITH_A_WINNER,
+    DIRECTIONS: _WITH_A_WINNER,
+    REQUIRED: _WITH_A_WINNER,
+}
+"""The common parameters that apply to some kinds of document only."""
 
 _TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
 
@@ -62,6 +83,41 @@ class Identifier(fields.UUID):
         if found is None:
             raise self.make_error("invalid_uuid")  # noqa: EM101  the key of the message
         return found
+
+
+class Rule(fields.Field[Any]):
+    """A part of the winner's rule, as `read` understands it."""
+
+    def __init__(self, read: Callable[[str], object], description: str) -> None:
+        super().__init__(metadata={"type": "string", "description": description})
+        self._read = read
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> object:  # noqa: ANN401  marshmallow's signature
+        try:
+            return self._read(value)
+        except RuleSyntaxError as error:
+            raise ValidationError(str(error)) from None
+
+
+def _rule_parameters() -> dict[str, fields.Field[Any]]:
+    """Return what takes the place of the experiment's own rule."""
+    return {
+        WEIGHTS: Rule(
+            read_weights,
+            "What if: weigh scorers like this, as in accuracy:0.7,cost:0.3 or a JSON "
+            "object, instead of the stored weights.",
+        ),
+        DIRECTIONS: Rule(
+            read_directions,
+            "What if: cost:minimize or a JSON object, instead of the stored "
+            "directions.",
+        ),
+        REQUIRED: Rule(
+            read_required,
+            "What if: a run counts only with a score by each of these, as in "
+            "accuracy,cost or a JSON list, instead of the stored required scorers.",
+        ),
+    }
 
 
 def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
@@ -95,6 +151,7 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
                 "scope export:unredacted."
             },
         ),
+        **_rule_parameters(),
     }
     if negotiated:
         shared[FORMAT] = fields.String(
@@ -109,7 +166,7 @@ def names_for(common: type[Schema], document: type[Document]) -> list[str]:
     return [
         name
         for name in strict(common).load_fields
-        if _BELONGS_TO.get(name, document) is document
+        if document in _BELONGS_TO.get(name, (document,))
     ]
 
 
@@ -138,6 +195,20 @@ def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
     return load_options(common, [pair for pair in pairs if pair[0] in names])
 
 
+def selection_of(values: Mapping[str, Any]) -> Selection:
+    """Return what the common parameters select."""
+    rule = {
+        name: values[name] for name in (WEIGHTS, DIRECTIONS, REQUIRED) if name in values
+    }
+    selection = Selection(
+        what_if=WhatIf(**rule),
+        reproducible=values.get(REPRODUCIBLE) == "1",
+        redact=values.get(REDACT) != "off",
+    )
+    chosen = {name: values[name] for name in (TOP_N, LIMIT, AFTER) if name in values}
+    return replace(selection, **chosen)
+
+
 def read_options(
     format: AnyFormat,
     common: type[Schema],
@@ -158,8 +229,8 @@ def read_options(
 
 def _unknown(name: str, format: AnyFormat, allowed: list[str]) -> str:
     if name in _BELONGS_TO:
-        document = _BELONGS_TO[name].__name__.lower()
-        reason = f"belongs to formats of the {document} document"
+        documents = " or ".join(row.__name__.lower() for row in _BELONGS_TO[name])
+        reason = f"belongs to formats of the {documents} document"
     else:
         reason = "is unknown"
     choice = f"allowed: {', '.join(allowed)}" if allowed else "it takes none here"
