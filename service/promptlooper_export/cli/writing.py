@@ -22,13 +22,17 @@ from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
 from promptlooper_export.store.what_if import (
-    NOTICE,
+    ASKED_FOR,
+    BYS,
+    PREFERENCES,
     STORED,
     RuleSyntaxError,
     WhatIf,
     read_directions,
+    read_repeat_over,
     read_required,
     read_weights,
+    what_if_of,
 )
 
 V = TypeVar("V")
@@ -127,7 +131,7 @@ def _reading(
     return callback
 
 
-_RULE = {
+_WHAT_IF = {
     "weights": click.option(
         "--weights",
         metavar="SCORER:NUMBER,...",
@@ -146,6 +150,27 @@ _RULE = {
         callback=_reading(read_required),
         help="What if: only runs with a score by each of these count; or a JSON list.",
     ),
+    "by": click.option(
+        "--by",
+        type=click.Choice(BYS),
+        help="config: the config with the highest mean of its runs.  [default: run]",
+    ),
+    "min_runs": click.option(
+        "--min-runs",
+        type=click.IntRange(min=1),
+        help="The runs that a config needs to be elected.  [default: 1]",
+    ),
+    "repeat_over": click.option(
+        "--repeat-over",
+        metavar="PATH,...",
+        callback=_reading(read_repeat_over),
+        help="Runs whose configs differ only here, as in a seed, are of one config.",
+    ),
+    "prefer": click.option(
+        "--prefer",
+        type=click.Choice(PREFERENCES),
+        help="The cheapest or fastest config within one standard error of the best.",
+    ),
 }
 
 
@@ -154,11 +179,11 @@ def what_if_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def collected(**values: Any) -> None:  # noqa: ANN401  the values of click's options
-        rule = {name: values.pop(name) for name in _RULE}
-        command(what_if=WhatIf(**rule), **values)
+        given = {name: values.pop(name) for name in _WHAT_IF}
+        command(what_if=what_if_of(given), **values)
 
     decorated: Callable[..., None] = collected
-    for option in reversed(_RULE.values()):
+    for option in reversed(_WHAT_IF.values()):
         decorated = option(decorated)
     return decorated
 
@@ -209,7 +234,7 @@ def selection_for(
         msg = f"--limit and --after are for runs; {chosen.name!r} does not write runs"
         raise UsageError(msg)
     if what_if != STORED and chosen.document is Runs:
-        options = ", ".join(f"--{name}" for name in _RULE)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in _WHAT_IF)
         msg = f"{options} choose a winner; {chosen.name!r} writes all runs"
         raise UsageError(msg)
     selection = Selection(limit=limit, after=after, what_if=what_if)
@@ -242,7 +267,7 @@ def write_body(
         note(f"warning: {printable(str(notice))}")
     with body:
         # What was asked for is worth a notice, but nothing to correct.
-        unexpected = [notice for notice in body.notices if notice.code != NOTICE]
+        unexpected = [notice for notice in body.notices if notice.code not in ASKED_FOR]
         if strict and unexpected:
             warnings = counted(len(unexpected), "warning")
             msg = f"{warnings}, and nothing was written: correct them or omit --strict"

@@ -80,9 +80,12 @@ def cautions(
     row: ExperimentRow, ranking: Ranking, scores: Mapping[str, float]
 ) -> Iterator[Notice]:
     """Say what the choice of the winner leaves open to doubt."""
+    if ranking.election is not None:
+        yield ranking.election
     yield from doubts(row.rule, scores, ranking.scorers)
     first, second = (*ranking.places[:2], None, None)[:2]
-    if first and second and first.weighted_score == second.weighted_score:
+    is_by_run = ranking.election is None
+    if is_by_run and first and second and first.weighted_score == second.weighted_score:
         yield Notice(
             code="tie",
             message=(

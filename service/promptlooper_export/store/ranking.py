@@ -95,13 +95,15 @@ class Ranking:
     """The best runs of an experiment, and what there is to say about all of them.
 
     `scored` counts the runs that count. `scorers` are those that any completed run has
-    a finite score by; `notices` name the scores that cannot be used.
+    a finite score by; `notices` name the scores that cannot be used. If configs were
+    ranked, each place is the best run of its config, and `election` says how it went.
     """
 
     places: tuple[Place, ...] = ()
     scored: int = 0
     scorers: frozenset[str] = frozenset()
     notices: tuple[Notice, ...] = ()
+    election: Notice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +117,14 @@ class _Candidate:
 
     def precedence(self) -> tuple[float, int, str]:
         """Sort the better run first, then the older, then that of the smaller id."""
-        # By hex digits, because SQLite would compare ids in whichever spelling, and
-        # even type, the column holds them.
-        moment = _OLDEST if self.moment is None else self.moment
-        return (-self.score, moment, self.run_id.hex)
+        return (-self.score, *age(self.moment, self.run_id))
+
+
+def age(moment: int | None, run_id: UUID) -> tuple[int, str]:
+    """Sort the older run first, then that of the smaller id."""
+    # By hex digits, because SQLite would compare ids in whichever spelling, and even
+    # type, the column holds them.
+    return (_OLDEST if moment is None else moment, run_id.hex)
 
 
 def rank(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store import best, experiments, report, runs
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
+from promptlooper_export.store.election import elect
 from promptlooper_export.store.evidence import read_evidence
 from promptlooper_export.store.experiments import (
     Condition,
@@ -22,6 +24,7 @@ from promptlooper_export.store.experiments import (
     ExperimentSummary,
 )
 from promptlooper_export.store.freshness import Kept, Token
+from promptlooper_export.store.groups import config_groups
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking, ScoreReader, rank
@@ -29,6 +32,10 @@ from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
 from promptlooper_export.store.what_if import STORED, WhatIf, apply, refuse_unknown
 from promptlooper_export.viewer import Viewer
+
+
+def _ranking_size(_: Ranking) -> int:
+    return 32 << 10
 
 
 class Snapshot:
@@ -67,7 +74,7 @@ class Snapshot:
         """Return the winner and its config; `exported_at` is now unless it is given.
 
         Raises ExperimentNotFoundError, NothingToExportError, InvalidConfigError, and
-        InvalidParameterError if `what_if` names a scorer that no run has.
+        InvalidParameterError if `what_if` asks for what the runs cannot give.
         """
         row = apply(what_if, self._row(experiment))
         found = self._kept.find(
@@ -91,12 +98,12 @@ class Snapshot:
         """Return the report with the `top_n` best runs.
 
         `exported_at` is now unless it is given. Raises ExperimentNotFoundError, and
-        InvalidParameterError if `what_if` names a scorer that no run has.
+        InvalidParameterError if `what_if` asks for what the runs cannot give.
         """
         row = apply(what_if, self._row(experiment))
         ranking = self._ranking(row, what_if)
         statistics = self._kept.find(
-            ("statistics", experiment, what_if),
+            ("statistics", experiment, what_if.rule),
             self._token,
             lambda: read_statistics(self._session, self._catalog, row),
         )
@@ -232,13 +239,34 @@ class Snapshot:
         )
 
     def _ranking(self, row: ExperimentRow, what_if: WhatIf) -> Ranking:
+        """Return the ranking of runs, or of configs if that is asked for."""
+        ranking = self._ranking_of_runs(row, what_if.rule)
+        refuse_unknown(what_if, ranking.scorers)
+        if what_if.by == "run" or not ranking.places:
+            return ranking
+        groups = partial(
+            config_groups,
+            self._session,
+            self._catalog,
+            row.experiment.id,
+            row.rules,
+            repeat_over=what_if.repeat_over,
+        )
+        return self._kept.find(
+            ("election", row.experiment.id, what_if),
+            self._token,
+            lambda: elect(ranking, groups, what_if),
+            size=_ranking_size,
+        )
+
+    def _ranking_of_runs(self, row: ExperimentRow, rule: WhatIf) -> Ranking:
         # Even an outdated ranking by another rule tells which scorers to expect; `rank`
         # checks that.
-        key = ("ranking", row.experiment.id, what_if)
+        key = ("ranking", row.experiment.id, rule)
         before: Ranking | None = self._kept.last(key) or self._kept.last(
             ("ranking", row.experiment.id, STORED)
         )
-        ranking = self._kept.find(
+        return self._kept.find(
             key,
             self._token,
             lambda: rank(
@@ -248,10 +276,8 @@ class Snapshot:
                 row.rules,
                 scorers=None if before is None else before.scorers,
             ),
-            size=lambda _: 32 << 10,
+            size=_ranking_size,
         )
-        refuse_unknown(what_if, ranking.scorers)
-        return ranking
 
     def _visible(self) -> Condition:
         return experiments.visible(

@@ -1,16 +1,19 @@
-"""What a request puts in the place of an experiment's own rule, and how it is written.
+"""How a request has the winner chosen, if not as the experiment's own rule has it.
 
 Pure: no database. `weights=accuracy:0.7,cost:0.3`, `directions=cost:minimize` and
 `required=accuracy,cost` each replace the member of scoring_config with that name. In
 each item, the last colon ends the scorer's name. A name with a comma, with white space
 at an end or with a brace in front needs JSON: `weights={"a,b":1}`, `required=["a,b"]`.
+
+`by=config` compares configs instead of runs, and `prefer` takes another config that is
+as good; `election` does both.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, Literal, get_args
 
 from promptlooper_export.configs import JSON, repeated, strict_json
 from promptlooper_export.documents import Notice
@@ -25,10 +28,17 @@ from promptlooper_export.store.scoring import (
     unknown_scorer,
 )
 
-V = TypeVar("V")
+By = Literal["run", "config"]
+Prefer = Literal["cheapest-within-1se", "fastest-within-1se"]
 
-NOTICE = "what-if"
-"""The code of the notice that says which rule was used."""
+BYS: tuple[By, ...] = get_args(By)
+PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
+
+RULE, BY_CONFIG, PREFER = "what-if", "by-config", "prefer"
+"""The codes of the notices that say how the winner was chosen."""
+
+ASKED_FOR = frozenset({RULE, BY_CONFIG, PREFER})
+"""Codes of notices that confirm a request: there is nothing to correct."""
 
 _ALLOWED_SHOWN = 100
 
@@ -41,14 +51,28 @@ class RuleSyntaxError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIf:
-    """The rule of a request; None leaves that member of scoring_config as it is.
+    """How a request has the winner chosen.
 
-    Sorted, so that two ways to write one rule are one value.
+    `weights`, `directions` and `required` are None to leave that member of
+    scoring_config as it is. They are sorted, so that two ways to write one rule are one
+    value. A config stands `by` its runs' mean if it has `min_runs` that count;
+    `repeat_over` are the paths that repeats of one config may differ in.
     """
 
     weights: tuple[tuple[str, float], ...] | None = None
     directions: tuple[tuple[str, Direction], ...] | None = None
     required: tuple[str, ...] | None = None
+    by: By = "run"
+    min_runs: int = 1
+    repeat_over: tuple[str, ...] = ()
+    prefer: Prefer | None = None
+
+    @property
+    def rule(self) -> "WhatIf":
+        """The part that decides what a run's weighted score is."""
+        return WhatIf(
+            weights=self.weights, directions=self.directions, required=self.required
+        )
 
     def members(self) -> dict[str, JSON]:
         """Return the members of scoring_config that are replaced."""
@@ -66,6 +90,25 @@ STORED = WhatIf()
 """The experiment's own rule."""
 
 
+def what_if_of(given: Mapping[str, Any]) -> WhatIf:
+    """Return what the parameters ask for; those that are not given are None or absent.
+
+    Raises InvalidParameterError for one that says nothing without another.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    by = values.get("by")
+    if "prefer" in values:
+        if by == "run":
+            detail = "prefer compares configs: leave out by=run."
+            raise InvalidParameterError(detail, parameter="prefer")
+        values["by"] = by = "config"
+    for name in ("min_runs", "repeat_over"):
+        if name in values and by != "config":
+            detail = f"{name} is about configs: it needs by=config or prefer."
+            raise InvalidParameterError(detail, parameter=name)
+    return WhatIf(**values)
+
+
 def apply(what_if: WhatIf, row: ExperimentRow) -> ExperimentRow:
     """Return the experiment with the rule that is asked for, and a notice of it."""
     members = what_if.members()
@@ -77,7 +120,7 @@ def apply(what_if: WhatIf, row: ExperimentRow) -> ExperimentRow:
     )
     used = json.dumps(members, ensure_ascii=False)
     notice = Notice(
-        code=NOTICE,
+        code=RULE,
         message=f"What if: the winner is chosen by {used} instead of the stored rule.",
         path="scoring_config",
     )
@@ -120,6 +163,11 @@ def read_required(text: str) -> tuple[str, ...]:
     names = read_names(text, "scorer")
     _refuse_names(names)
     return tuple(sorted(names))
+
+
+def read_repeat_over(text: str) -> tuple[str, ...]:
+    """Read paths between commas, or a JSON list of them. Raises RuleSyntaxError."""
+    return tuple(sorted(read_names(text, "path")))
 
 
 def read_names(text: str, what: str) -> list[str]:

@@ -21,11 +21,14 @@ from promptlooper_export.registry import (
     strict,
 )
 from promptlooper_export.store.what_if import (
+    BYS,
+    PREFERENCES,
     RuleSyntaxError,
-    WhatIf,
     read_directions,
+    read_repeat_over,
     read_required,
     read_weights,
+    what_if_of,
 )
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -40,20 +43,24 @@ AFTER = "after"
 WEIGHTS = "weights"
 DIRECTIONS = "directions"
 REQUIRED = "required"
+BY = "by"
+MIN_RUNS = "min_runs"
+REPEAT_OVER = "repeat_over"
+PREFER = "prefer"
 
 # UUID() would accept hyphens anywhere, braces and a urn: prefix.
 _ID = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_WHAT_IF = (WEIGHTS, DIRECTIONS, REQUIRED, BY, MIN_RUNS, REPEAT_OVER, PREFER)
+
 _WITH_A_WINNER = (Best, Report)
 
 _BELONGS_TO: Mapping[str, tuple[type[Document], ...]] = {
     TOP_N: (Report,),
     LIMIT: (Runs,),
     AFTER: (Runs,),
-    WEIGHTS: _WITH_A_WINNER,
-    DIRECTIONS: _WITH_A_WINNER,
-    REQUIRED: _WITH_A_WINNER,
+    **dict.fromkeys(_WHAT_IF, _WITH_A_WINNER),
 }
 """The common parameters that apply to some kinds of document only."""
 
@@ -99,8 +106,8 @@ class Rule(fields.Field[Any]):
             raise ValidationError(str(error)) from None
 
 
-def _rule_parameters() -> dict[str, fields.Field[Any]]:
-    """Return what takes the place of the experiment's own rule."""
+def _what_if_parameters() -> dict[str, fields.Field[Any]]:
+    """Return what has the winner chosen in another way than the experiment's own."""
     return {
         WEIGHTS: Rule(
             read_weights,
@@ -116,6 +123,34 @@ def _rule_parameters() -> dict[str, fields.Field[Any]]:
             read_required,
             "What if: a run counts only with a score by each of these, as in "
             "accuracy,cost or a JSON list, instead of the stored required scorers.",
+        ),
+        BY: fields.String(
+            validate=OneOf(BYS),
+            metadata={
+                "description": "config: elect the config with the highest mean "
+                "weighted score of its runs, and export the best of them; run by "
+                "default."
+            },
+        ),
+        MIN_RUNS: WholeNumber(
+            validate=Range(min=1, error="Must be a whole number from {min}."),
+            metadata={
+                "description": "The number of runs that count which a config needs to "
+                "be elected; 1 by default."
+            },
+        ),
+        REPEAT_OVER: Rule(
+            read_repeat_over,
+            "Paths in the config, as in seed,model.seed or a JSON list: runs whose "
+            "configs differ only there are of one config.",
+        ),
+        PREFER: fields.String(
+            validate=OneOf(PREFERENCES),
+            metadata={
+                "description": "Among the configs within one standard error of the "
+                "highest mean, take the one with the lowest mean cost_usd or "
+                "duration_ms."
+            },
         ),
     }
 
@@ -151,7 +186,7 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
                 "scope export:unredacted."
             },
         ),
-        **_rule_parameters(),
+        **_what_if_parameters(),
     }
     if negotiated:
         shared[FORMAT] = fields.String(
@@ -196,12 +231,9 @@ def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
 
 
 def selection_of(values: Mapping[str, Any]) -> Selection:
-    """Return what the common parameters select."""
-    rule = {
-        name: values[name] for name in (WEIGHTS, DIRECTIONS, REQUIRED) if name in values
-    }
+    """Return what the common parameters select. Raises InvalidParameterError."""
     selection = Selection(
-        what_if=WhatIf(**rule),
+        what_if=what_if_of({name: values.get(name) for name in _WHAT_IF}),
         reproducible=values.get(REPRODUCIBLE) == "1",
         redact=values.get(REDACT) != "off",
     )
