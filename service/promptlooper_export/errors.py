@@ -187,6 +187,8 @@ class RequestTooLargeError(ProblemError):
 class InvalidParameterError(ProblemError):
     """A query parameter or path segment is unknown, repeated or out of range.
 
+    It may also name a scorer, a path or a number of runs that the experiment lacks.
+
     Correct the one named in `parameter`; `allowed` lists the allowed values.
     """
 

@@ -138,6 +138,16 @@ def test_without_a_hash_the_text_of_the_config_tells_configs_apart(
     assert model(service, "by=config&min_runs=2") == "steady"
 
 
+def test_a_table_without_hashes_is_understood(
+    service: Service, database: Database
+) -> None:
+    runs = [*repeats("lucky", 1.0, 0.1), *repeats("steady", 0.7, 0.9)]
+    database.load(experiment(*runs, id=ID))
+    database.execute("ALTER TABLE runs DROP COLUMN config_hash")
+    assert model(service, "by=config&min_runs=2") == "steady"
+    assert model(service, "by=config&repeat_over=model") == "lucky"
+
+
 def test_runs_of_one_hash_are_of_one_config(
     service: Service, database: Database
 ) -> None:

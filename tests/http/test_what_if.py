@@ -114,6 +114,17 @@ def test_answers_by_different_rules_never_mix(
     assert [winner(service, query) for query in queries] == ["large", "free", "small"]
 
 
+def test_an_answer_by_any_rule_is_right_at_once_after_a_change(
+    service: Service, database: Database
+) -> None:
+    database.load(runs_record())
+    queries = ["", "weights=accuracy:1", "by=config&weights=accuracy:1"]
+    before = [winner(service, query) for query in queries]
+    assert before == ["large", "free", "free"]
+    database.execute("UPDATE scores SET value = 2 WHERE value = 0.8")
+    assert [winner(service, query) for query in queries] == ["large", "small", "small"]
+
+
 def test_two_ways_to_write_a_rule_are_one_representation(
     service: Service, database: Database
 ) -> None:

@@ -94,7 +94,7 @@ def config_groups(
     as a seed; what is below such a path is part of it. A config that cannot be read is
     like no other.
 
-    One config's runs are held at a time; with `repeat_over` all are, in about 700 bytes
+    One config's runs are held at a time; with `repeat_over` all are, in about 500 bytes
     each. Raises InvalidParameterError for a path that no config has.
     """
     if repeat_over:
