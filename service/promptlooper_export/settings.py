@@ -13,18 +13,6 @@ PREFIX = "PROMPTLOOPER_"
 SYMMETRIC = ("HS256", "HS384", "HS512")
 """The algorithms that sign and verify with one secret."""
 
-MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2: at least as long as the HS256 output
-
-# Matches the secrets of examples and tutorials, which are public.
-_PLACEHOLDERS = re.compile(
-    r"(change|replace|me|this|my|your|super|very|secret|key|jwt|token|password|passphrase|"
-    r"default|example|sample|placeholder|dev|development|test|testing|demo|dummy|insecure|"
-    r"unsafe|prod|production|local|please|in|the|a|to|with|not|for|of|use|only|value|here|"
-    r"string|random|long|strong|some|app|flask|django|promptlooper|export|admin|root|foo|bar|"
-    r"baz|qwerty|letmein|abc|xyz|todo|fixme|xxx|s3cr3t|[\W\d_])+",
-    re.IGNORECASE,
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -238,7 +226,7 @@ class Settings:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the environment.
 
-    The secret is not checked here, since most commands need none: see `signing_key`.
+    The secret is not checked here, since most commands need none: see `auth.secret`.
     Raises SettingsError, which names the variable.
     """
     known = {setting.variable for setting in SETTINGS}
@@ -262,35 +250,3 @@ def _value(setting: Setting, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
     except ValueError as error:
         msg = f"{setting.variable} {error}"
         raise SettingsError(msg) from None
-
-
-def signing_key(settings: Settings) -> str:
-    """Return the secret that signs tokens.
-
-    Raises SettingsError if it is missing, shorter than 32 bytes, one repeated
-    character, or made only of placeholder words, digits and separators.
-    """
-    variable = f"{PREFIX}JWT_SECRET_KEY"
-    remedy = (
-        'set one with: export PROMPTLOOPER_JWT_SECRET_KEY="$(openssl rand -hex 32)"'
-    )
-    key = settings.jwt_secret_key or ""
-    if settings.jwt_algorithm not in SYMMETRIC:
-        msg = (
-            f"{PREFIX}JWT_ALGORITHM is {settings.jwt_algorithm}: get tokens from the "
-            "issuer who has the private key"
-        )
-        raise SettingsError(msg)
-    # Environment variables need not be UTF-8; Python keeps such bytes as surrogates.
-    size = len(key.encode("utf-8", "surrogateescape"))
-    if not key:
-        msg = f"{variable} is not set; {remedy}"
-    elif size < MINIMUM_SECRET_BYTES:
-        msg = f"{variable} has {size} bytes, needs {MINIMUM_SECRET_BYTES}; {remedy}"
-    elif len(set(key)) == 1:
-        msg = f"{variable} is one repeated character; {remedy}"
-    elif _PLACEHOLDERS.fullmatch(key):
-        msg = f"{variable} is a placeholder; {remedy}"
-    else:
-        return key
-    raise SettingsError(msg)

@@ -5,6 +5,7 @@ import pytest
 from cli.console import Console, on_sqlite
 from cli.strangers import beside_strangers
 from databases import Database
+from webservice import SECRET
 
 
 def failures(shown: bytes) -> list[str]:
@@ -34,8 +35,12 @@ def test_every_setting_is_looked_at_and_no_secret_shown(console: Console) -> Non
     [
         ("", "is not set"),
         ("short", "has 5 bytes, needs 32"),
-        ("a" * 64, "is one repeated character"),
-        ("change-me-" * 4, "is a placeholder"),
+        ("a" * 64, "can be guessed: words, patterns, repetitions"),
+        ("change-me-" * 4, "can be guessed: words, patterns, repetitions"),
+        (
+            "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+            "is printed in public documentation",
+        ),
     ],
 )
 def test_a_weak_secret_is_a_refused_configuration(
@@ -66,7 +71,7 @@ def test_a_database_that_does_not_answer_is_named(console: Console, url: str) ->
 
 
 def on_runners(bare: Console, database: Database) -> Console:
-    environ = bare.environment(DATABASE_URL=database.url, JWT_SECRET_KEY="5f" * 32)
+    environ = bare.environment(DATABASE_URL=database.url, JWT_SECRET_KEY=SECRET)
     return Console(directory=bare.directory, environ=environ)
 
 

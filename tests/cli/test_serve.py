@@ -11,6 +11,7 @@ import pytest
 from builders import experiment, run
 from cli.console import Console, on_sqlite
 from databases import Database
+from webservice import SECRET
 
 LISTENING = re.compile(rb"Listening at: (http://127\.0\.0\.1:\d+)")
 
@@ -73,7 +74,7 @@ def test_without_a_secret_nothing_is_served(console: Console) -> None:
 def test_a_runners_database_is_served_as_it_is(
     bare: Console, runner_database: Database
 ) -> None:
-    settings = {"DATABASE_URL": runner_database.url, "JWT_SECRET_KEY": "5f" * 32}
+    settings = {"DATABASE_URL": runner_database.url, "JWT_SECRET_KEY": SECRET}
     with served(bare, **settings) as (running, url):
         with urllib.request.urlopen(f"{url}/health/ready", timeout=30) as answer:  # noqa: S310
             assert answer.status == 200
@@ -84,7 +85,7 @@ def test_a_runners_database_is_served_as_it_is(
 def test_a_database_without_the_tables_is_not_served(
     bare: Console, empty_database: Database
 ) -> None:
-    done = bare.run("serve", DATABASE_URL=empty_database.url, JWT_SECRET_KEY="5f" * 32)
+    done = bare.run("serve", DATABASE_URL=empty_database.url, JWT_SECRET_KEY=SECRET)
     assert done.returncode == 78
     assert b"Looked for the tables experiments, runs, scores" in done.stderr
     assert done.stderr.count(b"\n") == 1

@@ -1,3 +1,4 @@
+import secrets
 import time
 from uuid import uuid4
 
@@ -6,7 +7,7 @@ import pytest
 
 from cli.console import Console
 
-SECRET = "5f" * 32
+SECRET = secrets.token_hex(32)
 
 
 @pytest.fixture

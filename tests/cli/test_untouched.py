@@ -5,6 +5,7 @@ import pytest
 
 from cli.console import Console
 from databases import Database
+from webservice import SECRET
 
 COMMANDS = (("migrate", "--dry-run"), ("doctor",), ("list",), ("index", "--dry-run"))
 
@@ -29,9 +30,7 @@ def test_a_runners_file_and_those_beside_it_stay_as_they_are(
 ) -> None:
     runner_database.execute(f"PRAGMA journal_mode = {mode}")
     before = files(tmp_path)
-    done = bare.run(
-        *arguments, DATABASE_URL=runner_database.url, JWT_SECRET_KEY="5f" * 32
-    )
+    done = bare.run(*arguments, DATABASE_URL=runner_database.url, JWT_SECRET_KEY=SECRET)
     assert done.returncode == 0
     assert files(tmp_path) == before
     assert runner_database.execute("PRAGMA journal_mode") == [(mode,)]

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 
 import jwt
 
+from promptlooper_export.auth.secret import signing_key
 from promptlooper_export.errors import UsageError
-from promptlooper_export.settings import Settings, signing_key
+from promptlooper_export.settings import Settings
 
 ACCESS = "access"
 """The `type` of a token for exports; a refresh token has another one."""

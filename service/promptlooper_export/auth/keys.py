@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 from jwt import InvalidTokenError, PyJWK, PyJWTError
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 
+from promptlooper_export.auth.secret import signing_key
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.events import KeysUnreadable
-from promptlooper_export.settings import SYMMETRIC, Settings, signing_key
+from promptlooper_export.settings import SYMMETRIC, Settings
 
 logger = logging.getLogger(__name__)
 
