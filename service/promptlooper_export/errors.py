@@ -325,6 +325,24 @@ class SpoolFullError(ProblemError):
     status = 503
 
 
+class AuditUnavailableError(ProblemError):
+    """The log cannot be written, so an export with secrets would leave no record.
+
+    Try again after the seconds in `Retry-After`, or export without `redact=off`. The
+    operator should free space where the service's stderr goes, or have it read.
+    """
+
+    slug = "audit-unavailable"
+    title = "The export cannot be recorded"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An export with secrets is recorded in the log, which cannot be written. "
+            "Try again shortly, or leave out redact=off."
+        )
+
+
 class FormatTimeoutError(ProblemError):
     """A format did not finish within PROMPTLOOPER_RENDER_TIMEOUT.
 

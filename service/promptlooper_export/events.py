@@ -53,10 +53,11 @@ class KeysUnreadable(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsExported(Event):
-    """Somebody received the secrets of an experiment."""
+    """Somebody receives the secrets of an experiment; `client` is their address."""
 
     request_id: str
     subject: str
+    client: str | None
     experiment: str
     format: str
 

@@ -2,7 +2,11 @@
 
 import json
 import logging
+import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -12,7 +16,6 @@ from builders import experiment, run
 from databases import Database
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import StageResult
-from promptlooper_export.events import SecretsExported
 from webservice import Service, problem, settings_for
 
 ALL = ("export:best", "export:report", "export:runs")
@@ -103,9 +106,8 @@ def test_what_was_left_out_is_named_and_the_rest_stays(
 
 
 def test_secrets_are_sent_to_whoever_may_see_them_and_that_is_recorded(
-    service: Service, id_: UUID, caplog: pytest.LogCaptureFixture
+    service: Service, id_: UUID, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.INFO)
     path = f"/experiments/{id_}/export?format=json&redact=off"
 
     response = service.ask(path, scopes=UNREDACTED, headers={"Accept-Encoding": "gzip"})
@@ -114,17 +116,97 @@ def test_secrets_are_sent_to_whoever_may_see_them_and_that_is_recorded(
     assert response.get_json()["config"] == config(1)
     assert response.headers["Cache-Control"] == "no-store"
     assert "Content-Encoding" not in response.headers
-    [event] = [
-        record.msg
-        for record in caplog.records
-        if isinstance(record.msg, SecretsExported)
-    ]
-    assert (event.subject, event.experiment, event.format) == (
-        "alice",
-        str(id_),
-        "json",
+    log = capfd.readouterr().err
+    [line] = [row for row in log.splitlines() if "SecretsExported" in row]
+    for member in (
+        f"request_id={response.headers['X-Request-ID']!r}",
+        "subject='alice'",
+        "client='127.0.0.1'",
+        f"experiment='{id_}'",
+        "format='json'",
+    ):
+        assert member in line
+    assert leaked(log) == []
+
+
+def test_a_record_can_be_json_and_is_one_line(
+    service: Service, id_: UUID, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = service.settings.database_url
+    served = Service(settings_for(url, LOG_FORMAT="json", TRUSTED_PROXIES="1"))
+    subject = "ali\nce" * 700  # longer than a pipe takes at once
+    response = served.ask(
+        f"/experiments/{id_}/export?format=json&redact=off",
+        subject=subject,
+        scopes=UNREDACTED,
+        headers={"X-Forwarded-For": "192.0.2.7"},
     )
-    assert leaked(caplog.text) == []
+
+    assert response.status_code == 200
+    rows = map(json.loads, filter(is_record, capfd.readouterr().err.splitlines()))
+    [record] = rows
+    assert (record["event"], record["level"]) == ("SecretsExported", "warning")
+    assert (record["subject"], record["client"]) == (subject, "192.0.2.7")
+
+
+def is_record(line: str) -> bool:
+    return "SecretsExported" in line
+
+
+@contextmanager
+def a_full_disk() -> Iterator[int]:
+    with Path("/dev/full").open("wb") as device:
+        yield device.fileno()
+
+
+@contextmanager
+def a_pipe_whose_reader_is_gone() -> Iterator[int]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@contextmanager
+def a_pipe_that_nobody_reads() -> Iterator[int]:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(1 << 16))
+    os.set_blocking(writer, True)
+    yield writer
+    os.close(writer)
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    "broken", [a_full_disk, a_pipe_whose_reader_is_gone, a_pipe_that_nobody_reads]
+)
+def test_no_secret_is_sent_that_cannot_be_recorded(
+    service: Service,
+    id_: UUID,
+    tmp_path: Path,
+    broken: Callable[[], AbstractContextManager[int]],
+) -> None:
+    settings = settings_for(service.settings.database_url, SPOOL_DIR=str(tmp_path))
+    served = Service(settings)
+    path = f"/experiments/{id_}/export?format=json"
+    kept = os.dup(2)
+    try:
+        with broken() as descriptor:
+            os.dup2(descriptor, 2)
+            refused = served.ask(f"{path}&redact=off", scopes=UNREDACTED)
+            redacted = served.ask(path)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+    problem(refused, 503, "audit-unavailable")
+    assert refused.headers["Retry-After"] == "5"
+    assert leaked(refused.text) == []
+    assert redacted.status_code == 200
+    assert served.ask(f"{path}&redact=off", scopes=UNREDACTED).status_code == 200
 
 
 def test_secrets_need_a_scope_of_their_own_besides_the_document_s(

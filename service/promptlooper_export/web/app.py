@@ -77,6 +77,7 @@ def create_app(settings: Settings) -> Flask:
         limits=_limits(settings),
         slots=Slots(settings.max_concurrent_exports),
         codings=installed_codings(),
+        log_format=settings.log_format,
     )
     app.register_blueprint(exports.blueprint(served))
     app.register_blueprint(experiments.blueprint(store, formats))

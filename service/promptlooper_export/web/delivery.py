@@ -74,6 +74,7 @@ class Exports:
     limits: Limits
     slots: Slots
     codings: Mapping[str, Encoder]
+    log_format: str
 
 
 def deliver(

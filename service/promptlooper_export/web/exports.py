@@ -4,7 +4,6 @@ The order of the checks is part of the contract: errors in the request itself co
 first, are the same for every experiment, and cost no database connection.
 """
 
-import logging
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -13,9 +12,11 @@ from flask import Blueprint, Response, g, request
 from marshmallow import Schema
 
 from promptlooper_export import codings
+from promptlooper_export.audit import record_secrets
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
+    AuditUnavailableError,
     CodingNotAcceptableError,
     DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
@@ -79,6 +80,7 @@ REFUSALS = (
     DatabaseUnavailableError,
     DatabaseNotUnderstoodError,
     SpoolFullError,
+    AuditUnavailableError,
     FormatTimeoutError,
 )
 """The problems of every export; OpenAPI lists them."""
@@ -134,8 +136,6 @@ def choose_coding(
     g.vary.add("Accept-Encoding")
     return coding
 
-
-logger = logging.getLogger(__name__)
 
 CLASSIC = {
     "best": ("json", "application/json"),
@@ -270,20 +270,27 @@ def _answer(
     )
     response = deliver(exports, asked.viewer, wanted, coding=coding, location=location)
     if not selection.redact:
-        _record_secrets(wanted, asked.viewer)
+        try:
+            _record_secrets(exports, wanted, asked.viewer)
+        except AuditUnavailableError:
+            response.close()  # it owns the file with the body
+            raise
     return response
 
 
-def _record_secrets(sent: Representation, viewer: Viewer) -> None:
-    """Log who got the secrets of which experiment."""
-    logger.warning(
-        SecretsExported(
-            request_id=problems.request_id(),
-            subject=viewer.subject,
-            experiment=str(sent.experiment),
-            format=sent.format.name,
-        )
+def _record_secrets(exports: Exports, sent: Representation, viewer: Viewer) -> None:
+    """Record who gets the secrets of which experiment, before the first byte is sent.
+
+    Raises AuditUnavailableError.
+    """
+    event = SecretsExported(
+        request_id=problems.request_id(),
+        subject=viewer.subject,
+        client=request.remote_addr,
+        experiment=str(sent.experiment),
+        format=sent.format.name,
     )
+    record_secrets(event, log_format=exports.log_format)
 
 
 def _check_scope(viewer: Viewer, scope: str, format: AnyFormat) -> None:

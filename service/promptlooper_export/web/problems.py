@@ -17,6 +17,7 @@ from werkzeug.exceptions import (
 )
 
 from promptlooper_export.errors import (
+    AuditUnavailableError,
     CodingNotAcceptableError,
     DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
@@ -74,6 +75,7 @@ PROBLEMS: Mapping[str, type[ProblemError]] = {
         DatabaseUnavailableError,
         DatabaseNotUnderstoodError,
         SpoolFullError,
+        AuditUnavailableError,
         FormatTimeoutError,
     )
 }
@@ -82,6 +84,7 @@ PROBLEMS: Mapping[str, type[ProblemError]] = {
 RETRY_SECONDS: Mapping[type[ProblemError], int] = {
     DatabaseUnavailableError: 5,
     SpoolFullError: 5,
+    AuditUnavailableError: 5,
     TooManyExportsError: 1,
 }
 """Seconds after which a client may try again."""
