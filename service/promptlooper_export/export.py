@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,10 +10,11 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from promptlooper_export.documents import Best, Document, Notice, Report, Runs
+from promptlooper_export.documents import Best, Document, Notice, Report, Run, Runs
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,
+    FormatTimeoutError,
 )
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
@@ -179,6 +180,13 @@ def _document(
     return snapshot.best(experiment, what_if=selection.what_if, exported_at=moment)
 
 
+def _in_time(rows: Iterator[Run], format: str, deadline: float) -> Iterator[Run]:
+    for row in rows:
+        if time.monotonic() > deadline:
+            raise FormatTimeoutError(format)
+        yield row
+
+
 def _title(document: Document) -> str:
     if isinstance(document, Best):
         return document.experiment_name
@@ -195,6 +203,10 @@ def _render(
 
     The document's warnings are yielded as well: some formats have no place for them.
     """
+    if isinstance(document, Runs):
+        # A format may read many runs before its first piece.
+        rows = _in_time(document.rows, format.name, deadline)
+        document = replace(document, rows=rows)
     try:
         if not isinstance(document, Runs):
             yield from dict.fromkeys(document.warnings)

@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+_TOGETHER = 1_000
+"""Parts of the page, each a value or the text between two, that make a piece."""
+
 WIDTH = 600
 HEIGHT = 160
 
 
 def render(report: Report) -> Iterator[bytes | Notice]:
-    """Yield the page whole: a report does not grow with its runs."""
-    yield _template().render(report=report).encode()
+    """Yield the page in pieces: it grows with the scorers and with the configs."""
+    pieces = _template().stream(report=report)
+    pieces.enable_buffering(_TOGETHER)
+    for piece in pieces:
+        yield piece.encode()
 
 
 @cache
