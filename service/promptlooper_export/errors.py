@@ -248,6 +248,17 @@ class UnrepresentableError(ProblemError):
         super().__init__(detail, paths=list(paths), **members)
 
 
+class TableTooWideError(ProblemError):
+    """The runs have more different keys and scorers than a table has columns.
+
+    Choose ndjson, which has no columns and holds any number of them.
+    """
+
+    slug = "table-too-wide"
+    title = "The table has too many columns"
+    status = 422
+
+
 class ExportTooLargeError(ProblemError):
     """The rendered body is larger than PROMPTLOOPER_SPOOL_MAX_BYTES.
 

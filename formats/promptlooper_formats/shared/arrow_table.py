@@ -35,6 +35,9 @@ EXPERIMENT_KEY = b"promptlooper.experiment"
 BATCH = 500
 """Runs that are turned into columns together."""
 
+_CELLS = 1_000_000
+"""Cells that are turned into columns together: a wide table takes fewer runs."""
+
 _NUMBERS: frozenset[ValueKind] = frozenset({"integer", "number"})
 
 
@@ -96,7 +99,7 @@ def batches(
     import pyarrow as pa
 
     places = dict.fromkeys(runs.columns.config)
-    for some in runs.batches(BATCH):
+    for some in runs.batches(max(1, min(BATCH, _CELLS // len(columns)))):
         found = [config_leaves(run, places) for run in some]
         arrays = []
         for column in columns:

@@ -6,27 +6,24 @@ then by id. A page begins after a run that the client names.
 
 import math
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 from uuid import UUID
 
-from promptlooper_export.configs import JSON, leaves
+from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
     Columns,
     Notice,
     Run,
     Runs,
     StageResult,
-    ValueKind,
 )
 from promptlooper_export.errors import InvalidConfigError, InvalidParameterError
-from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
-from promptlooper_export.store.columns import FINITE
 from promptlooper_export.store.connection import Row, Session, refusals
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.ranking import exact_scores, judgements
@@ -35,7 +32,6 @@ from promptlooper_export.store.rows import (
     UNKNOWN,
     Cells,
     json_value,
-    label,
     row_id,
 )
 from promptlooper_export.store.scoring import finite_means, unusable
@@ -118,11 +114,6 @@ def page(
     )
 
 
-_PER_COLUMN = 300
-# Up to 2^53 a reader whose numbers are doubles loses no digit.
-_EXACT = 1 << 53
-_LONG = 1 << 63
-
 BATCH = 500
 """Runs whose scores and stage results are read together."""
 
@@ -140,14 +131,6 @@ FROM {{page}}
 _STAGES = """
 SELECT run_id, stage_name, output, tokens_in, tokens_out, duration_ms
 FROM {stages} AS stage WHERE run_id IN ({marks}) ORDER BY place
-"""
-
-_CONFIGS = "SELECT id, config FROM {runs} AS run WHERE experiment_id {experiment}"
-
-_SCORERS = f"""
-SELECT DISTINCT scorer_name
-FROM {{runs}} AS run JOIN {{scores}} AS score ON {{same_run}}
-WHERE experiment_id {{experiment}} AND value {FINITE}
 """
 
 
@@ -354,45 +337,3 @@ def _stages(
         )
         stages[owner].append(stage)
     return stages
-
-
-def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Columns:
-    """Return the columns that tables of all runs have."""
-    names, values = sources(session, catalog, row.experiment.id)
-    # Each row warns again when it is read as a run, so nothing is said here.
-    unread = _Warnings(())
-    kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
-    with refusals():
-        for run_id, text in session.stream(_CONFIGS.format(**names), *values):
-            config = _config(text, row_id(run_id, "runs"), unread)
-            for path, value in leaves(config or {}):
-                kinds[path].add(_kind(value))
-        scorers = {
-            label(name) for (name,) in session.all(_SCORERS.format(**names), *values)
-        }
-    return Columns(
-        config=tuple(sorted(kinds)),
-        scores=tuple(sorted(scorers)),
-        kinds={path: frozenset(found) for path, found in kinds.items()},
-    )
-
-
-def columns_size(columns: Columns) -> int:
-    """Return about how many bytes of memory the columns take."""
-    return sum(_PER_COLUMN + 2 * len(path) for path in columns.config)
-
-
-def _kind(value: JSON) -> ValueKind:
-    match value:
-        case None:
-            return "null"
-        case bool():  # before int, of which it is a subclass
-            return "boolean"
-        case str():
-            return "text"
-        case float():
-            return "number"
-        case int():
-            size = abs(value)
-            return "integer" if size <= _EXACT else "long" if size < _LONG else "big"
-    return "json"

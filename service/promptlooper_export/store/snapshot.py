@@ -13,7 +13,7 @@ from peewee import Database
 from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.documents import Assessment, Best, Columns, Report, Runs
 from promptlooper_export.errors import DatabaseUnavailableError
-from promptlooper_export.store import best, experiments, report, runs
+from promptlooper_export.store import best, experiments, report, runs, table
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
 from promptlooper_export.store.election import elect
@@ -160,8 +160,8 @@ class Snapshot:
         return self._kept.find(
             ("columns", row.experiment.id),
             self._token,
-            lambda: runs.read_columns(self._session, self._catalog, row),
-            size=runs.columns_size,
+            lambda: table.read_columns(self._session, self._catalog, row),
+            size=table.columns_size,
         )
 
     def last_change(self, experiment: UUID) -> datetime:
