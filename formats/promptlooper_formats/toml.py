@@ -102,11 +102,24 @@ def _clean(value: JSON) -> JSON:
     return list(map(_clean, value)) if isinstance(value, list) else value
 
 
-_KEY = r"""(?:[A-Za-z0-9_-]++|"[^"\\\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(
-    rf"(?<![\w.-]){_KEY}(?:[ \t]*+\.[ \t]*+{_KEY}){{{_DEEPEST * 2},}}+[ \t]*+[=\]]"
+# Every alternative also matches if its end is missing: none is tried from a later place
+# that it has seen already, so a file is read once.
+_KEY = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"?|'[^'\n]*+'?)"""
+_DOT = r"[ \t]*+\.[ \t]*+"
+_TOKEN = re.compile(
+    rf"""
+    \"{{3}}(?:[^\\]|\\.)*?(?:\"{{3}}|\Z)
+    | '{{3}}.*?(?:'{{3}}|\Z)
+    | \#[^\n]*+
+    | (?P<long>{_KEY}(?:{_DOT}{_KEY}){{{_DEEPEST * 2},}}+)
+    | {_KEY}(?:{_DOT}{_KEY})*+
+    """,
+    re.DOTALL | re.VERBOSE,
 )
-"""A dotted key for which tomllib would need the square of its length in time."""
+"""A text of several lines, a comment, or a key, text or number.
+
+For a `long` dotted key, tomllib would need the square of its length in time.
+"""
 
 
 def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:
@@ -118,7 +131,7 @@ def read(data: bytes, *, only: str | None = None) -> Mapping[str, JSON]:
     TOML, or holds what JSON cannot say.
     """
     text = data.decode("utf-8-sig")
-    if long := _LONG_KEY.search(text):
+    if long := next((one for one in _TOKEN.finditer(text) if one["long"]), None):
         line = text.count("\n", 0, long.start()) + 1
         msg = f"line {line}: the key is more than {_DEEPEST * 2} levels deep"
         raise ValueError(msg)

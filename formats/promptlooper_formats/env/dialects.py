@@ -16,8 +16,6 @@ from promptlooper_formats.shared.variables import (
     loses_letters,
 )
 
-# To a reader that sees the closing quote too early, the next line assigns.
-_LATER_ASSIGNMENT = re.compile(r"[\r\n].*=", re.DOTALL)
 # Code points that Unicode keeps for internal use.
 _NONCHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -31,6 +29,16 @@ _LONGEST = 131_000
 _LONGEST_LINE = 65_535
 
 _Test = Callable[[Assignment], object]
+
+
+def _assigns_later(text: str) -> bool:
+    """Return whether a line after the first has an equals sign.
+
+    To a reader that sees the closing quote too early, such a line assigns.
+    """
+    # Not one pattern, which would search the rest of the text from each line again.
+    before, _, _ = text.rpartition("=")
+    return "\n" in before or "\r" in before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +77,7 @@ _EVALUATION = Danger(
     reason="shells evaluate what this variable is set to, and may run commands in it",
 )
 _INJECTION = Danger(
-    is_found=lambda one: (
-        quoting.needs_escapes(one.text) and _LATER_ASSIGNMENT.search(one.text)
-    ),
+    is_found=lambda one: quoting.needs_escapes(one.text) and _assigns_later(one.text),
     reason=(
         "some readers would take a later line of this value for another assignment; "
         "with dialect=posix, python or compose it is written for these alone"

@@ -143,12 +143,15 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _quoted(text: str, grammar: Grammar) -> Iterator[tuple[str, str]]:
-    place = 0
+    place = counted = 0
+    line = 1
     while place < len(text):
         if empty := _EMPTY_LINE.match(text, place):
             place = empty.end()
             continue
-        line = text.count("\n", 0, place) + 1
+        # Only the lines since the last variable: a file may have many of both.
+        line += text.count("\n", counted, place)
+        counted = place
         name = _NAME.match(text, place)
         if name is None:
             msg = f"line {line}: no assignment"

@@ -14,8 +14,10 @@ _MEANINGFUL = re.compile(
     r"|[\\`*{}\[\]<>#|~$@^\"'\t\n\u2028\u2029\ufeff\xa0]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-# Renderers trim cells and lines.
-_EDGE_SPACE = re.compile(r"\A\s+|\s+\Z")
+# Renderers trim cells and lines. Each run of spaces is looked at once: tried again from
+# its second space, and so on, a long run in the middle would take the square of its
+# length.
+_EDGE_SPACE = re.compile(r"\A\s+|(?<!\s)\s++\Z")
 # GitHub turns www.example.com into a link, without a scheme.
 _WWW = re.compile(r"(?<=www)\.", re.IGNORECASE)
 # A pipe ends the cell even within code, and code has no entities to write it with.

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from promptlooper_export.plugin import JSON, Notice, Path
 
 _REMEMBERED = 10_000
-"""How many keys and objects are remembered, so that memory does not grow with runs."""
+"""How many keys are remembered of each kind, so that memory does not grow with runs."""
+
+_LONGEST = 1_000
+"""Characters of the path of a key that is remembered."""
 
 
 class Spellings:
@@ -13,7 +16,8 @@ class Spellings:
 
     def __init__(self) -> None:
         # Runs mostly have the same keys: an object's are looked at once.
-        self._objects: set[tuple[object, ...]] = set()
+        self._objects: set[tuple[str | None, ...]] = set()
+        self._in_objects = 0
         self._keys: dict[tuple[str, str], str] = {}
         self._named: set[str] = set()
 
@@ -22,7 +26,9 @@ class Spellings:
         if isinstance(value, Mapping):
             known = (*path, None, *value)
             if known not in self._objects:
-                if len(self._objects) < _REMEMBERED:
+                size = len(known)
+                if self._in_objects + size <= _REMEMBERED and _is_short(known):
+                    self._in_objects += size
                     self._objects.add(known)
                 for key in value:
                     yield from self._differing(Path((*path, key)))
@@ -39,9 +45,13 @@ class Spellings:
         spelled = str(path)
         parent, folded = str(Path(path[:-1])).casefold(), path[-1].casefold()
         first = self._keys.get((parent, folded), spelled)
-        if len(self._keys) < _REMEMBERED:
+        if len(self._keys) < _REMEMBERED and len(spelled) <= _LONGEST:
             self._keys.setdefault((parent, folded), spelled)
-        if first != spelled and spelled not in self._named:
+        if (
+            first != spelled
+            and spelled not in self._named
+            and len(self._named) < _REMEMBERED
+        ):
             self._named.add(spelled)
             yield Notice(
                 code="keys-differ-by-case",
@@ -51,3 +61,7 @@ class Spellings:
                 ),
                 path=spelled,
             )
+
+
+def _is_short(known: tuple[str | None, ...]) -> bool:
+    return sum(map(len, filter(None, known))) <= _LONGEST * 10

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -41,6 +42,9 @@ _DEEPEST = 500
 
 _MOST_REPEATED = 100_000
 """How much aliases may add: values, plus one for each 100 characters."""
+
+_LONGEST_NUMBER = 4_300
+"""Characters; as decimal digits, Python reads no more: sys.int_info."""
 
 _TAG = "tag:yaml.org,2002:"
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -238,7 +242,8 @@ def _scalar(event: ScalarEvent, where: str, *, is_old: bool) -> JSON:
     text = event.value
     if event.tag in (None, "!") or event.implicit[0]:
         is_plain = event.implicit[0]
-        value = (_old(text) if is_old else _core(text, None)) if is_plain else text
+        read = partial(_old, where=where) if is_old else partial(_core, kind=None)
+        value = read(text) if is_plain else text
     elif event.tag == f"{_TAG}str":
         return str(text)
     else:
@@ -248,7 +253,7 @@ def _scalar(event: ScalarEvent, where: str, *, is_old: bool) -> JSON:
             msg = f"{where}: {event.tag} {text[:40]!r} is not a value of JSON"
             raise ValueError(msg)
     if isinstance(value, float) and not math.isfinite(value):
-        msg = f"{where}: {text} is not a value of JSON"
+        msg = f"{where}: {text[:40]} is not a value of JSON"
         raise ValueError(msg)
     return value
 
@@ -261,10 +266,20 @@ def _core(text: str, kind: str | None) -> JSON:
     return text
 
 
-def _old(text: str) -> JSON:
-    """Return what YAML 1.1 reads; its dates, `=` and `<<` are text."""
+def _old(text: str, where: str) -> JSON:
+    """Return what YAML 1.1 reads; its dates, `=` and `<<` are text.
+
+    Raises ValueError for a number that takes long to read.
+    """
     tag: str = Resolver().resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     if tag.removeprefix(_TAG) not in {"null", "bool", "int", "float"}:
         return text
-    value: JSON = SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
+    # To the base 60, 1:00:00 is 3600: PyYAML takes the square of the length in time.
+    if len(text) > _LONGEST_NUMBER:
+        msg = f"{where}: a number has more than {_LONGEST_NUMBER:,} characters"
+        raise ValueError(msg)
+    try:
+        value: JSON = SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
+    except OverflowError:
+        return math.inf
     return value

@@ -62,7 +62,11 @@ _NONE = "'none'"
 # Media types that browsers show as a document that could load and run things.
 _ACTIVE = re.compile(r"text/html|.+[/+]xml")
 _BODY = re.compile(r"<body\b", re.IGNORECASE)
-_STYLE = re.compile(r"<style\b[^>]*+>(.*?)</style\b", re.DOTALL | re.IGNORECASE)
+# One without an end goes to the end of the text: looked for again from each of the
+# next, many would take the square of their number.
+_STYLE = re.compile(
+    r"<style\b[^>]*+(?:>(.*?)(?:(</style\b)|\Z)|\Z)", re.DOTALL | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +312,8 @@ def export_policy(media_type: str, file: IO[bytes]) -> str | None:
     file.seek(0)
     # HTML parsers turn every line break into LF, and browsers hash the result.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    styles = _STYLE.findall(_BODY.split(text, maxsplit=1)[0])
+    head = _BODY.split(text, maxsplit=1)[0]
+    styles = [style for style, end in _STYLE.findall(head) if end]
     return f"{_policy(styles, _NONE)}; img-src data:; sandbox"
 
 
