@@ -177,7 +177,8 @@ def test_a_secret_that_is_missing_is_a_difference_and_its_form_is_none(
     assert done.stdout.decode().splitlines() == [
         '~ a: "[redacted]" -> 1',
         '+ api_key: "[redacted]"',
-        '+ credentials: "[redacted]"',
+        '+ credentials.pin: "[redacted]"',
+        '+ credentials.user: "[redacted]"',
     ]
 
 

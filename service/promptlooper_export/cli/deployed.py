@@ -17,7 +17,7 @@ from promptlooper_export.comparison import Change
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import ComparisonError
-from promptlooper_export.redaction.secrets import REDACTED, names_secret, redact_text
+from promptlooper_export.redaction import REDACTED, names_secret, redact_text
 from promptlooper_export.registry import AnyFormat, Registry, load_format_options
 
 _DEEPEST = 200

@@ -28,7 +28,7 @@ from promptlooper_export.comparison import Change, changes
 from promptlooper_export.configs import JSON
 from promptlooper_export.errors import DifferenceError
 from promptlooper_export.export import Selection, export
-from promptlooper_export.redaction.secrets import REDACTED
+from promptlooper_export.redaction import REDACTED
 from promptlooper_export.registry import Registry, discover
 from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.viewer import OPERATOR

@@ -1,6 +1,8 @@
 """Remove secrets from documents."""
 
-from promptlooper_export.redaction.secrets import redact_text
+from promptlooper_export.redaction.names import names_secret
+from promptlooper_export.redaction.text import redact_text
+from promptlooper_export.redaction.values import REDACTED
 from promptlooper_export.redaction.walk import redact
 
-__all__ = ["redact", "redact_text"]
+__all__ = ["REDACTED", "names_secret", "redact", "redact_text"]

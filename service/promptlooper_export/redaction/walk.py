@@ -1,5 +1,6 @@
 """Walk a document and replace the secrets in it."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +22,12 @@ from promptlooper_export.documents import (
     Runs,
     ValueKind,
 )
-from promptlooper_export.redaction.secrets import (
-    REDACTED,
-    is_reference,
-    names_secret,
-    redact_text,
-)
+from promptlooper_export.redaction import pairs
+from promptlooper_export.redaction.arguments import redacted_arguments
+from promptlooper_export.redaction.assignments import SEPARATOR
+from promptlooper_export.redaction.names import Strength, strength
+from promptlooper_export.redaction.text import redact_text
+from promptlooper_export.redaction.values import hide
 
 CODE = "redacted"
 
@@ -35,9 +36,6 @@ _SEGMENT = re.compile(r'"(?:[^"\\]|\\.)*"|[^."]+')
 _MESSAGE = (
     "A secret was left out here; redact=off shows it to those who may see secrets."
 )
-
-_BY_SCORER = frozenset({"scores", "scoring_config", "values"})
-"""Fields whose keys are scorers. A scorer may be called `token`; its numbers stay."""
 
 _REMEMBERED = 100
 """The longest text, in characters, that is remembered as clean."""
@@ -53,9 +51,8 @@ _innocent_keys: set[str] = set()
 
 _WITHOUT_TEXT = frozenset({bool, int, float, type(None), UUID, datetime})
 
-_HIDDEN: frozenset[ValueKind] = frozenset({"text"})
-_SHOWN: frozenset[ValueKind] = frozenset({"null", "boolean"})
-"""The kind that replaces a secret, and the kinds that are never secret."""
+_JSON = re.compile(r"\s{0,100}[{\[]")
+_STRENGTHS: tuple[Strength, ...] = ("none", "weak", "doubtful", "strong")
 
 T = TypeVar("T")
 D = TypeVar("D", Best, Report)
@@ -106,9 +103,7 @@ def _columns(columns: Columns) -> Columns:
     """Return the columns that the redacted runs have."""
     kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
     for path in columns.config:
-        clean, is_hidden = _column(path)
-        found = columns.kinds.get(path, frozenset())
-        kinds[clean] |= _HIDDEN | (found & _SHOWN) if is_hidden else found
+        kinds[_column(path)] |= columns.kinds.get(path, frozenset())
     return Columns(
         config=tuple(sorted(kinds)),
         scores=tuple(sorted(map(redact_text, columns.scores))),
@@ -116,19 +111,14 @@ def _columns(columns: Columns) -> Columns:
     )
 
 
-def _column(path: str) -> tuple[str, bool]:
-    """Return the path that this leaf has in a redacted config.
-
-    Also returns whether it is below a key that names a secret.
-    """
+def _column(path: str) -> str:
+    """Return the path that this leaf has in a redacted config."""
     keys = []
     for text in _SEGMENT.findall(path):
         quoted = text.startswith('"')
         key = text[1:-1].replace('\\"', '"') if quoted else text
         keys.append(redact_text(key))
-        if names_secret(key):  # everything below it is redacted as one
-            return str(Path(keys)), True
-    return str(Path(keys)), False
+    return str(Path(keys))
 
 
 def _notices(found: Mapping[str, None]) -> Iterator[Notice]:
@@ -152,32 +142,65 @@ def _is_clean(record: object) -> bool:
         value = pending.pop()
         kind = type(value)  # exact types: faster than isinstance, and enough for JSON
         if kind is str:
-            if value not in _clean_texts:
-                unknown.append(value)  # type: ignore[arg-type]
+            unknown.append(value)  # type: ignore[arg-type]
         elif kind in _WITHOUT_TEXT:
             pass
         elif kind is list or kind is tuple:
+            if _may_have_pairs(value):  # type: ignore[arg-type]
+                return False
             pending.extend(value)  # type: ignore[arg-type]
         elif isinstance(value, Mapping):
             pending.extend(value.values())
             if not _innocent_keys.issuperset(value):
-                if any(map(names_secret, value)):
+                if _hides(value):
                     return False
-                keys.extend(value)
+                keys.extend(filter(_is_innocent, value))
+        elif isinstance(value, Difference):
+            return False
         else:
-            if isinstance(value, Difference) and any(
-                map(names_secret, value.path.split("."))
-            ):
-                return False
             pending.extend(vars(value).values())
+    unknown = [text for text in unknown if text not in _clean_texts]
     return _remember(_clean_texts, unknown) and _remember(_innocent_keys, keys)
+
+
+def _hides(value: Mapping[str, Any]) -> bool:
+    """Return whether a value in a mapping is a secret because of a name."""
+    if pairs.named_values(value):
+        return True
+    for key, member in value.items():
+        if (sure := strength(key)) == "none":
+            continue
+        if type(member) is str:
+            if hide(member, sure, key) != member:
+                return True
+        elif sure != "weak" and type(member) not in _WITHOUT_TEXT:
+            return True
+    return False
+
+
+def _is_innocent(key: str) -> bool:
+    return strength(key) == "none" and not pairs.is_value(key) and key != "pass"
+
+
+def _may_have_pairs(values: Sequence[object]) -> bool:
+    """Return whether neighbours in a list may be a name and a secret."""
+    return any(
+        type(value) is str and (value[:1] == "-" or strength(value) != "none")
+        for value in values
+    )
 
 
 def _remember(clean: set[str], texts: list[str]) -> bool:
     """Return whether there is no secret in the texts; if so, add the short ones."""
     # One search through the joined texts is faster than one for each, and finds every
-    # secret. If a pattern matches across two texts, that only causes a closer look.
-    joined = "\n".join(texts)
+    # secret: nothing that is looked for crosses the separator. JSON is another matter.
+    plain = []
+    for text in texts:
+        if not _JSON.match(text):
+            plain.append(text)
+        elif _text(text) != text:
+            return False
+    joined = SEPARATOR.join(plain)
     if redact_text(joined) != joined:
         return False
     if len(clean) > _REMEMBERED_TEXTS:
@@ -202,7 +225,7 @@ def _fields(record: T, path: Path, found: dict[str, None]) -> T:
 def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN401
     """Redact a value; returns the same object if nothing in it is secret."""
     if isinstance(value, str):
-        clean = redact_text(value)
+        clean = _text(value)
         if clean == value:
             return value
         found[str(path)] = None
@@ -216,26 +239,83 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN4
     return _fields(value, path, found) if is_dataclass(value) else value
 
 
+def _text(text: str) -> str:
+    """Redact a text; one that is JSON is walked as well."""
+    text = redact_text(text)
+    if not _JSON.match(text):
+        return text
+    found: dict[str, None] = {}
+    try:
+        clean = _value(json.loads(text), ROOT, found)
+    except (ValueError, RecursionError):
+        return text  # not JSON, or deeper than any reader reads
+    if not found:
+        return text
+    compact = (",", ":") if '": ' not in text else (", ", ": ")
+    return json.dumps(clean, ensure_ascii=False, separators=compact)
+
+
 def _mapping(
     value: Mapping[str, Any], path: Path, found: dict[str, None]
 ) -> Mapping[str, Any]:
     clean: dict[str, Any] = {}
     numbers: dict[str, int] = {}
+    named = pairs.named_values(value)
     for key, member in value.items():
         kept_key = _free_key(redact_text(key), clean, numbers) if key else key
         place = Path((*path, kept_key))
         if kept_key != key:
             found[str(place)] = None
-        if _is_secret(key, member, path):
-            found[str(place)] = None
-            clean[kept_key] = REDACTED
-        else:
-            clean[kept_key] = _value(member, place, found)
+        name = named.get(key, key)
+        clean[kept_key] = _named(member, name, strength(name), place, found)
     same = all(
         key == kept and clean[kept] is member
         for (key, member), kept in zip(value.items(), clean, strict=True)
     )
     return value if same else clean
+
+
+def _named(
+    value: Any,  # noqa: ANN401
+    name: str,
+    sure: Strength,
+    path: Path,
+    found: dict[str, None],
+) -> Any:  # noqa: ANN401
+    """Redact a value under a name; numbers and truth values are never secret."""
+    if sure == "none":
+        return _value(value, path, found)
+    if isinstance(value, str):
+        if (clean := hide(value, sure, name)) == value:
+            return _value(value, path, found)
+        found[str(path)] = None
+        return clean
+    if sure == "weak" or not isinstance(value, Mapping | list | tuple):
+        return _value(value, path, found)
+    # Everything in it is secret, but for what only describes it.
+    if isinstance(value, Mapping):
+        clean_keys = _mapping(dict.fromkeys(value), path, found)
+        members = {
+            kept: _named(
+                member,
+                name,
+                "none" if pairs.describes(key) else sure,
+                Path((*path, kept)),
+                found,
+            )
+            for (key, member), kept in zip(value.items(), clean_keys, strict=True)
+        }
+        return value if _is_same(value, members) else members
+    kept_members = [
+        _named(member, name, sure, Path((*path, str(place))), found)
+        for place, member in enumerate(value)
+    ]
+    same = all(map(is_, value, kept_members))
+    return value if same else type(value)(kept_members)
+
+
+def _is_same(value: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
+    return list(value) == list(clean) and all(map(is_, value.values(), clean.values()))
 
 
 def _free_key(key: str, taken: Mapping[str, object], numbers: dict[str, int]) -> str:
@@ -251,24 +331,22 @@ def _free_key(key: str, taken: Mapping[str, object], numbers: dict[str, int]) ->
     return free
 
 
-def _is_secret(key: str, value: object, path: Path) -> bool:
-    """Return whether a value is secret because of its key."""
-    if value is None or isinstance(value, bool) or value in ("", [], {}):
-        return False
-    if isinstance(value, str) and is_reference(value):
-        return False
-    if isinstance(value, int | float) and not _BY_SCORER.isdisjoint(path):
-        return False
-    return names_secret(key)
-
-
 def _sequence(
     value: list[Any] | tuple[Any, ...], path: Path, found: dict[str, None]
 ) -> Sequence[Any]:
-    clean = [
-        _value(member, Path((*path, str(place))), found)
-        for place, member in enumerate(value)
-    ]
+    named = pairs.named_members(value)
+    hidden = dict(redacted_arguments([m if isinstance(m, str) else "" for m in value]))
+    clean = []
+    for place, member in enumerate(value):
+        where = Path((*path, str(place)))
+        if place in hidden:
+            found[str(where)] = None
+            clean.append(hidden[place])
+        elif place in named:
+            name = named[place]
+            clean.append(_named(member, name, strength(name), where, found))
+        else:
+            clean.append(_value(member, where, found))
     same = all(map(is_, value, clean))
     return value if same else type(value)(clean)
 
@@ -276,14 +354,29 @@ def _sequence(
 def _difference(value: Difference, found: dict[str, None]) -> Difference:
     """Redact a parameter's values; its path holds the keys that lead to it."""
     hidden: dict[str, None] = {}
-    clean = _fields(value, Path((value.path,)), hidden)
-    secret: dict[str, Any] = {
-        name: REDACTED
-        for name in ("winner", "runner_up", "usual")
-        if any(
-            _is_secret(key, getattr(value, name), ROOT) for key in value.path.split(".")
-        )
-    }
-    if secret or hidden:
+    clean = _fields_of_difference(value, hidden)
+    keys = value.path.split(".")
+    sure = max(map(strength, keys), key=_STRENGTHS.index)
+    if pairs.describes(keys[-1]):
+        sure = "none"
+    elif f"winner.config.{value.path}" in found:
+        sure = "strong"  # as the winner's own config tells
+    elif pairs.is_value(keys[-1]) and sure == "none":
+        sure = "weak"  # the name is in another place
+    secret: dict[str, Any] = {}
+    for name in ("winner", "runner_up", "usual"):
+        given = getattr(value, name)
+        shown = _named(given, keys[-1], sure, Path((value.path,)), hidden)
+        if shown is not given:
+            secret[name] = shown
+    if hidden:
         found[clean.path] = None
     return replace(clean, **secret)
+
+
+def _fields_of_difference(value: Difference, found: dict[str, None]) -> Difference:
+    path = redact_text(value.path)
+    if path != value.path:
+        found[path] = None
+        return replace(value, path=path)
+    return value

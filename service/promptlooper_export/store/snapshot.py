@@ -113,14 +113,16 @@ class Snapshot:
             row,
             ranking,
             statistics,
-            self._assessment(row, ranking),
+            self._assessment(row, ranking, what_if),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
         )
 
-    def _assessment(self, row: ExperimentRow, ranking: Ranking) -> Assessment | None:
+    def _assessment(
+        self, row: ExperimentRow, ranking: Ranking, what_if: WhatIf
+    ) -> Assessment | None:
         evidence = self._kept.find(
-            ("evidence", row.experiment.id),
+            ("evidence", row.experiment.id, what_if),
             self._token,
             lambda: read_evidence(
                 ScoreReader(self._session, self._catalog, row.experiment.id),

@@ -1,0 +1,26 @@
+"""Find the secrets in a text: by their shape, and by what leads to them."""
+
+from promptlooper_export.redaction.arguments import redact_commands
+from promptlooper_export.redaction.assignments import redact_assignments
+from promptlooper_export.redaction.issuers import redact_issued
+from promptlooper_export.redaction.names import MARKS
+from promptlooper_export.redaction.urls import redact_urls
+
+_SHORTEST = 8  # such as -ua:b4cd
+
+_COMMANDS = (" -", "--", "setx ", "setenv ", "env ", "machine ", "pass:")
+
+
+def redact_text(text: str) -> str:
+    """Return a text without its secrets; the same object if there are none."""
+    if len(text) < _SHORTEST:
+        return text
+    text = redact_issued(text)
+    if "@" in text or "=" in text or "/" in text or "%3" in text:
+        text = redact_urls(text)
+    lower = text.lower()
+    if any(mark in lower for mark in _COMMANDS) or text.startswith("-"):
+        text = redact_commands(text)
+    if any(mark in lower for mark in MARKS):
+        text = redact_assignments(text)
+    return text
