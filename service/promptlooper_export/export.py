@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from promptlooper_export.analysis.verdict import MARGIN
 from promptlooper_export.documents import Best, Document, Notice, Report, Run, Runs
 from promptlooper_export.errors import (
     ExportError,
@@ -42,7 +43,9 @@ class Selection:
     """Which part of an experiment to export; `top_n` is for reports, 1 to 50.
 
     Runs start after the run `after`, and there are at most `limit`, 1 or more. The
-    winner of the other documents is chosen by `what_if`.
+    winner of the other documents is chosen by `what_if`. A report compares it with
+    `baseline`, the id or name of a run or a config_hash; differences up to `margin`
+    count as none.
 
     The document's time is `exported_at`, by default now. With `reproducible`, it is the
     time of the last change, and the same data gives the same bytes. `redact` removes
@@ -51,6 +54,8 @@ class Selection:
 
     top_n: int = 5
     what_if: WhatIf = STORED
+    baseline: str | None = None
+    margin: float = MARGIN
     reproducible: bool = False
     exported_at: datetime | None = None
     redact: bool = True
@@ -175,6 +180,8 @@ def _document(
             experiment,
             top_n=selection.top_n,
             what_if=selection.what_if,
+            baseline=selection.baseline,
+            margin=selection.margin,
             exported_at=moment,
         )
     return snapshot.best(experiment, what_if=selection.what_if, exported_at=moment)

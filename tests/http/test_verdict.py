@@ -1,6 +1,7 @@
 """Is the winner one? What the report says of experiments whose truth is known."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from scipy import stats
 from builders import experiment, run
 from databases import Database
 from planted import Configs, plant
+from servers import ROOT
 from webservice import Service, settings_for
 
 random = np.random.default_rng(20)
@@ -213,3 +215,82 @@ def test_without_a_winner_there_is_no_assessment(database: Database) -> None:
     service = Service(settings_for(database.url))
     answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
     assert answer.get_json()["assessment"] is None
+
+
+@pytest.mark.parametrize("by", ["id", "config_hash", "name"])
+def test_a_baseline_is_a_run_or_a_config(database: Database, by: str) -> None:
+    old = run({"accuracy": [0.1, 0.2]}, config={"model": "old"}, name="old")
+    new = [run({"accuracy": score}, config={"model": "new"}) for score in (0.8, 0.9)]
+    loaded = experiment(old, *new)
+    database.load(loaded)
+    service = Service(settings_for(database.url))
+    path = f"/experiments/{loaded.id}/export?format=report-json"
+    reference = str(getattr(old, by))
+    report = service.ask(f"{path}&baseline={reference}&margin=0.5").get_json()
+    assert report["assessment"]["margin"] == 0.5
+    found = {one["against"]: one for one in report["assessment"]["verdicts"]}
+    assert found["baseline"]["other"]["run_id"] == str(old.id)
+    assert found["baseline"]["difference"] == pytest.approx(0.85 - 0.15)
+    plain = service.ask(path)
+    assert len(plain.get_json()["assessment"]["verdicts"]) == 1
+    assert plain.headers["ETag"] != service.ask(f"{path}&margin=0.5").headers["ETag"]
+
+
+def test_the_best_of_many_must_be_ahead_of_a_baseline_by_more(
+    database: Database,
+) -> None:
+    written = plant(database, {f"b{i}": cases(0.6) for i in range(11)})
+    service = Service(settings_for(database.url))
+    path = f"/experiments/{written.id}/export?format=report-json&baseline=b0"
+    verdicts = service.ask(path).get_json()["assessment"]["verdicts"]
+    found = {one["against"]: one["confidence"] for one in verdicts}
+    assert found == {"runner-up": 0.95, "baseline": pytest.approx(1 - 0.05 / 10)}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "baseline=nobody",
+        "baseline=",
+        f"baseline={'x' * 501}",
+        "baseline=00000000-0000-0000-0000-000000000009",
+        "margin=-1",
+        "margin=nan",
+        "margin=1e999",
+        "margin=x",
+    ],
+)
+def test_a_baseline_or_margin_that_means_nothing_is_refused(
+    database: Database, query: str
+) -> None:
+    loaded = experiment(run({"accuracy": 0.5}))
+    database.load(loaded)
+    service = Service(settings_for(database.url))
+    answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json&{query}")
+    assert answer.status_code == 422
+    assert answer.get_json()["parameter"] == query.partition("=")[0]
+
+
+def test_only_a_report_is_compared_with_a_baseline(database: Database) -> None:
+    loaded = experiment(run({"accuracy": 0.5}))
+    database.load(loaded)
+    service = Service(settings_for(database.url))
+    answer = service.ask(f"/experiments/{loaded.id}/export?format=json&baseline=x")
+    assert answer.status_code == 422
+
+
+def test_the_example_of_the_docs_is_computed_as_it_says(assess: Assess) -> None:
+    page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
+    rows = {
+        name: [float(cell) for cell in cells.split("|")]
+        for name, cells in re.findall(r"^\| (new|old) \| (.*) \|$", page, re.MULTILINE)
+    }
+    configs = {
+        name: {str(case): score for case, score in enumerate(scores)}
+        for name, scores in rows.items()
+    }
+    [verdict] = assess(configs)["verdicts"]
+    for name in ("difference", "low", "high"):
+        assert f"{verdict[name]:.4f}" in page
+    assert f"p = {verdict['p']:.6f}" in page
+    assert f"new config is {verdict['verdict']}" in page

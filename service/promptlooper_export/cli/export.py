@@ -10,8 +10,10 @@ from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.writing import (
     AFTER,
+    BASELINE,
     FORMAT,
     LIMIT,
+    MARGIN,
     OPTIONS,
     OUTPUT,
     REPRODUCIBLE,
@@ -61,6 +63,8 @@ def _summary(format: AnyFormat) -> str:
 @LIMIT
 @AFTER
 @what_if_options
+@BASELINE
+@MARGIN
 @REPRODUCIBLE
 @UNREDACTED
 @STRICT
@@ -74,6 +78,8 @@ def export(
     limit: int | None,
     after: UUID | None,
     what_if: WhatIf,
+    baseline: str | None,
+    margin: float | None,
     reproducible: bool,
     unredacted: bool,
     strict: bool,
@@ -89,7 +95,13 @@ def export(
     )
     options = load_format_options(chosen, pairs)
     selection = selection_for(
-        chosen, top_n=top_n, limit=limit, after=after, what_if=what_if
+        chosen,
+        top_n=top_n,
+        limit=limit,
+        after=after,
+        what_if=what_if,
+        baseline=baseline,
+        margin=margin,
     )
     selection = replace(selection, reproducible=reproducible, redact=not unredacted)
     with closing(open_store(loaded.database_url)) as store:

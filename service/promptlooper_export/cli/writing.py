@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 
+from promptlooper_export.analysis.verdict import MARGIN as DEFAULT_MARGIN
 from promptlooper_export.cli.completion import complete_format, complete_option
 from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
@@ -100,6 +102,29 @@ AFTER = click.option(
     type=click.UUID,
     metavar="RUN",
     help="Write only the runs after this one.",
+)
+BASELINE = click.option(
+    "--baseline",
+    metavar="RUN|NAME|HASH",
+    help="Also compare the winner with this run's config, or with a config_hash.",
+)
+
+
+def _finite(
+    ctx: click.Context, param: click.Parameter, value: float | None
+) -> float | None:
+    """Refuse NaN, which is in every range."""
+    if value is not None and not isfinite(value):
+        msg = "must be a finite number"
+        raise click.BadParameter(msg, ctx, param)
+    return value
+
+
+MARGIN = click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    callback=_finite,
+    help=f"Differences up to this count as none.  [default: {DEFAULT_MARGIN}]",
 )
 REPRODUCIBLE = click.option(
     "--reproducible",
@@ -225,8 +250,13 @@ def selection_for(
     limit: int | None,
     after: UUID | None,
     what_if: WhatIf = STORED,
+    baseline: str | None = None,
+    margin: float | None = None,
 ) -> Selection:
     """Return the requested part of the experiment. Raises UsageError."""
+    if chosen.document is not Report and (baseline, margin) != (None, None):
+        msg = f"--baseline and --margin are for reports; {chosen.name!r} is not one"
+        raise UsageError(msg)
     if top_n is not None and chosen.document is not Report:
         msg = f"--top-n is for reports; the format {chosen.name!r} does not write one"
         raise UsageError(msg)
@@ -237,8 +267,12 @@ def selection_for(
         options = ", ".join(f"--{name.replace('_', '-')}" for name in _WHAT_IF)
         msg = f"{options} choose a winner; {chosen.name!r} writes all runs"
         raise UsageError(msg)
-    selection = Selection(limit=limit, after=after, what_if=what_if)
-    return selection if top_n is None else replace(selection, top_n=top_n)
+    selection = Selection(limit=limit, after=after, what_if=what_if, baseline=baseline)
+    others = {"top_n": top_n, "margin": margin}
+    given: dict[str, Any] = {
+        name: value for name, value in others.items() if value is not None
+    }
+    return replace(selection, **given)
 
 
 def limits_for(loaded: Settings) -> Limits:

@@ -5,6 +5,7 @@ are read as they are. A sum over all of them depends in its last digit on the or
 which the database adds.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from itertools import groupby
 from uuid import UUID
 
 from promptlooper_export.analysis.evidence import Evidence, Sample
+from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.store.aggregate import (
     SAME_CONFIG,
     ConfigLine,
@@ -35,6 +37,16 @@ _LARGEST = 1e100
 """The statement leaves larger scores out: their squares are no doubles."""
 
 _CONFIG_OF = "SELECT {same} FROM {runs} AS run WHERE run.id = ?"
+
+_CONFIGS_WITH = """
+SELECT DISTINCT {same} FROM {runs} AS run
+WHERE experiment_id {experiment} AND {condition} LIMIT 2
+"""
+
+_ID = re.compile("[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+
+_SHOWN = 80
+"""How many characters of a reference an error repeats."""
 
 _JUDGEMENTS = """
 SELECT
@@ -89,6 +101,48 @@ def read_evidence(
         within=max(0.0, all_.within) / repeats if repeats else None,
         samples={one.key: one for one in _samples(reader, rules, wanted)},
     )
+
+
+def evidence_size(evidence: Evidence | None) -> int:
+    """Return about how many bytes evidence takes up."""
+    samples = () if evidence is None else evidence.samples.values()
+    return sum(1000 + 32 * len(one.runs) + 200 * len(one.cases) for one in samples)
+
+
+def find_config(reader: ScoreReader, reference: str) -> str:
+    """Return the key of the config that a run's id or name or a config_hash stands for.
+
+    Raises InvalidParameterError for none and for several.
+    """
+    conditions: list[tuple[str, list[object]]] = [
+        ("run.config_hash = ?", [reference]),
+        ("run.name = ?", [reference]),
+    ]
+    if _ID.fullmatch(reference):
+        clause, values = reader.catalog.id("runs.id", UUID(reference))
+        conditions.insert(0, (f"run.id {clause}", values))
+    for condition, values in conditions:
+        sql = _CONFIGS_WITH.format(
+            same=SAME_CONFIG,
+            runs=reader.catalog.runs,
+            experiment=reader.experiment,
+            condition=condition,
+        )
+        found = reader.session.all(sql, *reader.values, *values)
+        if len(found) > 1:
+            detail = (
+                f"{reference!r} is the name of runs of several configs; "
+                "name the baseline by the id of a run or by its config_hash."
+            )
+            raise InvalidParameterError(detail, parameter="baseline")
+        if found:
+            key: str = found[0][0]
+            return key
+    detail = (
+        f"The experiment has no run with the id or name {reference[:_SHOWN]!r}, and no "
+        "config with that config_hash."
+    )
+    raise InvalidParameterError(detail, parameter="baseline")
 
 
 def config_of(reader: ScoreReader, place: Place) -> str:

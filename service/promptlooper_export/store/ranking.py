@@ -190,12 +190,12 @@ class ScoreReader:
         self.session = session
         self.catalog = catalog
         names, self.values = sources(session, catalog, experiment)
-        self._clause = names["experiment"]
+        self.experiment = names["experiment"]
         self.completed_scores = completed_scores(catalog.kind, names)
 
     def is_most(self) -> bool:
         """Return whether the experiment has more than a quarter of all runs."""
-        sql = _SHARE.format(runs=self.catalog.runs, experiment=self._clause)
+        sql = _SHARE.format(runs=self.catalog.runs, experiment=self.experiment)
         ((own, every),) = self.session.all(sql, *self.values)
         # To group in the order of ids, SQLite reads other experiments' runs as well; if
         # they are few, that is still quicker than to sort its own.
@@ -210,7 +210,7 @@ class ScoreReader:
         self,
     ) -> Iterator[tuple[UUID, object, int | None, dict[str, list[object]]]]:
         """Yield every completed run with its time and what it was judged."""
-        sql = _ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self._clause)
+        sql = _ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self.experiment)
         rows = self.session.stream(sql, *self.values)
         while batch := list(islice(rows, _BATCH)):
             judged = judgements(self.session, self.catalog, [key for key, _ in batch])

@@ -11,13 +11,18 @@ from uuid import UUID
 from peewee import Database
 
 from promptlooper_export.analysis.assessment import assess
+from promptlooper_export.analysis.verdict import MARGIN
 from promptlooper_export.documents import Assessment, Best, Columns, Report, Runs
-from promptlooper_export.errors import DatabaseUnavailableError
+from promptlooper_export.errors import DatabaseUnavailableError, InvalidParameterError
 from promptlooper_export.store import best, experiments, report, runs, table
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
 from promptlooper_export.store.election import elect
-from promptlooper_export.store.evidence import read_evidence
+from promptlooper_export.store.evidence import (
+    evidence_size,
+    find_config,
+    read_evidence,
+)
 from promptlooper_export.store.experiments import (
     Condition,
     ExperimentRow,
@@ -93,12 +98,17 @@ class Snapshot:
         *,
         top_n: int,
         what_if: WhatIf = STORED,
+        baseline: str | None = None,
+        margin: float = MARGIN,
         exported_at: datetime | None = None,
     ) -> Report:
         """Return the report with the `top_n` best runs.
 
-        `exported_at` is now unless it is given. Raises ExperimentNotFoundError, and
-        InvalidParameterError if `what_if` asks for what the runs cannot give.
+        The winner is compared with the runner-up and with `baseline`, the id or name of
+        a run or a config_hash; differences up to `margin` count as none. `exported_at`
+        is now unless it is given. Raises ExperimentNotFoundError, and
+        InvalidParameterError if `what_if` asks for what the runs cannot give, or for a
+        baseline that is missing or has no run that counts.
         """
         row = apply(what_if, self._row(experiment))
         ranking = self._ranking(row, what_if)
@@ -113,25 +123,35 @@ class Snapshot:
             row,
             ranking,
             statistics,
-            self._assessment(row, ranking, what_if),
+            self._assessment(row, ranking, what_if, baseline, margin),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
         )
 
     def _assessment(
-        self, row: ExperimentRow, ranking: Ranking, what_if: WhatIf
+        self,
+        row: ExperimentRow,
+        ranking: Ranking,
+        what_if: WhatIf,
+        baseline: str | None,
+        margin: float,
     ) -> Assessment | None:
+        reader = ScoreReader(self._session, self._catalog, row.experiment.id)
+        config = None if baseline is None else find_config(reader, baseline)
         evidence = self._kept.find(
-            ("evidence", row.experiment.id, what_if),
+            ("evidence", row.experiment.id, what_if, config),
             self._token,
             lambda: read_evidence(
-                ScoreReader(self._session, self._catalog, row.experiment.id),
-                row.rules,
-                ranking,
-                configs=(),
+                reader, row.rules, ranking, configs=[] if config is None else [config]
             ),
+            size=evidence_size,
         )
-        return None if evidence is None else assess(evidence)
+        if evidence is None:
+            return None
+        if config is not None and config not in evidence.samples:
+            detail = "No run of the baseline's config is completed and has a score."
+            raise InvalidParameterError(detail, parameter="baseline")
+        return assess(evidence, baseline=config, margin=margin)
 
     def leader(self, experiment: UUID) -> Place | None:
         """Return the best run or None. Raises ExperimentNotFoundError."""

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from marshmallow import Schema, ValidationError, fields
-from marshmallow.validate import OneOf, Range
+from marshmallow.validate import Length, OneOf, Range
 
+from promptlooper_export.analysis.verdict import MARGIN as DEFAULT_MARGIN
 from promptlooper_export.documents import Best, Document, Report, Runs
 from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.export import Selection
@@ -47,6 +48,8 @@ BY = "by"
 MIN_RUNS = "min_runs"
 REPEAT_OVER = "repeat_over"
 PREFER = "prefer"
+BASELINE = "baseline"
+MARGIN = "margin"
 
 # UUID() would accept hyphens anywhere, braces and a urn: prefix.
 _ID = re.compile(
@@ -60,9 +63,14 @@ _BELONGS_TO: Mapping[str, tuple[type[Document], ...]] = {
     TOP_N: (Report,),
     LIMIT: (Runs,),
     AFTER: (Runs,),
+    BASELINE: (Report,),
+    MARGIN: (Report,),
     **dict.fromkeys(_WHAT_IF, _WITH_A_WINNER),
 }
 """The common parameters that apply to some kinds of document only."""
+
+_LONGEST_REFERENCE = 500
+"""In characters; names of runs are shorter."""
 
 _TOP_N_RANGE = Range(1, 50, error="Must be a whole number from {min} to {max}.")
 
@@ -186,6 +194,20 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
                 "scope export:unredacted."
             },
         ),
+        BASELINE: fields.String(
+            validate=Length(1, _LONGEST_REFERENCE),
+            metadata={
+                "description": "The id or name of a run or a config_hash: say whether "
+                "the winner is better than this config."
+            },
+        ),
+        MARGIN: fields.Float(
+            validate=Range(min=0, error="Must be a number from {min}."),
+            metadata={
+                "description": "Differences of scores up to this count as none; "
+                f"{DEFAULT_MARGIN} by default."
+            },
+        ),
         **_what_if_parameters(),
     }
     if negotiated:
@@ -237,7 +259,8 @@ def selection_of(values: Mapping[str, Any]) -> Selection:
         reproducible=values.get(REPRODUCIBLE) == "1",
         redact=values.get(REDACT) != "off",
     )
-    chosen = {name: values[name] for name in (TOP_N, LIMIT, AFTER) if name in values}
+    plain = (TOP_N, LIMIT, AFTER, BASELINE, MARGIN)
+    chosen = {name: values[name] for name in plain if name in values}
     return replace(selection, **chosen)
 
 
