@@ -1,12 +1,14 @@
 """The use case: turn an experiment into a document, and the document into bytes."""
 
 import math
+import re
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from traceback import format_exception
 from typing import Any
 from uuid import UUID
 
@@ -66,6 +68,12 @@ class Selection:
         """Return whether two exports of the same data differ in their time."""
         return document is not Runs and not self.reproducible
 
+
+class UnredactedExportError(Exception):
+    """Where an export with secrets failed: the places that its traceback names."""
+
+
+_PLACE = re.compile(r'^ *File "[^"\n]+", line [0-9]+, in [\w<>]+$', re.MULTILINE)
 
 _TIMELESS = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -128,6 +136,30 @@ def export_document(
     """
     if redacted:
         document = redact(document)
+    try:
+        return _spooled(
+            document,
+            format,
+            options,
+            has_clock=has_clock,
+            limits=limits,
+            deadline=deadline,
+        )
+    except FormatFailedError as error:
+        if redacted:
+            raise
+        raise FormatFailedError(error.detail, **error.members) from _places(error)
+
+
+def _spooled(
+    document: Document,
+    format: AnyFormat,
+    options: Mapping[str, Any],
+    *,
+    has_clock: bool,
+    limits: Limits,
+    deadline: float,
+) -> Body:
     # Closing kills a third-party process at once, even if the spool gave up.
     with closing(_render(format, document, options, deadline)) as pieces:
         return spool(
@@ -228,3 +260,12 @@ def _render(
         kind = type(error).__name__
         detail = f"The format {format.name!r} failed: {kind}. Choose another one."
         raise FormatFailedError(detail, format=format.name) from error
+
+
+def _places(error: Exception) -> Exception:
+    """Return an error that says where a format failed, for the log.
+
+    The messages of the errors may hold secrets of the config and are left out.
+    """
+    text = "".join(format_exception(error))
+    return UnredactedExportError("\n".join(_PLACE.findall(text)))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from promptlooper_export.events import Event
+from promptlooper_export.redaction import redact_text
 from promptlooper_export.schemas import timestamp
 
 # Characters that could end a line, move a terminal's cursor or reverse its text.
@@ -66,7 +67,8 @@ def _moment(record: logging.LogRecord) -> str:
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
     if record.exc_info is None:
         return []
-    return formatter.formatException(record.exc_info).split("\n")
+    # The message of an error may quote what was being exported.
+    return redact_text(formatter.formatException(record.exc_info)).split("\n")
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -11,8 +11,10 @@ from uuid import UUID
 
 import pytest
 
+import plugins
 import secrets_corpus as corpus
 from builders import experiment, run
+from cli.console import on_sqlite
 from databases import Database
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import StageResult
@@ -244,3 +246,47 @@ def test_tags_differ_so_that_no_cache_mixes_the_two(
         headers={"If-None-Match": secret.headers["ETag"]},
     )
     assert (again.status_code, again.headers["Cache-Control"]) == (304, "no-store")
+
+
+@on_sqlite
+def test_a_config_that_cannot_be_read_is_refused_without_its_secrets(
+    service: Service, database: Database
+) -> None:
+    secret = PLANTED["name"]
+    broken = experiment(run({"a": 0.9}, text=f'{{"headers": {{"{secret}": NaN}}}}'))
+    database.load(broken)
+    row = run({"a": 0.9})
+    nameless = experiment(row)
+    database.load(nameless)
+    database.execute(
+        "UPDATE scores SET run_id = ? WHERE run_id = ?", secret, row.id.hex
+    )
+    database.execute("UPDATE runs SET id = ? WHERE id = ?", secret, row.id.hex)
+    for id_, slug in ((broken.id, "invalid-config"), (nameless.id, "unreadable-row")):
+        response = service.ask(f"/experiments/{id_}/export?format=json")
+        problem(response, 422, slug)
+        text = response.get_data(as_text=True)
+        assert secret[:20] not in text
+        assert "[redacted]" in text
+    report = service.ask(f"/experiments/{broken.id}/export?format=markdown")
+    assert secret[:20] not in report.get_data(as_text=True)
+
+
+@on_sqlite
+def test_a_format_that_fails_with_secrets_leaves_none_in_the_log(
+    database: Database,
+    id_: UUID,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = "def render(best):\n    raise ValueError([*best.config.values()])"
+    plugins.install(tmp_path, {"tells": f"{text}\nFORMAT = declare('tells', render)\n"})
+    monkeypatch.syspath_prepend(tmp_path)
+    service = Service(settings_for(database.url))
+
+    path = f"/experiments/{id_}/export?format=tells&redact=off"
+    problem(service.ask(path, scopes=UNREDACTED), 500, "format-failed")
+
+    assert leaked(caplog.text) == []
+    assert "tells.py" in caplog.text

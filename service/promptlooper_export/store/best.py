@@ -7,6 +7,7 @@ from uuid import UUID
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import InvalidConfigError, NothingToExportError
+from promptlooper_export.redaction import redact_text
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
@@ -67,9 +68,11 @@ def decode_config(
     try:
         config, notices = stored_json(text)
     except InvalidJsonError as error:
-        where = f" at {error.path}" if error.path else ""
+        # A key may be a secret, too.
+        path = redact_text(error.path)
+        where = f" at {path}" if path else ""
         msg = f"The config of run {run} {error}{where}; correct that row."
-        raise InvalidConfigError(msg, run=str(run), paths=[error.path]) from error
+        raise InvalidConfigError(msg, run=str(run), paths=[path]) from error
     if not isinstance(config, dict):
         msg = f"The config of run {run} is not a JSON object; correct that row."
         raise InvalidConfigError(msg, run=str(run), paths=[""])

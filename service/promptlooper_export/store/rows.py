@@ -16,6 +16,7 @@ from uuid import UUID
 from promptlooper_export.configs import JSON, Path, repeated, strict_json
 from promptlooper_export.documents import Notice
 from promptlooper_export.errors import UnreadableRowError
+from promptlooper_export.redaction import redact_text
 
 UNKNOWN = "unknown"
 """What a status that cannot be read is called."""
@@ -140,8 +141,9 @@ def row_id(value: Any, table: str) -> UUID:
     elif isinstance(value, str) and _ID.fullmatch(value):
         found = UUID(value)
     if found is None:
+        shown = redact_text(label(value))[:80]
         detail = (
-            f"A row of {table} has an invalid id: {label(value)[:80]!r} is not a "
+            f"A row of {table} has an invalid id: {shown!r} is not a "
             "UUID; correct that row."
         )
         raise UnreadableRowError(detail, table=table)
