@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Programs that read what we write in the tests; Debian's packages have the same names.
 PROGRAMS := bash busybox caddy curl dash haproxy httpie nginx nodejs npm pgbouncer ruby zsh
 
-.PHONY: help demo test faults fidelity soak fuzz lint bench docs lock image
+.PHONY: help demo test faults fidelity secrets soak fuzz lint bench docs lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -33,6 +33,10 @@ fidelity: $(VENV)/test.stamp programs readers
 TRIALS ?= 10000
 trust: $(VENV)/test.stamp
 	@cd tests && ../$(BIN)/python -m trust $(TRIALS)
+
+## make secrets  what redaction hides and keeps, by kind, and what detect-secrets says
+secrets: $(VENV)/test.stamp
+	@cd tests && ../$(BIN)/python -m secrets_by_kind
 
 ## make soak    abort, stall, stop and reload for longer than the tests do; ROUNDS=10
 ROUNDS ?= 10

@@ -7,9 +7,13 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from detect_secrets.core.secrets_collection import SecretsCollection
+from detect_secrets.settings import default_settings
 
 import secrets_corpus as corpus
 from formats.configs import Config
@@ -40,9 +44,9 @@ class Case:
     secrets: tuple[str, ...] = ()
 
 
-def hidden(name: str = "secrets_hidden.txt") -> Iterator[Case]:
+def hidden() -> Iterator[Case]:
     """Yield every document with a secret, with each made-up secret in it."""
-    for kind, line in _lines(name):
+    for kind, line in _lines("secrets_hidden.txt", "secrets_hidden_held_out.txt"):
         mark = next(mark for mark in _SECRETS if mark in line)
         for secret in _SECRETS[mark]:
             yield Case(kind, json.loads(line.replace(mark, secret)), (secret,))
@@ -51,22 +55,23 @@ def hidden(name: str = "secrets_hidden.txt") -> Iterator[Case]:
         yield Case("shapes of issuers", {"list": [[secret]]}, (secret,))
 
 
-def kept(name: str = "secrets_kept.txt") -> Iterator[Case]:
+def kept() -> Iterator[Case]:
     """Yield every document in which nothing is secret."""
-    for kind, line in _lines(name):
+    for kind, line in _lines("secrets_kept.txt", "secrets_kept_held_out.txt"):
         text = line
         for mark, digest in _HEX.items():
             text = text.replace(mark, digest)
         yield Case(kind, json.loads(text))
 
 
-def _lines(name: str) -> Iterator[tuple[str, str]]:
+def _lines(*names: str) -> Iterator[tuple[str, str]]:
     kind = ""
-    for line in (DATA / name).read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            kind = line.strip("[]")
-        elif line.startswith("{"):
-            yield kind, line
+    for name in names:
+        for line in (DATA / name).read_text(encoding="utf-8").splitlines():
+            if line.startswith("["):
+                kind = line.strip("[]")
+            elif line.startswith("{"):
+                yield kind, line
 
 
 def redacted(case: Case) -> Mapping[str, JSON]:
@@ -91,9 +96,25 @@ def is_altered(case: Case) -> bool:
     return json.dumps(redacted(case)) != json.dumps(case.config)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the figures, and with `-v` every wrong case; return the exit code."""
-    secret, innocent = [*hidden(*arguments[0:1])], [*kept(*arguments[1:2])]
+def second_opinion(documents: Iterable[Mapping[str, JSON]]) -> list[str]:
+    """Return the lines of documents in which detect-secrets finds a secret."""
+    lines = [
+        line
+        for document in documents
+        for line in json.dumps(document, indent=1, ensure_ascii=False).split("\n")
+    ]
+    found = SecretsCollection()
+    with NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+        file.flush()
+        with default_settings():
+            found.scan_file(file.name)
+    return [f"{one.type}: {lines[one.line_number - 1]}" for _, one in found]
+
+
+def main() -> int:
+    """Print the figures and every wrong case; return the exit code."""
+    secret, innocent = [*hidden()], [*kept()]
     leaking = [case for case in secret if leaks(case)]
     altered = [case for case in innocent if is_altered(case)]
     print(f"{'kind':44} {'cases':>6} {'wrong':>6}")  # noqa: T201
@@ -103,6 +124,10 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{kind:44} {count:6} {counts[kind]:6}")  # noqa: T201
     print(f"leaks: {len(leaking)} of {len(secret)}")  # noqa: T201
     print(f"false alarms: {len(altered)} of {len(innocent)}")  # noqa: T201
+    doubts = second_opinion(map(redacted, secret))
+    print(f"second opinion, of detect-secrets: {len(doubts)}")  # noqa: T201
+    for doubt in doubts:
+        print(doubt)  # noqa: T201
     for case in leaking + altered:
         shown = json.dumps(case.config, ensure_ascii=False)
         print(case.kind, shown, json.dumps(redacted(case)), sep="\n   ")  # noqa: T201
@@ -110,4 +135,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -91,6 +91,12 @@ def test_at_most_one_in_a_hundred_innocent_documents_is_altered() -> None:
     assert len(altered) * 100 <= len(cases), altered
 
 
+def test_another_program_finds_no_secret_in_the_outputs() -> None:
+    cases = [*by_kind.hidden()]
+    assert by_kind.second_opinion(case.config for case in cases)
+    assert by_kind.second_opinion(by_kind.redacted(case) for case in cases) == []
+
+
 def test_both_corpora_are_large() -> None:
     assert len([*by_kind.hidden()]) >= 400
     assert len([*by_kind.kept()]) >= 400

@@ -39,11 +39,12 @@ _NETRC = frozenset(("machine", "login"))
 _WORD = re.compile(r"""(?:[^\s"']|"[^"\n\x1e]*+"|'[^'\n\x1e]*+')++|["']""")
 _LINE = re.compile(r"[^\n\x1e]++")
 _HINT = re.compile(
-    r"(?:^|[\s\"'(])-{1,2}\w|\b(?:ENV|setx|setenv|machine)\s", re.MULTILINE
+    r"(?:^|[\s\"'(])-{1,2}\w|\b(?:ENV|set|setx|setenv|machine)\s", re.MULTILINE
 )
 _SPLIT = re.compile(r"(-u|-U|--user|--proxy-user)=?(?=[^=:\s]{1,100}:)")
 
 _PLAIN = re.compile(r"[A-Za-z]{1,20}")
+_SHORTEST = 8
 _QUOTES = "\"'`,;)"
 
 
@@ -94,7 +95,9 @@ def _secrets(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
         base = word.rsplit("/", 1)[-1]
         if base in _SHORT or base in _ATTACHED | _WEB_CLIENTS | _RUNNERS:
             program = base
-        if word in _SETTERS and names_secret(following) and place + 2 < len(words):
+        if _is_setting(word) and _is_mixed(following) and names_secret(word):
+            yield place + 1, 0, word
+        elif word in _SETTERS and names_secret(following) and place + 2 < len(words):
             yield place + 2, 0, following
         elif netrc and word == "password" and following:
             yield place + 1, 0, word
@@ -126,9 +129,18 @@ def _of_option(
         following
         and not following.startswith("-")
         and "=" not in word
-        and names_secret(word.lstrip("-"))
+        and names_secret(word.lstrip("-").removeprefix("with-"))
     ):
         yield place + 1, 0, word
+
+
+def _is_setting(word: str) -> bool:
+    """Return whether a word is written as names of settings are, and no prose is."""
+    return "_" in word and word.replace("_", "").replace(".", "").isalnum()
+
+
+def _is_mixed(text: str) -> bool:
+    return len(text) >= _SHORTEST and any(map(str.isdigit, text)) and text.isprintable()
 
 
 def _is_login(program: str, text: str, colon: int) -> bool:

@@ -21,8 +21,10 @@ SEPARATOR = "\x1e"
 # Every name is read once: a run of its characters is never entered in its middle.
 _ASSIGNMENT = re.compile(
     r"""(?<![\w.$-]) ([\w.$-]++) (\\*+["'`]?[\])]{0,3}) [ \t]*+
+    (?: :[ \t]*+&?(?:str|string|text|any|bytes|secretstr|optional\[\w{1,20}\])
+    (?:[ ]?\|[ ]?(?:none|null|undefined))?[ \t]*+(?==[^=]) )?
     (:=|=>|===?|!==?|::=|=|:|,|\|\||\?\?|or\b|>|\bis\b|\bto\b) [ \t]*+""",
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
 _QUOTE = re.compile(r"(?:[fbruFBRU]{1,2}(?=[\"']))?(\\{0,63}[\"'`])")
 _UNQUOTED = re.compile(r"[^\s\"'`;,&<>(){}\[\]\\]++")
@@ -39,6 +41,12 @@ _PAIR = re.compile(
     \\{0,63}["']? (?:value|val|v|content|default|parametervalue)
     \\{0,63}["']? [^\S\x1e]{0,8} [:=] [ \t]*+""",
     re.VERBOSE | re.IGNORECASE,
+)
+# variable "db_password" { default = "..." }, of Terraform.
+_BLOCK = re.compile(
+    r"""(?<!\w)variable [ \t]{1,8} "([\w-]{1,100})" [ \t]{0,8} \{ [^{}\x1e]{0,400}?
+    \bdefault [ \t]{0,8} = [ \t]{0,8}""",
+    re.VERBOSE,
 )
 _BEARER = re.compile(
     r"(\bbearer\s++)((?=[^\s0-9]{0,200}+[0-9])[^\s\"'`&;,<>(){}\[\]\\]{16,}+)",
@@ -78,7 +86,8 @@ Span = tuple[int, int, str]
 def redact_assignments(text: str) -> str:
     """Return a text without the values that names of secrets lead to."""
     text = without_defaults(text)
-    text = _replace(text, _pairs(text))
+    text = _replace(text, _pairs(text, _PAIR))
+    text = _replace(text, _pairs(text, _BLOCK))
     text = _replace(text, _assignments(text))
     return _BEARER.sub(_of_bearer, text)
 
@@ -95,10 +104,10 @@ def _replace(text: str, spans: Iterator[Span]) -> str:
     return "".join((*parts, text[end:])) if parts else text
 
 
-def _pairs(text: str) -> Iterator[Span]:
+def _pairs(text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
     end = 0
     quotes = _Quotes(text)
-    for match in _PAIR.finditer(text):
+    for match in pattern.finditer(text):
         sure = strength(match[1])
         if match.start() < end or sure == "none":
             continue

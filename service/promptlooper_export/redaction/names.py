@@ -83,7 +83,7 @@ _OF_LOOKUPS = _words("""
     grouping hash header idempotency index input item join json label lookup map
     mapping message metadata metric model musical object order output param parameter
     partition path piano primary prompt property public range record redis response
-    result root routing row s3 score scorer section set shard sort span state store
+    result root row s3 score scorer section set shard sort span state store
     tag task template text translation unique value variable
 """)
 
@@ -216,6 +216,8 @@ def _of_token(before: str | None) -> Strength:
 def _of_key(before: str | None) -> Strength:
     if before is None or before in _OF_LOOKUPS:
         return "none"
+    if before.endswith("api"):  # x-rapidapi-key
+        return "strong"
     return "strong" if before in SECRETS | _OF_KEYS else "weak"
 
 

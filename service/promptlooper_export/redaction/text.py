@@ -8,7 +8,7 @@ from promptlooper_export.redaction.urls import redact_urls
 
 _SHORTEST = 8  # such as -ua:b4cd
 
-_COMMANDS = (" -", "--", "setx ", "setenv ", "env ", "machine ", "pass:")
+_COMMANDS = (" -", "--", "set ", "setx ", "setenv ", "env ", "machine ", "pass:")
 
 
 def redact_text(text: str) -> str:
