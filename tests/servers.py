@@ -92,14 +92,17 @@ def environment(url: str, secret: str = SECRET, **settings: str) -> dict[str, st
 
 @contextmanager
 def gunicorn(
-    environ: Mapping[str, str], app: str = "wsgi:app", folder: Path = ROOT
+    environ: Mapping[str, str],
+    app: str = "wsgi:app",
+    folder: Path = ROOT,
+    before: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run gunicorn on an inherited socket, so that the port is known and open.
 
-    It must end well.
+    `before` is a command that runs it. It must end well.
     """
     with socket.create_server((HOST, 0), backlog=256) as listener:
-        command = [sys.executable, "-m", "gunicorn"]
+        command = [*before, sys.executable, "-m", "gunicorn"]
         command += ["--bind", f"fd://{listener.fileno()}", app]
         port = listener.getsockname()[1]
         with _running(

@@ -1,21 +1,31 @@
 """The process that makes a process for each task of a third-party format.
 
 It runs no code of a third party itself and has a single thread, so that it can fork at
-any time. A rendering lives as long as its lease, a pipe whose other end the service
-holds: once that is closed, for whatever reason, the rendering's process is killed.
+any time. Each rendering has a keeper: a process between this one and the rendering,
+which adopts whatever the rendering leaves behind, in whatever session, and passes on a
+bounded part of what it prints. A rendering lives as long as its lease, a pipe whose
+other end the service holds: once that is closed, for whatever reason, the keeper kills
+all that the rendering has started, and ends.
+
+Third-party code can send signals to all of them. A stopped process goes on when the
+next lease begins or ends; a killed keeper leaves its children to this process, which
+kills them; and keepers go on without this process.
 """
 
 import json
+import math
 import os
 import pickle
 import resource
+import select
 import signal
 import socket
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -24,10 +34,18 @@ from typing import IO, Any, NoReturn
 from promptlooper_export.documents import Notice, Run, Runs
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.format import Format, as_format
-from promptlooper_export.sandbox import frames
+from promptlooper_export.sandbox import frames, processes
 
 ADDRESS_SPACE = 2 << 30
 """Bytes of memory that a rendering may ask for."""
+
+PRINTED = 1 << 16
+"""Bytes of a rendering's output that reach the service's stderr."""
+
+SECONDS_TO_END = 1.0
+"""How long a keeper may take to end a rendering before it is killed itself."""
+
+_CUT = b"\n[a format printed more than is shown]\n"
 
 # Cut so that either fits into one frame, even with every character escaped.
 _TRACEBACK_SHOWN = 20_000
@@ -38,6 +56,15 @@ class _InvalidFileError(Exception):
     """The file to read is cut off or invalid."""
 
 
+@dataclass(kw_only=True)
+class _Keeper:
+    """A keeper's process, a pipe that is closed when it ends, and when that is due."""
+
+    process: int
+    ended: int
+    due: float = math.inf
+
+
 def main() -> None:
     """Serve renderings until the service closes its end of standard input."""
     # Third-party code may read standard input: it gets /dev/null, not the channel.
@@ -45,50 +72,121 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)
-    processes: dict[int, int] = {}
+    processes.adopt_orphans()
+    keepers: dict[int, _Keeper] = {}
     with DefaultSelector() as selector:
         selector.register(control, EVENT_READ)
         while True:
-            for key, _ in selector.select():
-                # Nobody writes to a lease: if it is readable, its other end is closed.
+            for key, _ in selector.select(_until_overdue(keepers.values())):
                 if key.fileobj is not control:
                     selector.unregister(key.fd)
-                    _end(key.fd, processes.pop(key.fd))
+                    os.close(key.fd)
+                    _look_after(keepers, key.data, key.fd)
                     continue
                 _, received, _, _ = socket.recv_fds(control, 1, 2)
                 if not received:
-                    # No rendering outlives the service, even if it was killed.
-                    for lease, process in processes.items():
-                        _end(lease, process)
+                    # The service has ended and its leases with it: keepers see to it.
                     return
                 channel, lease = received
-                processes[lease] = _begin(socket.socket(fileno=channel), control)
-                selector.register(lease, EVENT_READ)
+                keeper = _begin(channel, lease, control)
+                keepers[keeper.process] = keeper
+                selector.register(lease, EVENT_READ, keeper)
+                selector.register(keeper.ended, EVENT_READ, keeper)
+            for keeper in keepers.values():
+                if keeper.due < time.monotonic():
+                    os.kill(keeper.process, signal.SIGKILL)
 
 
-def _begin(channel: socket.socket, control: socket.socket) -> int:
-    """Return the id of a new process that renders what comes through the channel."""
-    process = os.fork()
-    if process == 0:
+def _until_overdue(keepers: Iterable[_Keeper]) -> float | None:
+    """Return the seconds until a keeper should have ended."""
+    due = min((keeper.due for keeper in keepers), default=math.inf)
+    return None if math.isinf(due) else max(0.01, due - time.monotonic())
+
+
+def _look_after(keepers: dict[int, _Keeper], keeper: _Keeper, closed: int) -> None:
+    """See that nothing of a rendering stays; its lease or its keeper has ended."""
+    if closed != keeper.ended:
+        if keeper.process in keepers:
+            # Third-party code may have stopped the keeper, or do it again.
+            os.kill(keeper.process, signal.SIGCONT)
+            keeper.due = time.monotonic() + SECONDS_TO_END
+        return
+    os.waitpid(keeper.process, 0)
+    del keepers[keeper.process]
+    # What a killed keeper leaves has become ours.
+    processes.kill_children(besides=keepers.keys())
+
+
+def _begin(channel: int, lease: int, control: socket.socket) -> _Keeper:
+    """Start a keeper with a rendering."""
+    ended, held = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
         control.close()  # or the service would not notice that its server was killed
-        os.setpgid(0, 0)
-        _render(channel)
-    channel.close()
-    # Both sides set the group, so that it exists whichever of them runs first. Here it
-    # fails if the child has already started another program.
-    with suppress(OSError):
-        os.setpgid(process, process)
-    return process
+        os.close(ended)
+        os.setpgid(0, 0)  # a signal to its group hits no other keeper
+        _keep(channel, lease, held)
+    os.close(channel)
+    os.close(held)
+    return _Keeper(process=keeper, ended=ended)
 
 
-def _end(lease: int, process: int) -> None:
-    """Kill a process with all that it started in its group."""
-    os.close(lease)
+def _keep(channel: int, lease: int, held: int) -> NoReturn:
+    """Start a rendering, pass on what it prints, and end it with its lease."""
+    try:
+        processes.adopt_orphans()
+        printed, printing = os.pipe()
+        rendering = os.fork()
+        if rendering == 0:
+            for descriptor in (lease, held, printed):
+                os.close(descriptor)
+            # What a plugin prints must not get into an export on standard output.
+            for standard in (1, 2):
+                os.dup2(printing, standard)
+            os.close(printing)
+            os.setpgid(0, 0)
+            _render(socket.socket(fileno=channel))
+        os.close(channel)
+        os.close(printing)
+        left = _pass_on(printed, until=lease)
+        # Its group first, since systems other than Linux do not list children.
+        with suppress(OSError):
+            os.killpg(rendering, signal.SIGKILL)
+        with suppress(OSError):
+            os.kill(rendering, signal.SIGKILL)
+        processes.kill_children()
+        os.set_blocking(printed, False)
+        with suppress(BlockingIOError):
+            _print(os.read(printed, PRINTED)[:left])
+    finally:
+        os._exit(0)
+
+
+def _pass_on(printed: int, *, until: int) -> int:
+    """Copy what is printed to stderr until the lease ends; return how much may follow.
+
+    Of more than PRINTED bytes, the rest is read as well, or the rendering would wait.
+    """
+    left = PRINTED
+    with DefaultSelector() as selector:
+        selector.register(until, EVENT_READ)
+        selector.register(printed, EVENT_READ)
+        # Nobody writes to a lease: if it is readable, its other end is closed.
+        while all(key.fd != until for key, _ in selector.select()):
+            text = os.read(printed, select.PIPE_BUF)
+            if not text:
+                selector.unregister(printed)
+            elif left > 0:
+                _print(text if len(text) < left else _CUT)
+                left -= len(text)
+    return max(left, 0)
+
+
+def _print(text: bytes) -> None:
+    """Write to stderr if somebody reads it: the keeper must not wait."""
     with suppress(OSError):
-        os.killpg(process, signal.SIGKILL)
-    # It may have left its group. It is not reaped yet, so the id is still its own.
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, text)
 
 
 def _render(channel: socket.socket) -> NoReturn:

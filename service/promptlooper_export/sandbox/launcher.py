@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from threading import Lock
 from weakref import finalize
 
 from promptlooper_export.sandbox import frames
+from promptlooper_export.sandbox.processes import hide_memory
 
 ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
 """All that a rendering sees of the service's environment: no secrets."""
@@ -33,6 +35,7 @@ class Sandbox:
         self._lock = Lock()
         self._owner: int | None = None
         self._control: socket.socket | None = None
+        self._server: subprocess.Popen[bytes] | None = None
 
     @contextmanager
     def channel(self) -> Iterator[socket.socket]:
@@ -56,6 +59,7 @@ class Sandbox:
                 yield ours
             finally:
                 os.close(held)
+                self._go_on()
 
     def exchange(
         self, channel: socket.socket, parcels: Iterator[bytes], *, deadline: float
@@ -98,12 +102,19 @@ class Sandbox:
             # control socket is closed.
             if control is None or self._owner != os.getpid():
                 control = self._start()
+            self._go_on()
             try:
                 socket.send_fds(control, [b"."], descriptors)
             except ConnectionError:  # the process was killed
                 socket.send_fds(self._start(), [b"."], descriptors)
 
+    def _go_on(self) -> None:
+        """Undo it if third-party code has stopped the server."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGCONT)
+
     def _start(self) -> socket.socket:
+        hide_memory()
         control, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
@@ -117,7 +128,7 @@ class Sandbox:
                 start_new_session=True,
             )
         finalize(self, _stop, control, process)
-        self._owner, self._control = os.getpid(), control
+        self._owner, self._control, self._server = os.getpid(), control, process
         return control
 
 

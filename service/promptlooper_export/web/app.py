@@ -10,6 +10,7 @@ from promptlooper_export import registry
 from promptlooper_export.codings import installed_codings
 from promptlooper_export.events import RequestServed
 from promptlooper_export.export import Limits
+from promptlooper_export.sandbox.processes import hide_memory
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.web import (
@@ -45,6 +46,8 @@ def create_app(settings: Settings) -> Flask:
     Raises SettingsError if the secret is missing or weak, or the database cannot be
     served.
     """
+    # Third-party formats run as the same user: our environment has the secrets.
+    hide_memory()
     app = Flask(
         "promptlooper_export", static_folder=None, template_folder=pages.TEMPLATES
     )
