@@ -51,4 +51,5 @@ REPORT_JSON = Format(
     media_types=("application/vnd.promptlooper.report+json",),
     extension="report.json",
     render=render_report,
+    needs_decision=True,
 )

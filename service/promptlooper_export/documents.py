@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from promptlooper_export.configs import JSON
+from promptlooper_export.decisions import Decision
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""
@@ -258,7 +259,8 @@ class Assessment:
 class Report:
     """Everything about an experiment that does not grow with its runs.
 
-    `top` holds the best runs, at most `top_n`.
+    `top` holds the best runs, at most `top_n`. `decision` is there for formats that
+    declare needs_decision=True.
     """
 
     experiment: Experiment
@@ -274,6 +276,7 @@ class Report:
     cost: Cost | None
     history: tuple[Period, ...]
     assessment: Assessment | None = None
+    decision: Decision | None = None
     warnings: tuple[Notice, ...] = ()
 
 

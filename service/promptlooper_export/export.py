@@ -189,7 +189,8 @@ def _moment(
     snapshot: Snapshot, experiment: UUID, selection: Selection
 ) -> datetime | None:
     if selection.reproducible:
-        return snapshot.last_change(experiment)
+        # The same bytes for the same data need some time, and any will do.
+        return snapshot.last_change(experiment) or _TIMELESS
     return selection.exported_at
 
 
@@ -214,6 +215,7 @@ def _document(
             what_if=selection.what_if,
             baseline=selection.baseline,
             margin=selection.margin,
+            with_decision=format.needs_decision,
             exported_at=moment,
         )
     return snapshot.best(experiment, what_if=selection.what_if, exported_at=moment)

@@ -51,6 +51,9 @@ class Format(Generic[D]):
     A format of runs that never uses `columns` sets `needs_columns` to False, since
     finding them reads every config once more.
 
+    A format of reports that uses `decision` sets `needs_decision` to True: it takes a
+    pass over all scores.
+
     `read`, if given, is the inverse for a format of the best config: it takes the bytes
     and the same options, and returns the config as far as the format can express it. If
     the file is truncated or invalid, it raises ValueError, which says where.
@@ -68,6 +71,7 @@ class Format(Generic[D]):
     requires: Mapping[str, str] = field(default_factory=dict)
     read: Callable[Concatenate[bytes, ...], Mapping[str, JSON]] | None = None
     needs_columns: bool = True
+    needs_decision: bool = False
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, fields, post_dump
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_dump
 from marshmallow.validate import OneOf
 
 from promptlooper_export.configs import JSON
@@ -27,6 +27,19 @@ class Timestamp(fields.Field[datetime]):
         **kwargs: object,  # noqa: ARG002
     ) -> str | None:
         return None if value is None else timestamp(value)
+
+    def _deserialize(
+        self,
+        value: object,
+        attr: str | None,  # noqa: ARG002  marshmallow's signature
+        data: object,  # noqa: ARG002
+        **kwargs: object,  # noqa: ARG002
+    ) -> datetime:
+        try:
+            return datetime.fromisoformat(str(value))
+        except ValueError as error:
+            msg = "Must be a time as RFC 3339 writes it."
+            raise ValidationError(msg) from error
 
 
 def _mapping(values: fields.Field[Any], **kwargs: Any) -> fields.Dict:  # noqa: ANN401
@@ -251,6 +264,41 @@ class AssessmentSchema(DocumentSchema):
     leaders = fields.List(fields.Nested(ConfigScoreSchema), required=True)
 
 
+class CandidateSchema(DocumentSchema):
+    """A run in an election."""
+
+    run_id = fields.UUID(required=True)
+    config_hash = fields.String(required=True)
+    created_at = Timestamp(required=True, allow_none=True)
+    scores = _scores()
+    eligible = fields.Boolean(required=True, attribute="is_eligible")
+    reason = fields.String(required=True, allow_none=True)
+    place = fields.Integer(required=True, allow_none=True)
+    weighted_score = fields.Float(required=True, allow_none=True)
+    margin = fields.Float(required=True, allow_none=True)
+
+
+class RuleSchema(DocumentSchema):
+    """What elects."""
+
+    weights = _mapping(fields.Float(), required=True)
+    directions = _mapping(fields.String(), required=True)
+    direction = fields.String(required=True)
+    required = fields.List(fields.String(), required=True)
+
+
+class DecisionSchema(DocumentSchema):
+    """How the winner was elected, so that anybody can do it again."""
+
+    rule = fields.Nested(RuleSchema, required=True)
+    winner = fields.UUID(required=True, allow_none=True)
+    changed_at = Timestamp(required=True, allow_none=True)
+    runs = fields.Integer(required=True)
+    eligible = fields.Integer(required=True)
+    candidates = fields.List(fields.Nested(CandidateSchema), required=True)
+    digest = fields.String(required=True)
+
+
 class ReportSchema(DocumentSchema):
     """Everything about an experiment that does not grow with its runs."""
 
@@ -267,6 +315,7 @@ class ReportSchema(DocumentSchema):
     cost = fields.Nested(CostSchema, required=True, allow_none=True)
     history = fields.List(fields.Nested(PeriodSchema), required=True)
     assessment = fields.Nested(AssessmentSchema, required=True, allow_none=True)
+    decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 
 

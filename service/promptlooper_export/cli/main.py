@@ -36,6 +36,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "list": ("experiments:list_", "List the experiments, newest first."),
     "show": ("show:show", "Show what came out of an experiment."),
     "gate": ("gate:gate", "Say by the exit code whether the winner is good enough."),
+    "decide": (
+        "decide:decide",
+        "Elect the winner again from a report, offline.",
+    ),
     "delete": ("experiments:delete", "Delete an experiment with all its runs."),
     "export": ("export:export", "Write one experiment in one format."),
     "verify": ("verify:verify", "Check that a file is what the service exports."),

@@ -20,8 +20,10 @@ from promptlooper_export.cli.files import format_of_file
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.cli.writing import (
     AFTER,
+    BASELINE,
     FROM,
     LIMIT,
+    MARGIN,
     OPTIONS,
     TOP_N,
     UNREDACTED,
@@ -75,6 +77,8 @@ _DIGEST = re.compile(
 @LIMIT
 @AFTER
 @what_if_options
+@BASELINE
+@MARGIN
 @UNREDACTED
 def verify(
     *,
@@ -87,6 +91,8 @@ def verify(
     limit: int | None,
     after: UUID | None,
     what_if: WhatIf,
+    baseline: str | None,
+    margin: float | None,
     unredacted: bool,
 ) -> None:
     """Check that a file is what the service exports.
@@ -104,7 +110,13 @@ def verify(
     chosen = format_of_file(str(file), formats, kind=kind, data=ends)
     options = load_format_options(chosen, pairs)
     plain = selection_for(
-        chosen, top_n=top_n, limit=limit, after=after, what_if=what_if
+        chosen,
+        top_n=top_n,
+        limit=limit,
+        after=after,
+        what_if=what_if,
+        baseline=baseline,
+        margin=margin,
     )
     selections = [*_selections(ends, chosen, replace(plain, redact=not unredacted))]
     with closing(open_store(loaded.database_url)) as store:

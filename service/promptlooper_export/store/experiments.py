@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from uuid import UUID
 
@@ -157,7 +157,6 @@ _IS_UUID = {
 
 _ALL = (1 << 63) - 1
 
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LISTED = 5
 """How many experiments are named where one was meant."""
@@ -231,12 +230,14 @@ def read_experiment(
     )
 
 
-def last_change(session: Session, catalog: Catalog, row: ExperimentRow) -> datetime:
+def last_change(
+    session: Session, catalog: Catalog, row: ExperimentRow
+) -> datetime | None:
     """Return when the experiment's data say that they changed last.
 
     The latest `updated_at` of the experiment and its runs: from the data, not from a
     clock, so that the same data give the same time in whichever database they are, also
-    after an import. If no time can be read, it is 1970.
+    after an import. None if no time can be read.
     """
     clause, values = catalog.id("runs.experiment_id", row.experiment.id)
     is_sqlite = catalog.kind == "sqlite"
@@ -248,7 +249,7 @@ def last_change(session: Session, catalog: Catalog, row: ExperimentRow) -> datet
     unread: list[Notice] = []
     cells = Cells("the runs", unread.append)
     times = [row.experiment.updated_at, cells.time("updated_at", latest)]
-    return max((time for time in times if time is not None), default=_BEGINNING)
+    return max((time for time in times if time is not None), default=None)
 
 
 def experiments(

@@ -12,11 +12,13 @@ from peewee import Database
 
 from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.analysis.verdict import MARGIN
+from promptlooper_export.decisions import Decision
 from promptlooper_export.documents import Assessment, Best, Columns, Report, Runs
 from promptlooper_export.errors import DatabaseUnavailableError, InvalidParameterError
 from promptlooper_export.store import best, experiments, report, runs, table
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
+from promptlooper_export.store.decision import read_decision
 from promptlooper_export.store.election import elect
 from promptlooper_export.store.evidence import (
     evidence_size,
@@ -100,6 +102,7 @@ class Snapshot:
         what_if: WhatIf = STORED,
         baseline: str | None = None,
         margin: float = MARGIN,
+        with_decision: bool = False,
         exported_at: datetime | None = None,
     ) -> Report:
         """Return the report with the `top_n` best runs.
@@ -117,7 +120,7 @@ class Snapshot:
             self._token,
             lambda: read_statistics(self._session, self._catalog, row),
         )
-        return report.read_report(
+        found = report.read_report(
             self._session,
             self._catalog,
             row,
@@ -126,6 +129,20 @@ class Snapshot:
             self._assessment(row, ranking, what_if, baseline, margin),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
+        )
+        # A config is elected from groups of runs, which the record does not have.
+        if not with_decision or what_if.by == "config":
+            return found
+        return replace(found, decision=self._decision(row, what_if))
+
+    def _decision(self, row: ExperimentRow, what_if: WhatIf) -> Decision:
+        reader = ScoreReader(self._session, self._catalog, row.experiment.id)
+        changed_at = self.last_change(row.experiment.id)
+        return self._kept.find(
+            ("decision", row.experiment.id, what_if.rule),
+            self._token,
+            lambda: read_decision(reader, row.rules, changed_at),
+            size=lambda decision: 600 * len(decision.candidates),
         )
 
     def _assessment(
@@ -186,7 +203,7 @@ class Snapshot:
             size=table.columns_size,
         )
 
-    def last_change(self, experiment: UUID) -> datetime:
+    def last_change(self, experiment: UUID) -> datetime | None:
         """Return the latest time that the experiment's data name as a change.
 
         See `last_change` of the module `experiments`. Raises ExperimentNotFoundError.
