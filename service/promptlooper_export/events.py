@@ -63,6 +63,13 @@ class SecretsExported(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogLinesDropped(Event):
+    """Lines of the log are missing: nobody read it, or the disk was full."""
+
+    lines: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestFailed(Event):
     """A request failed on a bug; the traceback is logged with this event."""
 

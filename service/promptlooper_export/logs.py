@@ -1,13 +1,21 @@
-"""Write log records to stderr, one event per line, as text or JSON."""
+"""Write log records to stderr, one event per line, as text or JSON.
+
+A log that nobody reads stops nobody: lines that cannot be written wait, and what is
+more than that is dropped and counted.
+"""
 
 import json
 import logging
+import os
 import re
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from queue import SimpleQueue
+from threading import Event as Flag
+from threading import Thread
+from typing import IO
 
-from promptlooper_export.events import Event
+from promptlooper_export.events import Event, LogLinesDropped
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.schemas import timestamp
 
@@ -17,9 +25,91 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]
 
 def configure(log_format: str) -> None:
     """Send every record of level INFO and above to stderr, as `text` or `json`."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(_FORMATTERS[log_format]())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+WAITING = 1_000
+"""Lines that wait to be written; any more are dropped."""
+
+PATIENCE = 1.0
+"""Seconds that one line is waited for; after that, none is until some are written."""
+
+_STDERR = 2
+
+
+class StderrHandler(logging.Handler):
+    """Writes lines to stderr in a thread of its own, which may wait as long as it must.
+
+    While the log is read, a line is written before emit() returns. Not through
+    `sys.stderr`: a process that is forked while the thread holds its lock would wait
+    for it forever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begin()
+        # Threads do not survive a fork, and the lines are written by the parent.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        # gunicorn logs in handlers of signals, which SimpleQueue alone allows.
+        self._lines: SimpleQueue[tuple[str, Flag]] = SimpleQueue()
+        self._writer: Thread | None = None
+        self._dropped = 0
+        self._is_stuck = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the line over, and wait a little until it is written."""
+        if self._lines.qsize() >= WAITING:
+            self._dropped += 1
+            return
+        if self._writer is None:
+            self._writer = Thread(target=self._write, name="log", daemon=True)
+            self._writer.start()
+        written = Flag()
+        self._lines.put((self.format(record), written))
+        # Not again and again: each request would take that long.
+        if not self._is_stuck:
+            self._is_stuck = not written.wait(PATIENCE)
+
+    def _write(self) -> None:
+        """Write every line as it comes, and say how many were dropped before it."""
+        failed = told = 0
+        with open(_STDERR, "wb", buffering=0, closefd=False) as stderr:
+            while True:
+                line, written = self._lines.get()
+                dropped = self._dropped + failed
+                lines = [self._dropped_line(dropped - told)] if dropped > told else []
+                try:
+                    _write_all(stderr, "".join(f"{one}\n" for one in [*lines, line]))
+                except OSError:
+                    # The disk is full, or the reader of the pipe has gone.
+                    failed += 1
+                else:
+                    told = dropped
+                self._is_stuck = False
+                written.set()
+
+    def _dropped_line(self, count: int) -> str:
+        return self.format(
+            logging.LogRecord(
+                __name__,
+                logging.ERROR,
+                __file__,
+                0,
+                LogLinesDropped(lines=count),
+                args=None,
+                exc_info=None,
+            )
+        )
+
+
+def _write_all(stderr: IO[bytes], text: str) -> None:
+    rest = memoryview(text.encode(errors="backslashreplace"))
+    while rest:
+        rest = rest[stderr.write(rest) :]
 
 
 class TextFormatter(logging.Formatter):

@@ -10,7 +10,7 @@ HOSTILE = "a\r\n2026 INFO forged\x1b[31m\x00\x85\u2028\u202e\x7fé"
 
 
 def lines(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     log_format: str,
     message: object,
     *,
@@ -24,23 +24,23 @@ def lines(
         logging.getLogger("some.where").warning(message, exc_info=error)
     finally:
         root.handlers, root.level = handlers, level
-    return capsys.readouterr().err.removesuffix("\n").split("\n")
+    return capfd.readouterr().err.removesuffix("\n").split("\n")
 
 
 def test_a_text_line_says_when_how_bad_where_and_what(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     event = TokenRefused(request_id="r", reason="because")
-    (line,) = lines(capsys, "text", event)
+    (line,) = lines(capfd, "text", event)
     moment, rest = line.split(" ", 1)
     assert moment.endswith("Z")
     assert rest == "WARNING some.where TokenRefused request_id='r' reason='because'"
 
 
 def test_a_json_line_has_the_fields_of_the_event(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    (line,) = lines(capsys, "json", TokenRefused(request_id="r", reason=HOSTILE))
+    (line,) = lines(capfd, "json", TokenRefused(request_id="r", reason=HOSTILE))
     record = json.loads(line)
     assert record.pop("time").endswith("Z")
     assert record == {
@@ -53,25 +53,25 @@ def test_a_json_line_has_the_fields_of_the_event(
 
 
 def test_a_json_line_of_a_plain_message_has_the_message(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    (line,) = lines(capsys, "json", HOSTILE)
+    (line,) = lines(capfd, "json", HOSTILE)
     assert json.loads(line)["message"] == HOSTILE
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_hostile_value_cannot_make_a_line_or_move_the_cursor(
-    capsys: pytest.CaptureFixture[str], log_format: str
+    capfd: pytest.CaptureFixture[str], log_format: str
 ) -> None:
     for message in (HOSTILE, TokenRefused(request_id="r", reason=HOSTILE)):
-        (line,) = lines(capsys, log_format, message)
+        (line,) = lines(capfd, log_format, message)
         assert not set(line) & set("\r\n\x1b\x00\x85\u2028\u202e\x7f")
 
 
 def test_a_traceback_stays_behind_the_margin(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    first, *rest = lines(capsys, "text", "failed", error=ValueError(HOSTILE))
+    first, *rest = lines(capfd, "text", "failed", error=ValueError(HOSTILE))
     assert first.endswith("WARNING some.where failed")
     assert any("ValueError" in line for line in rest)
     for line in rest:
@@ -80,7 +80,7 @@ def test_a_traceback_stays_behind_the_margin(
 
 
 def test_a_traceback_is_part_of_the_json_line(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    (line,) = lines(capsys, "json", "failed", error=ValueError(HOSTILE))
+    (line,) = lines(capfd, "json", "failed", error=ValueError(HOSTILE))
     assert "ValueError" in str(json.loads(line)["traceback"])
