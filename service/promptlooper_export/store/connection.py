@@ -48,6 +48,9 @@ STREAMED_TOGETHER = 1000
 LOCK_SECONDS = 30
 """How long a writer waits for a lock."""
 
+# SQLITE_CORRUPT and SQLITE_NOTADB, as SQLite words them.
+_DAMAGED = ("disk image is malformed", "file is not a database")
+
 _POOLS = (PooledPostgresqlDatabase, PooledSqliteDatabase)
 
 _BEGIN_READING = (
@@ -353,7 +356,9 @@ def refusals() -> Iterator[None]:
     except MaxConnectionsExceeded as error:
         msg = "All connections to the database are taken; try again shortly."
         raise DatabaseUnavailableError(msg) from error
-    except (DatabaseError, InterfaceError) as error:
+    # Peewee translates what a statement raises, not what reading its rows does: SQLite
+    # finds a damaged page only there.
+    except (DatabaseError, InterfaceError, sqlite3.DatabaseError) as error:
         raise DatabaseUnavailableError(_reason(error)) from error
 
 
@@ -367,9 +372,11 @@ def sqlstate(error: BaseException) -> str | None:
     return None
 
 
-def _reason(error: PeeweeException) -> str:
+def _reason(error: PeeweeException | sqlite3.DatabaseError) -> str:
     """Say what the database said, in one line."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
+    if any(sign in text for sign in _DAMAGED):
+        return f"The database file is damaged ({text}): restore it from a backup."
     if "permission denied" in text:
         return f"The database refuses to be read ({text}): GRANT SELECT on it."
     if "must be owner" in text:
