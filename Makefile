@@ -6,8 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Programs that read what we write in the tests; Debian's packages have the same names.
-PROGRAMS := bash busybox caddy curl dash haproxy httpie nginx nodejs npm pgbouncer ruby zsh
+# Programs that the tests run; Debian's package has the same name, or the one after the colon.
+PROGRAMS := bash busybox caddy chromium-headless-shell curl dash haproxy httpie nginx nodejs npm \
+	pgbouncer ruby varnishd:varnish zsh
 
 .PHONY: help demo test faults fidelity secrets soak fuzz lint bench docs lock image
 help:
@@ -102,8 +103,8 @@ readers: programs
 
 .PHONY: programs
 programs:
-	@missing=; for program in $(PROGRAMS); do \
-		command -v "$$program" >/dev/null || missing="$$missing $$program"; \
+	@PATH=$$PATH:/usr/sbin; missing=; for program in $(PROGRAMS); do \
+		command -v "$${program%:*}" >/dev/null || missing="$$missing $${program#*:}"; \
 	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \

@@ -125,6 +125,10 @@ def proxy(name: str, config: str, upstream: int, folder: Path) -> Iterator[Serve
         user = "user root;" if os.geteuid() == 0 else ""
         moved = _NGINX.format(folder=folder, user=user, site=moved)
         command = ["nginx", "-c", file, "-p", folder, "-e", "stderr"]
+    elif name == "varnish":
+        # Started by root, it would become a user who cannot read the folder.
+        command = ["varnishd", "-F", "-n", folder / "state", "-f", file]
+        command += ["-a", f"{HOST}:{port}", "-s", "malloc,16m", "-j", "none"]
     elif name == "haproxy":
         moved = moved.replace("bind :80", f"bind {HOST}:{port}")
         command = ["haproxy", "-db", "-f", file]

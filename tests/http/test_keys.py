@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -154,6 +155,34 @@ def test_keys_are_rotated_without_a_restart_and_a_broken_file_changes_nothing(
     assert [type(event) for event in events] == [KeysUnreadable, KeysUnreadable]
     file.write_text(key_set(jwk("EdDSA", new, kid="new")))
     assert statuses() == (401, 200)
+
+
+def test_keys_are_rotated_while_requests_come(database: Database, file: Path) -> None:
+    old, new = MAKE["EdDSA"](), MAKE["EdDSA"]()
+    rows = jwk("EdDSA", old, kid="old"), jwk("EdDSA", new, kid="new")
+    sets = [
+        key_set(*rows),
+        key_set(*reversed(rows)),
+        key_set(*rows, rows[0] | {"kid": "x"}),
+    ]
+    file.write_text(sets[0])
+    service = Verifier(database, JWT_ALGORITHM="EdDSA", JWT_JWKS_FILE=str(file))
+    tokens = [token("EdDSA", key, kid=kid) for key, kid in ((old, "old"), (new, "new"))]
+    beside = file.with_suffix(".new")
+
+    def ask(number: int) -> int:
+        return service.status(tokens[number % 2])
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = []
+        for number in range(400):
+            if number % 10 == 0:
+                beside.write_text(sets[number // 10 % 3])
+                beside.replace(file)
+            asked.append(threads.submit(ask, number))
+        assert {row.result() for row in asked} == {200}
+    file.write_text(key_set(rows[1]))
+    assert [service.status(row) for row in tokens] == [401, 200]
 
 
 def test_a_public_key_is_no_secret(database: Database, file: Path) -> None:

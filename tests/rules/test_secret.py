@@ -56,7 +56,7 @@ def test_no_repeated_character_is_a_secret(secret: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=strategies.binary())
 def test_a_random_secret_of_32_bytes_always_passes(encoding: str, seed: bytes) -> None:
     # What hypothesis draws is not random: it would find the weak ones.

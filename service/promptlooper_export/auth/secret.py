@@ -16,6 +16,7 @@ import math
 import re
 import string
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.settings import PREFIX, SYMMETRIC, Settings
@@ -122,6 +123,7 @@ def is_published(secret: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1)  # takes some 30 ms, and a program may issue many tokens
 def is_guessable(secret: str) -> bool:
     """Return whether fewer than MINIMUM_BITS remain to be guessed in one reading."""
     return any(
