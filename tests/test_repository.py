@@ -119,6 +119,19 @@ def test_every_dependency_has_its_reason() -> None:
     assert rows == used
 
 
+def test_every_test_that_security_names_exists() -> None:
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+    missing = [
+        f"{file}::{function}"
+        for file, function in named
+        if f"def {function}(" not in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    ]
+
+    assert len(named) > 40
+    assert missing == []
+
+
 def test_the_format_in_contributing_works() -> None:
     source = examples("python")[0]
     module: dict[str, Any] = {}
