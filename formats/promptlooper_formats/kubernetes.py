@@ -290,4 +290,5 @@ SECRET = Format(
     render=partial(_render, "Secret", _encoded),
     options=ManifestOptions,
     read=partial(_read, "Secret", _decoded),
+    private=True,
 )

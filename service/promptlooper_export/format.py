@@ -54,6 +54,9 @@ class Format(Generic[D]):
     A format of reports that uses `decision` sets `needs_decision` to True: it takes a
     pass over all scores.
 
+    A format whose files hold secrets in clear sets `private` to True; the command line
+    then creates them for their owner only.
+
     `read`, if given, is the inverse for a format of the best config: it takes the bytes
     and the same options, and returns the config as far as the format can express it. If
     the file is truncated or invalid, it raises ValueError, which says where.
@@ -72,6 +75,7 @@ class Format(Generic[D]):
     read: Callable[Concatenate[bytes, ...], Mapping[str, JSON]] | None = None
     needs_columns: bool = True
     needs_decision: bool = False
+    private: bool = False
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:

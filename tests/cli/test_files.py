@@ -30,6 +30,26 @@ def rockets(console: Console, database: Database) -> Console:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "mode"),
+    [
+        (("-f", "json"), 0o644),
+        (("-f", "json", "--unredacted"), 0o600),
+        (("-f", "secret"), 0o600),
+    ],
+)
+def test_a_new_file_with_secrets_is_for_its_owner_only(
+    rockets: Console, arguments: tuple[str, ...], mode: int
+) -> None:
+    file = rockets.directory / "written"
+    for _ in range(2):  # the second time, it is there already
+        rockets.run("export", "Answers", *arguments, "-o", "written")
+        assert file.stat().st_mode & 0o777 == mode
+    file.chmod(0o640)
+    rockets.run("export", "Answers", *arguments, "-o", "written")
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
     ("file", "beginning"),
     [
         ("best.yml", b"# PromptLooper"),

@@ -91,6 +91,34 @@ def test_over_https_the_cookie_stays_there(database: Database) -> None:
     assert (flags["secure"], flags["path"]) == ("True", "/exports")
 
 
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [("", "__Host-promptlooper_session"), ("/loop", "__Secure-promptlooper_session")],
+)
+def test_over_https_no_other_host_can_plant_the_cookie(
+    service: Service, root: str, name: str
+) -> None:
+    base = f"https://localhost{root}"
+    token = token_of(service)
+    planted = service.app.test_client()
+    planted.set_cookie("promptlooper_session", token, path="/")
+    assert planted.get("/experiments", base_url=base).status_code == 401
+
+    response = service.client.post(
+        "/session", base_url=base, headers=bearer(service.settings)
+    )
+
+    [field] = response.headers.getlist("Set-Cookie")
+    assert field.startswith(f"{name}=")
+    assert "Secure" in field
+    assert f"Path={root or '/'};" in f"{field};"
+    fields = {"Cookie": f"{name}={token}"}
+    signed_in = service.app.test_client(use_cookies=False)
+    assert (
+        signed_in.get("/experiments", base_url=base, headers=fields).status_code == 200
+    )
+
+
 def test_a_cookie_counts_for_nothing_that_changes_something(service: Service) -> None:
     service.client.post("/session", headers=bearer(service.settings))
     problem(service.client.post("/session"), 401, "unauthorized")

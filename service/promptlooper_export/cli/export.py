@@ -117,4 +117,4 @@ def export(
             limits=limits_for(loaded),
         )
     # The database is released by now, however long a pipe takes to read.
-    write_body(body, output, chosen, strict=strict)
+    write_body(body, output, chosen, strict=strict, private=unredacted)

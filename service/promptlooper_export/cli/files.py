@@ -58,10 +58,11 @@ def format_of_file(
     return chosen
 
 
-def write_whole(path: Path, body: IO[bytes]) -> None:
+def write_whole(path: Path, body: IO[bytes], *, mode: int = 0o666) -> None:
     """Replace the file with the body in one step.
 
-    Follows links and keeps an existing file's mode. Writes straight to a device or a
+    Follows links and keeps an existing file's mode; a new one has `mode` as far as the
+    umask allows. Writes straight to a device or a
     pipe, which cannot be replaced. On failure, the old file stays.
 
     Some files can be written but not replaced: those that are mounted into a container
@@ -77,24 +78,25 @@ def write_whole(path: Path, body: IO[bytes]) -> None:
         return
     try:
         # Otherwise a link itself would be replaced.
-        _replace(path.resolve(), body)
+        _replace(path.resolve(), body, mode)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _replace(target: Path, body: IO[bytes]) -> None:
+def _replace(target: Path, body: IO[bytes], mode: int) -> None:
     # In the same directory, since a rename cannot cross file systems.
     temporary = target.with_name(f".promptlooper-{secrets.token_hex(8)}")
     try:
-        # x: never write into a file or through a link that is already there.
-        file = temporary.open("xb")
+        # Never write into a file or through a link that is already there.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(temporary, flags, mode)
     except OSError:
         if not _is_writable(target):
             raise
         _overwrite(target, body)
         return
     try:
-        with file:
+        with os.fdopen(descriptor, "wb") as file:
             shutil.copyfileobj(body, file)
             file.flush()
             # Before the rename, or a power cut could leave an empty file there.

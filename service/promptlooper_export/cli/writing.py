@@ -290,10 +290,16 @@ _LOOKED_AT = 1 << 13
 
 
 def write_body(
-    body: Body, output: str, format: AnyFormat, *, strict: bool = False
+    body: Body,
+    output: str,
+    format: AnyFormat,
+    *,
+    strict: bool = False,
+    private: bool = False,
 ) -> None:
     """Write a body to a file or to standard output, and its warnings to stderr.
 
+    A new file is for its owner only if the body or the format is `private`.
     Raises WarnedError if it is to be `strict` and there are warnings, and UsageError
     instead of writing a binary body to a terminal.
     """
@@ -314,6 +320,7 @@ def write_body(
             shutil.copyfileobj(body.file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
-            write_whole(Path(output), body.file)
+            mode = 0o600 if private or format.private else 0o666
+            write_whole(Path(output), body.file, mode=mode)
             size = counted(body.length, "byte")
             note(f"wrote {printable(output)} ({size}, {format.name})")

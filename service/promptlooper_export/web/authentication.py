@@ -149,8 +149,19 @@ def viewer() -> Viewer:
 
 def session_credentials() -> str | None:
     """Return the token in a browser's session cookie, as a value for Authorization."""
-    cookie = request.cookies.get(SESSION_COOKIE)
+    cookie = request.cookies.get(session_cookie())
     return f"Bearer {cookie}" if cookie else None
+
+
+def session_cookie() -> str:
+    """Return the cookie's name: over HTTPS, one that no other host can set.
+
+    Browsers take names with these prefixes over HTTPS only, and `__Host-` only for the
+    whole host, which a service behind a prefix does not own (RFC 6265bis, 4.1.3).
+    """
+    if not request.is_secure:
+        return SESSION_COOKIE
+    return f"{'__Secure-' if request.script_root else '__Host-'}{SESSION_COOKIE}"
 
 
 def expires() -> int | None:

@@ -120,7 +120,7 @@ def _signed_in(response: Response) -> Response:
         )
         raise InvalidParameterError(detail, parameter="token")
     response.set_cookie(
-        authentication.SESSION_COOKIE,
+        authentication.session_cookie(),
         token,
         expires=authentication.expires(),
         path=_cookie_path(),
@@ -136,7 +136,7 @@ def _signed_in(response: Response) -> Response:
 def _signed_out(response: Response) -> Response:
     # The same attributes, or the browser keeps the cookie that was set.
     response.delete_cookie(
-        authentication.SESSION_COOKIE,
+        authentication.session_cookie(),
         path=_cookie_path(),
         secure=request.is_secure,
         httponly=True,
