@@ -18,6 +18,7 @@ from promptlooper_export.plugin import (
     Runs,
     UnrepresentableError,
     ValueKind,
+    leaves,
 )
 from promptlooper_formats.shared.interchange import experiment_line, stage_line
 from promptlooper_formats.shared.notices import SURROGATE
@@ -34,6 +35,9 @@ EXPERIMENT_KEY = b"promptlooper.experiment"
 
 BATCH = 500
 """Runs that are turned into columns together."""
+
+_CHARACTERS = 4 << 20
+"""Characters of text that are turned into columns together."""
 
 _CELLS = 1_000_000
 """Cells that are turned into columns together: a wide table takes fewer runs."""
@@ -99,7 +103,7 @@ def batches(
     import pyarrow as pa
 
     places = dict.fromkeys(runs.columns.config)
-    for some in runs.batches(max(1, min(BATCH, _CELLS // len(columns)))):
+    for some in _batches(runs, max(1, min(BATCH, _CELLS // len(columns)))):
         found = [config_leaves(run, places) for run in some]
         arrays = []
         for column in columns:
@@ -113,6 +117,28 @@ def batches(
                 )
                 raise UnrepresentableError(detail, paths=(column.name,)) from error
         yield pa.record_batch(arrays, schema=shape)
+
+
+def _batches(runs: Runs, most: int) -> Iterator[list[Run]]:
+    """Yield the runs, at most so many together, and fewer if their text is long."""
+    some: list[Run] = []
+    characters = 0
+    for run in runs.rows:
+        some.append(run)
+        characters += sum(map(len, _texts(run)))
+        if len(some) == most or characters > _CHARACTERS:
+            yield some
+            some, characters = [], 0
+    if some:
+        yield some
+
+
+def _texts(run: Run) -> Iterator[str]:
+    yield run.error or ""
+    for stage in run.stage_results:
+        yield stage.output or ""
+    for _, value in leaves(run.config or {}):
+        yield value if isinstance(value, str) else ""
 
 
 def table_columns(columns: Columns) -> list[Column]:

@@ -9,7 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 from uuid import UUID
 
@@ -115,7 +115,11 @@ def page(
 
 
 BATCH = 500
-"""Runs whose scores and stage results are read together."""
+"""Runs whose scores and stage results are read together, if they are short."""
+
+_FIRST_BATCH = 50
+_TEXT_TOGETHER = 4 << 20
+"""Characters of a batch after which the next one has half as many runs."""
 
 NAMED = 10
 """How many warnings of one kind are given; the rest are summed up."""
@@ -246,10 +250,16 @@ def _batches(
     sql = _RUNS.format(page=wanted.sql)
     rows = session.stream(sql, *wanted.values, wanted.limit)
     # Scores and stages of a batch in one query each, instead of one query for each run.
-    while batch := list(islice(rows, BATCH)):
+    size = _FIRST_BATCH
+    while batch := list(islice(rows, size)):
         keys = [key for key, *_ in batch]
         judged = judgements(session, catalog, keys)
         stages = _stages(session, catalog, keys, warnings)
+        # Runs are about as long as those before them: a batch of long ones is halved,
+        # so that memory does not grow with what runs hold.
+        held = sum(len(cell) for row in batch for cell in row if isinstance(cell, str))
+        held += sum(len(one.output or "") for one in chain(*stages.values()))
+        size = max(1, size // 2) if held > _TEXT_TOGETHER else min(BATCH, 2 * size)
         for key, values in zip(keys, batch, strict=True):
             yield values, judged[key], tuple(stages[key])
 

@@ -1,0 +1,41 @@
+"""What a stream of runs takes does not grow with what the runs hold."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders import experiment, run
+from databases import Database
+from promptlooper_export.registry import discover
+from promptlooper_export.store.migrate import migrate
+
+MORE = 48 << 20
+"""Bytes of address space that an export of 52 MB of text may take."""
+
+TEXT = "x" * 65_000
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return a database and the ids of a small and a large experiment in it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('memory') / 'a.db'}"
+    migrate(url, create=True)
+    small = experiment(run({"a": 0.5}))
+    runs = (run({"a": 0.5}, config={"p": TEXT}, error=TEXT) for _ in range(400))
+    large = experiment(*runs)
+    for one in (small, large):
+        Database(kind="sqlite", url=url).load(one)
+    return [url, str(small.id), str(large.id)]
+
+
+@pytest.mark.parametrize("name", discover().formats)
+def test_an_export_of_long_runs_has_bounded_memory(
+    loaded: list[str], name: str
+) -> None:
+    url, small, large = loaded
+    script = Path(__file__).parent / "bounded_export.py"
+    command = [sys.executable, str(script), url, name, small, large, str(MORE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
