@@ -9,6 +9,7 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.decisions import Decision
+from promptlooper_export.findings import Parameters
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""
@@ -277,6 +278,7 @@ class Report:
     history: tuple[Period, ...]
     assessment: Assessment | None = None
     decision: Decision | None = None
+    parameters: Parameters | None = None
     warnings: tuple[Notice, ...] = ()
 
 

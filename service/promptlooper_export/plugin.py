@@ -30,6 +30,12 @@ from promptlooper_export.documents import (
     Winner,
 )
 from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.findings import (
+    LeftOut,
+    Parameter,
+    Parameters,
+    ParameterValue,
+)
 from promptlooper_export.format import API_VERSION, Format
 from promptlooper_export.schemas import BestSchema, ReportSchema, timestamp
 
@@ -48,7 +54,11 @@ __all__ = [
     "Differences",
     "Experiment",
     "Format",
+    "LeftOut",
     "Notice",
+    "Parameter",
+    "ParameterValue",
+    "Parameters",
     "Path",
     "Period",
     "RankedRun",

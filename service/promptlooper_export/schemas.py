@@ -28,13 +28,7 @@ class Timestamp(fields.Field[datetime]):
     ) -> str | None:
         return None if value is None else timestamp(value)
 
-    def _deserialize(
-        self,
-        value: object,
-        attr: str | None,  # noqa: ARG002  marshmallow's signature
-        data: object,  # noqa: ARG002
-        **kwargs: object,  # noqa: ARG002
-    ) -> datetime:
+    def _deserialize(self, value: object, *_: object, **__: object) -> datetime:
         try:
             return datetime.fromisoformat(str(value))
         except ValueError as error:
@@ -299,6 +293,53 @@ class DecisionSchema(DocumentSchema):
     digest = fields.String(required=True)
 
 
+class ParameterValueSchema(DocumentSchema):
+    """The runs with one value of a parameter, or with numbers in one range."""
+
+    value = fields.Raw(required=True, allow_none=True)
+    is_set = fields.Boolean(required=True)
+    least = fields.Float(required=True, allow_none=True)
+    most = fields.Float(required=True, allow_none=True)
+    runs = fields.Integer(required=True)
+    mean = fields.Float(required=True)
+    low = fields.Float(required=True)
+    high = fields.Float(required=True)
+
+
+class ParameterSchema(DocumentSchema):
+    """How scores differ with one parameter of the configs."""
+
+    path = fields.String(required=True)
+    kind = fields.String(required=True, validate=OneOf(["categorical", "numeric"]))
+    runs = fields.Integer(required=True)
+    share = fields.Float(required=True)
+    corrected = fields.Float(required=True)
+    p = fields.Float(required=True)
+    values = fields.List(fields.Nested(ParameterValueSchema), required=True)
+    further = fields.Integer(required=True)
+
+
+class LeftOutSchema(DocumentSchema):
+    """A parameter that nothing can be said about."""
+
+    path = fields.String(required=True)
+    reason = fields.String(
+        required=True, validate=OneOf(["constant", "unique", "not enough data"])
+    )
+
+
+class ParametersSchema(DocumentSchema):
+    """Which parameters go with high scores."""
+
+    method = fields.String(required=True)
+    runs = fields.Integer(required=True)
+    used = fields.Integer(required=True)
+    parameters = fields.List(fields.Nested(ParameterSchema), required=True)
+    further = fields.Integer(required=True)
+    left_out = fields.List(fields.Nested(LeftOutSchema), required=True)
+    further_left_out = fields.Integer(required=True)
+
+
 class ReportSchema(DocumentSchema):
     """Everything about an experiment that does not grow with its runs."""
 
@@ -316,6 +357,7 @@ class ReportSchema(DocumentSchema):
     history = fields.List(fields.Nested(PeriodSchema), required=True)
     assessment = fields.Nested(AssessmentSchema, required=True, allow_none=True)
     decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
+    parameters = fields.Nested(ParametersSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 
 

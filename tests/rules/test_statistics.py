@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from promptlooper_export.analysis.contrast import interval, paired, welch
-from promptlooper_export.analysis.student import critical_value, two_sided_p
+from promptlooper_export.analysis.student import critical_value, f_tail, two_sided_p
 
 scores = st.floats(-100, 100).map(lambda value: round(value, 2))
 
@@ -34,6 +34,15 @@ def test_critical_values_are_quantiles_of_students_t(
     assert critical_value(alpha, degrees) == close(
         float(stats.t.isf(alpha / 2, degrees))
     )
+
+
+@given(
+    f=st.floats(0, 1e6), between=st.integers(1, 1000), within=st.integers(1, 100_000)
+)
+def test_tail_probabilities_are_those_of_fishers_f(
+    f: float, between: int, within: int
+) -> None:
+    assert f_tail(f, between, within) == close(float(stats.f.sf(f, between, within)))
 
 
 @given(st.lists(scores, min_size=2, max_size=30))

@@ -1,4 +1,4 @@
-"""Student's t distribution: tail probabilities and quantiles.
+"""Student's t and Fisher's F distributions: tail probabilities and quantiles.
 
 The standard library has the normal distribution only. The tests compare with SciPy.
 """
@@ -33,6 +33,25 @@ def two_sided_p(t: float, degrees: float) -> float:
     log_x = -math.log1p(ratio)
     front = math.exp(a * log_x + b * (math.log(ratio) + log_x) - _log_beta(a))
     # The fraction converges quickly only below the mean; the rest is its complement.
+    if x > (a + 1) / (a + b + 2):
+        return 1 - front * _beta_fraction(b, a, y) / b
+    return front * _beta_fraction(a, b, x) / a
+
+
+def f_tail(f: float, between: int, within: int) -> float:
+    """Return the probability of a value of at least `f`.
+
+    `between` and `within` are the degrees of freedom of its numerator and denominator.
+    This is the regularized incomplete beta function, as for Student's t.
+    """
+    if f <= 0:
+        return 1.0
+    a, b = within / 2, between / 2
+    x, y = within / (within + between * f), between * f / (within + between * f)
+    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    if not x or not y:
+        return float(not y)
+    front = math.exp(a * math.log(x) + b * math.log(y) - log_beta)
     if x > (a + 1) / (a + b + 2):
         return 1 - front * _beta_fraction(b, a, y) / b
     return front * _beta_fraction(a, b, x) / a

@@ -10,7 +10,7 @@ from operator import is_
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
-from promptlooper_export.configs import ROOT, Path
+from promptlooper_export.configs import JSON, ROOT, Path
 from promptlooper_export.documents import (
     Best,
     Columns,
@@ -22,6 +22,7 @@ from promptlooper_export.documents import (
     Runs,
     ValueKind,
 )
+from promptlooper_export.findings import Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.assignments import SEPARATOR
@@ -155,7 +156,7 @@ def _is_clean(record: object) -> bool:
                 if _hides(value):
                     return False
                 keys.extend(filter(_is_innocent, value))
-        elif isinstance(value, Difference):
+        elif isinstance(value, Difference | Parameter):
             return False
         else:
             pending.extend(vars(value).values())
@@ -234,8 +235,8 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN4
         return _mapping(value, path, found)
     if isinstance(value, list | tuple):
         return _sequence(value, path, found)
-    if isinstance(value, Difference):
-        return _difference(value, found)
+    if isinstance(value, Difference | Parameter):
+        return _at_path(value, found)
     return _fields(value, path, found) if is_dataclass(value) else value
 
 
@@ -351,32 +352,39 @@ def _sequence(
     return value if same else type(value)(clean)
 
 
-def _difference(value: Difference, found: dict[str, None]) -> Difference:
-    """Redact a parameter's values; its path holds the keys that lead to it."""
+def _at_path(
+    value: Difference | Parameter, found: dict[str, None]
+) -> Difference | Parameter:
+    """Redact what configs have at a path, which holds the keys that lead to it."""
     hidden: dict[str, None] = {}
-    clean = _fields_of_difference(value, hidden)
-    keys = value.path.split(".")
-    sure = max(map(strength, keys), key=_STRENGTHS.index)
-    if pairs.describes(keys[-1]):
-        sure = "none"
-    elif f"winner.config.{value.path}" in found:
-        sure = "strong"  # as the winner's own config tells
-    elif pairs.is_value(keys[-1]) and sure == "none":
-        sure = "weak"  # the name is in another place
-    secret: dict[str, Any] = {}
-    for name in ("winner", "runner_up", "usual"):
-        given = getattr(value, name)
-        shown = _named(given, keys[-1], sure, Path((value.path,)), hidden)
-        if shown is not given:
-            secret[name] = shown
-    if hidden:
-        found[clean.path] = None
-    return replace(clean, **secret)
-
-
-def _fields_of_difference(value: Difference, found: dict[str, None]) -> Difference:
     path = redact_text(value.path)
-    if path != value.path:
+    key, sure = _key_of_leaf(value.path, found)
+    changes: dict[str, Any] = {} if path == value.path else {"path": path}
+
+    def shown(given: JSON) -> JSON:
+        clean: JSON = _named(given, key, sure, Path((path,)), hidden)
+        return clean
+
+    if isinstance(value, Difference):
+        for name in ("winner", "runner_up", "usual"):
+            changes[name] = shown(getattr(value, name))
+    else:
+        changes["values"] = tuple(
+            replace(one, value=shown(one.value)) for one in value.values
+        )
+    if hidden or path != value.path:
         found[path] = None
-        return replace(value, path=path)
-    return value
+    return replace(value, **changes)
+
+
+def _key_of_leaf(path: str, found: dict[str, None]) -> tuple[str, Strength]:
+    """Return the last key of a path, and how sure the path is of a secret."""
+    keys = path.split(".")
+    if pairs.describes(keys[-1]):
+        return keys[-1], "none"
+    if f"winner.config.{path}" in found:
+        return keys[-1], "strong"  # as the winner's own config tells
+    sure = max(map(strength, keys), key=_STRENGTHS.index)
+    if pairs.is_value(keys[-1]) and sure == "none":
+        sure = "weak"  # the name is in another place
+    return keys[-1], sure

@@ -68,14 +68,14 @@ def read_decision(
     # A generator, so that nsmallest holds what is listed and not all.
     def standings() -> Iterator[_Standing]:
         nonlocal eligible
-        for run_id, key, moment, judged in reader.completed():
-            scores = finite_means(judged)
-            digest.add(run_id, scores)
+        for run in reader.completed():
+            scores = finite_means(run.judged)
+            digest.add(run.run_id, scores)
             score = weighted_score(rules, scores)
             one = _Standing(
-                run_id=run_id,
-                key=key,
-                moment=moment,
+                run_id=run.run_id,
+                key=run.key,
+                moment=run.moment,
                 scores=scores,
                 score=score,
                 reason=None if score is not None else _reason(rules, scores),

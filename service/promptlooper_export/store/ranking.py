@@ -28,6 +28,7 @@ from promptlooper_export.store.columns import FINITE
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.rows import is_utf_8, label, row_id
 from promptlooper_export.store.scoring import (
+    CompletedRun,
     Rules,
     finite_means,
     unusable,
@@ -70,7 +71,7 @@ ORDER BY run.id LIMIT ?
 # NULLS FIRST is what SQLite does by itself; PostgreSQL would put them last. Ids end
 # ties, so that both databases give the same order.
 _ALL_COMPLETED = """
-SELECT id, moment FROM {runs} AS run
+SELECT id, moment, cost_usd, duration_ms FROM {runs} AS run
 WHERE experiment_id {experiment} AND status = 'completed'
 ORDER BY created NULLS FIRST, id
 """
@@ -179,8 +180,9 @@ def exact_scores(
     The time is in microseconds since 1970.
     """
     reader = ScoreReader(session, catalog, experiment)
-    for run_id, key, moment, judged in reader.completed():
-        yield run_id, key, moment, weighted_score(rules, finite_means(judged))
+    for run in reader.completed():
+        score = weighted_score(rules, finite_means(run.judged))
+        yield run.run_id, run.key, run.moment, score
 
 
 class ScoreReader:
@@ -206,16 +208,14 @@ class ScoreReader:
         sql = _NAMES.format(completed=self.completed_scores)
         return frozenset(label(name) for (name,) in self.session.all(sql, *self.values))
 
-    def completed(
-        self,
-    ) -> Iterator[tuple[UUID, object, int | None, dict[str, list[object]]]]:
-        """Yield every completed run with its time and what it was judged."""
+    def completed(self) -> Iterator[CompletedRun]:
+        """Yield every completed run, the oldest first."""
         sql = _ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self.experiment)
         rows = self.session.stream(sql, *self.values)
         while batch := list(islice(rows, _BATCH)):
-            judged = judgements(self.session, self.catalog, [key for key, _ in batch])
-            for key, moment in batch:
-                yield row_id(key, "runs"), key, moment, judged[key]
+            judged = judgements(self.session, self.catalog, [key for key, *_ in batch])
+            for key, *cells in batch:
+                yield CompletedRun(row_id(key, "runs"), key, judged[key], *cells)
 
     def unusable_scores(self) -> Iterator[Notice]:
         """Name the judgements that are NULL, NaN or infinite."""
@@ -238,7 +238,7 @@ def _rank_all(reader: ScoreReader, rules: Rules) -> Ranking:
     # A generator, so that nsmallest holds PLACES candidates and not all of them.
     def candidates() -> Iterator[_Candidate]:
         nonlocal named, scored
-        for run_id, key, moment, judged in reader.completed():
+        for run_id, key, judged, moment, *_ in reader.completed():
             found = list(unusable(judged, run_id))
             named += bool(found)
             if found and named <= _NAMED_RUNS:

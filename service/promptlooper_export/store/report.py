@@ -74,8 +74,9 @@ def read_report(
         tokens=statistics.tokens,
         timing=statistics.timing,
         cost=statistics.cost,
-        history=statistics.history,
+        history=statistics.survey.history,
         assessment=assessment,
+        parameters=statistics.survey.parameters,
         warnings=tuple(warnings),
     )
 

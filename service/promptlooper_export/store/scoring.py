@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 from uuid import UUID
 
 from promptlooper_export.configs import JSON
@@ -48,6 +48,20 @@ class Rules:
     def sign(self, scorer: str) -> int:
         """Return the factor that makes higher values better."""
         return -1 if self.direction_of(scorer) == "minimize" else 1
+
+
+class CompletedRun(NamedTuple):
+    """A completed run and what each scorer gave it; its cells are as stored.
+
+    `moment` is in microseconds since 1970.
+    """
+
+    run_id: UUID
+    key: object
+    judged: dict[str, list[object]]
+    moment: int | None
+    cost_usd: Any
+    duration_ms: Any
 
 
 def rules(scoring_config: JSON) -> Rules:

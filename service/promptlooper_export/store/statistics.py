@@ -1,19 +1,14 @@
 """Statistics over the runs of an experiment, computed in SQL."""
 
 import math
-from array import array
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from promptlooper_export.documents import (
     Bin,
     Cost,
-    Period,
     RunCounts,
     ScorerStatistics,
     Timing,
@@ -23,18 +18,11 @@ from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import exact_scores
 from promptlooper_export.store.rows import label
 from promptlooper_export.store.scoring import Rules
+from promptlooper_export.store.survey import Survey, read_survey
 
 BINS = 20
-PERIODS = 50
-
-_CHARTED = 1e150
-"""Weighted scores beyond it are left out of the history: their sums leave a double."""
-
-_NAMED_YEARS = range(-62135596800000000, 253402300800000000)
-"""The years 1 to 9999, in microseconds since 1970: those that have names."""
 
 
 def _sum(value: str) -> str:
@@ -195,7 +183,7 @@ class Statistics:
     cost: Cost | None
     timing: Timing | None
     scorers: tuple[ScorerStatistics, ...]
-    history: tuple[Period, ...]
+    survey: Survey
 
     def counts(self, scored: int) -> RunCounts:
         """Return how many runs there are, `scored` of them with a weighted score."""
@@ -218,7 +206,7 @@ def read_statistics(
         cost=cost,
         timing=_timing(session, names, values),
         scorers=tuple(_scorers(session, names, values, row.rules)),
-        history=tuple(_history(session, catalog, row.experiment.id, row.rules)),
+        survey=read_survey(session, catalog, row.experiment.id, row.rules),
     )
 
 
@@ -316,45 +304,6 @@ def _scorers(
             required=name in rules.required,
             values=values,
             histogram=_histogram(low, high, bars[scorer]),
-        )
-
-
-def _history(
-    session: Session, catalog: Catalog, experiment: UUID, rules: Rules
-) -> Iterator[Period]:
-    """Yield the weighted scores of equal stretches of time that have any."""
-    # 16 bytes for each run, the only thing here that grows with the runs.
-    moments, scores = array("q"), array("d")
-    for _, _, moment, score in exact_scores(session, catalog, experiment, rules):
-        if score is None or moment is None:
-            continue
-        if moment in _NAMED_YEARS and abs(score) <= _CHARTED:
-            moments.append(moment)
-            scores.append(score)
-    if not moments:
-        return
-    # exact_scores gives the oldest first, so the moments are sorted for the bisections.
-    low, high = moments[0], moments[-1]
-    width = (high - low) / PERIODS
-    best_so_far = -math.inf
-    start = 0
-    for number in range(PERIODS):
-        end = bisect_left(moments, low + (number + 1) * width, start)
-        # The last period includes its upper edge, where the last run is.
-        if number == PERIODS - 1:
-            end = len(moments)
-        found = scores[start:end]
-        start = end
-        if not found:
-            continue
-        best_so_far = max(best_so_far, *found)
-        yield Period(
-            start=datetime.fromtimestamp((low + number * width) / 1e6, UTC),
-            end=datetime.fromtimestamp((low + (number + 1) * width) / 1e6, UTC),
-            count=len(found),
-            best=max(found),
-            mean=math.fsum(found) / len(found),
-            best_so_far=best_so_far,
         )
 
 

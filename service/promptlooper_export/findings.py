@@ -1,0 +1,83 @@
+"""What a report finds out about its runs: the values that are a part of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from promptlooper_export.configs import JSON
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterValue:
+    """The runs with one value of a parameter, or with numbers from `least` to `most`.
+
+    `is_set` is False for the runs whose config lacks the parameter. `mean` is that of
+    their weighted scores, with Student's 95 % interval from `low` to `high`.
+    """
+
+    value: JSON
+    is_set: bool
+    least: float | None
+    most: float | None
+    runs: int
+    mean: float
+    low: float
+    high: float
+
+
+ParameterKind = Literal["categorical", "numeric"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """How scores differ with one parameter of the configs.
+
+    `share` is the fraction of the scores' variance, 0 to 1, that goes with the
+    parameter: eta squared. With few runs for each value, luck makes it large;
+    `corrected` is omega squared, without what luck explains on average, and `p` the
+    probability of a share as large if the parameter made no difference. All are over
+    the `runs` whose value at least 3 runs have. `further` counts values that are not
+    listed.
+    """
+
+    path: str
+    kind: ParameterKind
+    runs: int
+    share: float
+    corrected: float
+    p: float
+    values: tuple[ParameterValue, ...]
+    further: int
+
+
+LeftOutReason = Literal["constant", "unique", "not enough data"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A parameter that nothing can be said about, and why.
+
+    `constant`: each run has the same value. `unique`: each has another one, like a seed
+    or an id. `not enough data`: fewer than 2 values have 3 runs, or all scores are the
+    same.
+    """
+
+    path: str
+    reason: LeftOutReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Which parameters go with high scores, those that explain most of them first.
+
+    `used` of the `runs` that count were looked at, evenly spread over time. That a
+    parameter goes with high scores does not mean that it causes them. `further` and
+    `further_left_out` count the parameters that are not listed.
+    """
+
+    method: str
+    runs: int
+    used: int
+    parameters: tuple[Parameter, ...]
+    further: int
+    left_out: tuple[LeftOut, ...]
+    further_left_out: int

@@ -1,0 +1,160 @@
+"""What one pass over the completed runs of an experiment tells, by the exact rule.
+
+Scores that are added up by a database differ in their last digits; these do not.
+"""
+
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+from promptlooper_export.analysis.parameters import explain
+from promptlooper_export.configs import JSON
+from promptlooper_export.documents import Period
+from promptlooper_export.errors import InvalidConfigError
+from promptlooper_export.findings import Parameters
+from promptlooper_export.store.best import decode_config
+from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.connection import Session
+from promptlooper_export.store.ranking import ScoreReader
+from promptlooper_export.store.rows import row_id
+from promptlooper_export.store.scoring import Rules, finite_means, weighted_score
+
+PERIODS = 50
+
+MOST_SAMPLED = 20_000
+"""Of how many runs the configs are read; an even number, since it is halved."""
+
+_LARGEST = 1e150
+"""Larger weighted scores are left out: their sums or squares leave a double."""
+
+_NAMED_YEARS = range(-62135596800000000, 253402300800000000)
+"""The years 1 to 9999, in microseconds since 1970: those that have names."""
+
+_CONFIGS = "SELECT id, config FROM {runs} AS run WHERE id IN ({marks}) ORDER BY id"
+
+_BATCH = 100
+"""Runs whose configs are asked for together."""
+
+_MOST_CHARACTERS = 100_000_000
+"""Of how many characters of configs a sample consists at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What is known of the completed runs; `parameters` is None if none counts."""
+
+    history: tuple[Period, ...]
+    parameters: Parameters | None
+
+
+def read_survey(
+    session: Session, catalog: Catalog, experiment: UUID, rules: Rules
+) -> Survey:
+    """Go through the completed runs of an experiment, the oldest first."""
+    chart, sample = _Chart(), _Sample()
+    for run in ScoreReader(session, catalog, experiment).completed():
+        score = weighted_score(rules, finite_means(run.judged))
+        if score is not None and abs(score) <= _LARGEST:
+            chart.add(run.moment, score)
+            sample.add(run.key, score)
+    return Survey(
+        history=tuple(chart.periods()),
+        parameters=explain(_configs(session, catalog, sample), runs=sample.seen)
+        if sample.seen
+        else None,
+    )
+
+
+@dataclass(kw_only=True)
+class _Chart:
+    """Weighted scores over time: 16 bytes for each run, in the order of time."""
+
+    moments: "array[int]" = field(default_factory=lambda: array("q"))
+    scores: "array[float]" = field(default_factory=lambda: array("d"))
+
+    def add(self, moment: int | None, score: float) -> None:
+        if moment is not None and moment in _NAMED_YEARS:
+            self.moments.append(moment)
+            self.scores.append(score)
+
+    def periods(self) -> Iterator[Period]:
+        """Yield the scores of equal stretches of time that have any."""
+        if not self.moments:
+            return
+        low, high = self.moments[0], self.moments[-1]
+        width = (high - low) / PERIODS
+        best_so_far = -math.inf
+        start = 0
+        for number in range(PERIODS):
+            end = bisect_left(self.moments, low + (number + 1) * width, start)
+            # The last period includes its upper edge, where the last run is.
+            if number == PERIODS - 1:
+                end = len(self.moments)
+            found = self.scores[start:end]
+            start = end
+            if not found:
+                continue
+            best_so_far = max(best_so_far, *found)
+            yield Period(
+                start=datetime.fromtimestamp((low + number * width) / 1e6, UTC),
+                end=datetime.fromtimestamp((low + (number + 1) * width) / 1e6, UTC),
+                count=len(found),
+                best=max(found),
+                mean=math.fsum(found) / len(found),
+                best_so_far=best_so_far,
+            )
+
+
+@dataclass(kw_only=True)
+class _Sample:
+    """Every n-th of the runs that count, at most MOST_SAMPLED of those `seen`."""
+
+    keys: list[object] = field(default_factory=list)
+    scores: "array[float]" = field(default_factory=lambda: array("d"))
+    seen: int = 0
+    step: int = 1
+
+    def add(self, key: object, score: float) -> None:
+        if self.seen % self.step == 0:
+            if len(self.keys) == MOST_SAMPLED:
+                del self.keys[1::2]
+                del self.scores[1::2]
+                self.step *= 2
+            self.keys.append(key)
+            self.scores.append(score)
+        self.seen += 1
+
+    def spread(self) -> list[int]:
+        """Return the places of the sample so that those first come from everywhere.
+
+        By multiples of the golden ratio, which spread evenly however many are taken
+        (Knuth, The Art of Computer Programming 3, section 6.4, theorem S).
+        """
+        return sorted(
+            range(len(self.keys)), key=lambda place: place * 0x9E3779B1 & 0xFFFFFFFF
+        )
+
+
+def _configs(
+    session: Session, catalog: Catalog, sample: _Sample
+) -> Iterator[tuple[Mapping[str, JSON], float]]:
+    """Yield the valid configs of a sample, and the scores of their runs."""
+    characters = 0
+    order = sample.spread()
+    for start in range(0, len(order), _BATCH):
+        batch = order[start : start + _BATCH]
+        scores = {sample.keys[place]: sample.scores[place] for place in batch}
+        sql = _CONFIGS.format(runs=catalog.runs, marks=", ".join("?" * len(batch)))
+        for key, text in session.stream(sql, *scores):
+            characters += len(text or "")
+            try:
+                config, _ = decode_config(text, row_id(key, "runs"))
+            except InvalidConfigError:
+                continue  # the warnings of the runs name it
+            yield config, scores[key]
+        if characters > _MOST_CHARACTERS:
+            return

@@ -1,0 +1,257 @@
+"""Why did it win? What the report finds in experiments whose truth is known."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from builders import experiment, run
+from databases import Database
+from promptlooper_export.configs import JSON
+from promptlooper_export.records import RunRecord
+from webservice import Service, settings_for
+
+Report = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def report(database: Database) -> Report:
+    def of(*runs: RunRecord, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        loaded = experiment(*runs, **fields)
+        database.load(loaded)
+        service = Service(settings_for(database.url))
+        answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
+        assert answer.status_code == 200
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    return of
+
+
+def scored(configs: Sequence[JSON], scores: Sequence[float]) -> list[RunRecord]:
+    return [
+        run({"accuracy": float(score)}, config=config)
+        for config, score in zip(configs, scores, strict=True)
+    ]
+
+
+def by_path(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["path"]: one for one in found["parameters"]["parameters"]}
+
+
+def left_out(found: Mapping[str, Any]) -> dict[str, str]:
+    return {one["path"]: one["reason"] for one in found["parameters"]["left_out"]}
+
+
+def expected_shares(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return eta and omega squared by way of SciPy's F."""
+    f = float(stats.f_oneway(*groups).statistic)
+    between, count = len(groups) - 1, sum(map(len, groups))
+    eta = f * between / (f * between + count - len(groups))
+    return eta, max(0.0, between * (f - 1) / (between * (f - 1) + count))
+
+
+def experiment_of(count: int) -> pd.DataFrame:
+    """Draw runs whose score depends on the model, and on the temperature a bit."""
+    random = np.random.default_rng(count)
+    table = pd.DataFrame(
+        {
+            "model": random.choice(["large", "medium", "small"], count),
+            "temperature": random.uniform(0, 1, count).round(6),
+            "top_k": random.choice([10, 20, 40], count),
+            "seed": random.permutation(count),
+            "stream": True,
+        }
+    )
+    effect = table["model"].map({"large": 0.3, "medium": 0.15, "small": 0.0})
+    noise = random.normal(0, 0.05, count)
+    table["score"] = 0.5 + effect - 0.1 * table["temperature"] + noise
+    return table
+
+
+def records(table: pd.DataFrame) -> list[JSON]:
+    found: list[JSON] = json.loads(
+        table.drop(columns="score").to_json(orient="records")
+    )
+    return found
+
+
+def test_the_parameter_that_decides_comes_first_with_what_an_independent_computation_says(  # noqa: E501
+    report: Report,
+) -> None:
+    table = experiment_of(200)
+    configs = records(table)
+    found = report(*scored(configs, list(table["score"])))
+
+    order = [one["path"] for one in found["parameters"]["parameters"]]
+    assert order == ["model", "temperature", "top_k"]
+    assert left_out(found) == {"seed": "unique", "stream": "constant"}
+    assert (found["parameters"]["used"], found["parameters"]["runs"]) == (200, 200)
+
+    model = by_path(found)["model"]
+    grouped = table.groupby("model")["score"]
+    eta, omega = expected_shares([list(scores) for _, scores in grouped])
+    assert model["kind"] == "categorical"
+    assert model["share"] == pytest.approx(eta, rel=1e-9)
+    assert model["corrected"] == pytest.approx(omega, rel=1e-9)
+    means = grouped.mean().sort_values(ascending=False)
+    assert [one["value"] for one in model["values"]] == list(means.index)
+    for one in model["values"]:
+        scores = table.loc[table["model"] == one["value"], "score"]
+        bounds = stats.t.interval(
+            0.95, len(scores) - 1, loc=scores.mean(), scale=stats.sem(scores)
+        )
+        assert one["runs"] == len(scores)
+        assert one["mean"] == pytest.approx(scores.mean(), rel=1e-9)
+        assert [one["low"], one["high"]] == pytest.approx(list(bounds), rel=1e-9)
+
+
+def test_numbers_are_put_into_eight_bins_of_as_many_runs(report: Report) -> None:
+    table = experiment_of(203)
+    configs = records(table)
+    found = by_path(report(*scored(configs, list(table["score"]))))
+
+    ranks = table["temperature"].rank(method="min") - 1
+    bins = table.groupby(ranks * 8 // len(table))
+    numeric = found["temperature"]
+    assert numeric["kind"] == "numeric"
+    assert len(numeric["values"]) == 8
+    for one, (_, members) in zip(numeric["values"], bins, strict=True):
+        assert one["runs"] == len(members)
+        assert one["least"] == members["temperature"].min()
+        assert one["most"] == members["temperature"].max()
+        assert one["mean"] == pytest.approx(members["score"].mean(), rel=1e-9)
+    eta, omega = expected_shares([list(members["score"]) for _, members in bins])
+    assert numeric["share"] == pytest.approx(eta, rel=1e-9)
+    assert numeric["corrected"] == pytest.approx(omega, rel=1e-9)
+    few = found["top_k"]["values"]
+    assert [(one["least"], one["most"]) for one in few] == [
+        (10, 10), (20, 20), (40, 40),
+    ]  # fmt: skip
+
+
+def test_what_luck_explains_is_told_from_what_a_parameter_does(report: Report) -> None:
+    scores = np.random.default_rng(3).normal(0.5, 0.1, 32)
+    configs: list[JSON] = [{"letter": letter} for letter in "abcdefgh" * 4]
+    letter = by_path(report(*scored(configs, list(scores))))["letter"]
+    assert letter["share"] > 0.1
+    assert letter["corrected"] < letter["share"] / 2
+    expected = stats.f_oneway(*(scores[place::8] for place in range(8)))
+    assert letter["p"] == pytest.approx(expected.pvalue, rel=1e-9)
+    assert letter["p"] > 0.05
+
+
+def test_runs_without_a_parameter_are_a_value_of_their_own(report: Report) -> None:
+    bare: JSON = {"a": 1}
+    told: JSON = {"a": 1, "hint": "think"}
+    configs = [told] * 4 + [bare] * 4
+    found = by_path(report(*scored(configs, [0.9, 0.8, 0.9, 0.8, 0.1, 0.2, 0.1, 0.2])))
+    values = [
+        (one["value"], one["is_set"], one["runs"]) for one in found["hint"]["values"]
+    ]
+    assert values == [("think", True, 4), (None, False, 4)]
+
+
+def test_equal_numbers_are_one_value_and_texts_and_truths_are_not(
+    report: Report,
+) -> None:
+    values: list[JSON] = [1, 1.0, 1, True, True, True, "1", "1", "1", None, None, None]
+    found = by_path(
+        report(*scored([{"b": one} for one in values], list(np.arange(12) / 12)))
+    )
+    shown = [(one["value"], one["runs"]) for one in found["b"]["values"]]
+    assert [repr(one) for one in shown] == [
+        repr((None, 3)), repr(("1", 3)), repr((True, 3)), repr((1, 3)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "scores"),
+    [
+        ("abab", [0.1, 0.2, 0.3, 0.4]),  # no value has three runs
+        ("aaaab", [0.1, 0.2, 0.3, 0.4, 0.5]),  # only one has
+        ("aaabbb", [0.5] * 6),  # nothing to explain
+    ],
+)
+def test_too_little_data_is_called_so(
+    report: Report, values: str, scores: list[float]
+) -> None:
+    found = report(*scored([{"a": value} for value in values], scores))
+    assert found["parameters"]["parameters"] == []
+    assert left_out(found) == {"a": "not enough data"}
+
+
+def test_rare_values_are_counted_and_left_out_of_the_share(report: Report) -> None:
+    configs: list[JSON] = [{"a": value} for value in "aaaabbbbcdee"]
+    scores = np.random.default_rng(4).uniform(0, 1, 12)
+    found = by_path(report(*scored(configs, list(scores))))["a"]
+    assert (found["runs"], found["further"]) == (8, 3)
+    eta, _ = expected_shares([list(scores[:4]), list(scores[4:8])])
+    assert found["share"] == pytest.approx(eta, rel=1e-9)
+
+
+def test_what_is_listed_is_bounded(report: Report) -> None:
+    letters = [f"value {number}" for number in range(20)]
+    config: dict[str, JSON] = {f"same{place:02}": 1 for place in range(60)}
+    configs: list[JSON] = [
+        {**config, **{f"p{place:02}": letter for place in range(25)}}
+        for letter, _ in product(letters, range(3))
+    ]
+    found = report(*scored(configs, list(np.arange(60) / 60)))["parameters"]
+    assert (len(found["parameters"]), found["further"]) == (20, 5)
+    first = found["parameters"][0]
+    assert (len(first["values"]), first["further"]) == (12, 8)
+    assert (len(found["left_out"]), found["further_left_out"]) == (50, 10)
+
+
+def test_a_long_value_is_named_by_its_digest(report: Report) -> None:
+    configs: list[JSON] = [{"prompt": c * 5_000} for c in "ab" for _ in range(3)]
+    found = by_path(report(*scored(configs, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])))
+    shown = [one["value"] for one in found["prompt"]["values"]]
+    assert len(set(shown)) == 2
+    assert all("5,002 characters, SHA-256" in one for one in shown)
+
+
+def test_no_secret_is_among_the_values_of_parameters(report: Report) -> None:
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLW9mLWFsaWNl"
+    secrets = ("plain-Zk81xv0Qm7", "plain-Tb52yw9Lp3")
+    configs: list[JSON] = [
+        {
+            "auth": {"password": secret},
+            "prompt": f"{secret[-1]} Bearer {jwt}",
+            jwt: secret[-1],
+            "a": secret[-1],
+        }
+        for secret in secrets
+        for _ in range(3)
+    ]
+    found = report(*scored(configs, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
+    assert set(by_path(found)) > {"a", "auth.password", "prompt"}
+    text = json.dumps(found)
+    assert not [one for one in (*secrets, jwt) if one in text]
+    values = by_path(found)["auth.password"]["values"]
+    assert {one["value"] for one in values} == {"[redacted]"}
+
+
+def test_a_config_that_is_not_valid_is_not_used(report: Report) -> None:
+    valid = scored([{"a": value} for value in "aaabbb"], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    found = report(*valid, run({"accuracy": 0.3}, text="[1]"))["parameters"]
+    assert (found["used"], found["runs"]) == (6, 7)
+
+
+def test_without_a_run_that_counts_nothing_is_explained(report: Report) -> None:
+    assert report(run(), run(status="failed"))["parameters"] is None
+
+
+@pytest.mark.parametrize("score", [1e308, -1e308, 1e149])
+def test_extreme_scores_give_no_number_that_is_not_there(
+    report: Report, score: float
+) -> None:
+    scores = [score, -score, 0.5, 0.25, score, 0.125, -score]
+    found = report(*scored([{"a": value} for value in "aaabbba"], scores))
+    assert json.dumps(found, allow_nan=False)
