@@ -160,7 +160,11 @@ scores = st.dictionaries(
 
 
 @on_sqlite
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(runs=st.lists(scores, max_size=8))
 def test_any_election_is_repeated_offline(
     console: Console, database: Database, tmp_path: Path, runs: list[dict[str, float]]
