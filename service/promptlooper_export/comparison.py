@@ -8,6 +8,7 @@ from typing import Literal
 
 from promptlooper_export.configs import JSON, flatten
 from promptlooper_export.documents import Difference, Differences
+from promptlooper_export.findings import Deviation
 
 Config = Mapping[str, JSON]
 
@@ -21,6 +22,22 @@ def differences(winner: Config, others: Sequence[Config]) -> Differences:
     return Differences(
         compared=len(others),
         parameters=tuple(_compare(winner, others)) if others else (),
+    )
+
+
+def deviations(winner: Config, other: Config) -> tuple[Deviation, ...]:
+    """Return every parameter in which another config differs from the winner's."""
+    mine, theirs = _leaves(winner), _leaves(other)
+    return tuple(
+        Deviation(
+            path=path,
+            winner=_decoded(mine.get(path)),
+            has_winner=path in mine,
+            other=_decoded(theirs.get(path)),
+            has_other=path in theirs,
+        )
+        for path in sorted({*mine, *theirs})
+        if mine.get(path) != theirs.get(path)
     )
 
 

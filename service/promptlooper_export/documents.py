@@ -9,7 +9,7 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.decisions import Decision
-from promptlooper_export.findings import Parameters
+from promptlooper_export.findings import Parameters, Rival
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""
@@ -279,6 +279,7 @@ class Report:
     assessment: Assessment | None = None
     decision: Decision | None = None
     parameters: Parameters | None = None
+    rivals: tuple[Rival, ...] = ()
     warnings: tuple[Notice, ...] = ()
 
 

@@ -99,12 +99,8 @@ class NothingToExportError(ProblemError):
     status = 404
     exit_code = 4
 
-    def __init__(
-        self,
-        detail: str = "No completed runs with scores found",
-        **members: object,
-    ) -> None:
-        super().__init__(detail, **members)
+    def __init__(self) -> None:
+        super().__init__("No completed runs with scores found")
 
 
 class MethodNotAllowedError(ProblemError):
@@ -348,10 +344,8 @@ class AuditUnavailableError(ProblemError):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__(
-            "An export with secrets is recorded in the log, which cannot be written. "
-            "Try again shortly, or leave out redact=off."
-        )
+        msg = "The log cannot record it; try again shortly, or leave out redact=off."
+        super().__init__(msg)
 
 
 class FormatTimeoutError(ProblemError):

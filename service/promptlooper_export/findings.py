@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 from promptlooper_export.configs import JSON
 
@@ -81,3 +82,32 @@ class Parameters:
     further: int
     left_out: tuple[LeftOut, ...]
     further_left_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """A parameter in which another config differs from the winner's.
+
+    A value is None and its `has_` flag False if the config lacks the parameter.
+    """
+
+    path: str
+    winner: JSON
+    has_winner: bool
+    other: JSON
+    has_other: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """One of the next best runs with another config than those before it.
+
+    `deviations` are the first parameters, by path, in which it differs from the winner;
+    `further` counts the rest.
+    """
+
+    rank: int
+    run_id: UUID
+    weighted_score: float
+    deviations: tuple[Deviation, ...]
+    further: int

@@ -35,14 +35,18 @@ def summaries(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("summaries")
-def test_the_winner_is_shown_with_its_lead_and_its_config(console: Console) -> None:
+def test_the_winner_is_shown_with_the_verdict_and_the_next_config(console: Console) -> None:
     done = console.run("show", "summaries")
     lines = done.stdout.decode().splitlines()
 
     assert lines[0] == f"summaries (completed, {ID})"
     assert lines[1:3] == ["3 runs: 2 completed, 1 failed", "2 runs compared"]
     assert any(line.startswith("Winner: 0.7500, run ") for line in lines)
-    assert "  0.2500 ahead of the second, which has 0.5000" in lines
+    assert any(line.startswith("Not enough data to tell") for line in lines)
+    assert any(line.startswith("Place 2: 0.5000, run ") for line in lines)
+    assert ["model.name", '"large"', "instead", "of", '"small"'] in [
+        line.split() for line in lines
+    ]
     assert '  model.name  "small"' in lines
     assert '  api_key     "[redacted]"' in lines
     assert b"warning: " in done.stderr

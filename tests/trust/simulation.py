@@ -131,6 +131,9 @@ NOISES: dict[str, Draw] = {
 }
 
 
+_MOST_DRAWN = 20_000
+"""Scores of one simulated experiment; more would take hours."""
+
 EFFECTS = 0.2, 0.5, 1.0
 """True differences, in standard deviations of a case's or a run's score."""
 
@@ -148,6 +151,8 @@ def designs() -> Iterator[list[Design]]:
             {"repeats": 10},
             {"repeats": 8, "uneven": True},
         ):
+            if configs * shape.get("cases", 0) > _MOST_DRAWN:
+                continue
             yield [
                 Design(noise=noise, draw=draw, configs=configs, **shape)
                 for noise, draw in NOISES.items()

@@ -2,34 +2,26 @@
 
 from contextlib import closing
 from dataclasses import replace
-from uuid import UUID
 
 import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
+from promptlooper_export.cli.selecting import Selecting, selection_options
 from promptlooper_export.cli.writing import (
-    AFTER,
-    BASELINE,
     FORMAT,
-    LIMIT,
-    MARGIN,
     OPTIONS,
     OUTPUT,
     REPRODUCIBLE,
     STRICT,
-    TOP_N,
     UNREDACTED,
     choose_format,
     limits_for,
-    selection_for,
-    what_if_options,
     write_body,
 )
 from promptlooper_export.export import export as render
 from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.store.snapshot import open_store
-from promptlooper_export.store.what_if import WhatIf
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -59,12 +51,7 @@ def _summary(format: AnyFormat) -> str:
 @FORMAT
 @OUTPUT
 @OPTIONS
-@TOP_N
-@LIMIT
-@AFTER
-@what_if_options
-@BASELINE
-@MARGIN
+@selection_options
 @REPRODUCIBLE
 @UNREDACTED
 @STRICT
@@ -74,12 +61,7 @@ def export(
     format_name: str | None,
     output: str,
     pairs: list[tuple[str, str]],
-    top_n: int | None,
-    limit: int | None,
-    after: UUID | None,
-    what_if: WhatIf,
-    baseline: str | None,
-    margin: float | None,
+    selecting: Selecting,
     reproducible: bool,
     unredacted: bool,
     strict: bool,
@@ -94,16 +76,9 @@ def export(
         discover(sandbox_seconds=loaded.render_timeout), name=format_name, output=output
     )
     options = load_format_options(chosen, pairs)
-    selection = selection_for(
-        chosen,
-        top_n=top_n,
-        limit=limit,
-        after=after,
-        what_if=what_if,
-        baseline=baseline,
-        margin=margin,
+    selection = replace(
+        selecting(chosen), reproducible=reproducible, redact=not unredacted
     )
-    selection = replace(selection, reproducible=reproducible, redact=not unredacted)
     with closing(open_store(loaded.database_url)) as store:
         with store.snapshot(OPERATOR) as snapshot:
             experiment = snapshot.find(reference)

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.analysis.verdict import MARGIN as DEFAULT_MARGIN
 from promptlooper_export.cli.completion import EXPERIMENT
+from promptlooper_export.cli.selecting import Election, election_options
 from promptlooper_export.cli.terminal import AS_JSON, write_json
-from promptlooper_export.cli.writing import BASELINE, MARGIN, what_if_options
 from promptlooper_export.documents import Report, Verdict
 from promptlooper_export.errors import NothingToExportError, UsageError
 from promptlooper_export.schemas import VerdictSchema
 from promptlooper_export.store.snapshot import open_store
-from promptlooper_export.store.what_if import WhatIf
 from promptlooper_export.viewer import OPERATOR
 
 PASSED = 0
@@ -36,20 +34,16 @@ class _Answer:
 
 @click.command()
 @EXPERIMENT
-@BASELINE
 @click.option(
     "--min-score", type=float, help="The weighted score that the winner must reach."
 )
-@MARGIN
-@what_if_options
+@election_options
 @AS_JSON
 def gate(
     *,
     reference: str,
-    baseline: str | None,
     min_score: float | None,
-    margin: float | None,
-    what_if: WhatIf,
+    election: Election,
     as_json: bool,
 ) -> None:
     """Say by the exit code whether the winner is good enough.
@@ -58,7 +52,7 @@ def gate(
     is at least --min-score. 1: it is worse, or below. 4: no run counts. 5: there is not
     enough data to tell it from the baseline.
     """
-    if baseline is None and min_score is None:
+    if election.baseline is None and min_score is None:
         msg = "name what the winner must reach: --baseline, --min-score or both"
         raise UsageError(msg)
     loaded = settings.load()
@@ -69,33 +63,37 @@ def gate(
         report = snapshot.report(
             snapshot.find(reference),
             top_n=1,
-            what_if=what_if,
-            baseline=baseline,
-            margin=DEFAULT_MARGIN if margin is None else margin,
+            what_if=election.what_if,
+            baseline=election.baseline,
+            margin=election.tolerance,
         )
     if report.winner is None:
         raise NothingToExportError
     verdict = _verdict(report)
-    answers = list(_answers(report, baseline, verdict, min_score))
+    answers = list(_answers(report, election.baseline, verdict, min_score))
     # A failure is certain whatever else is open.
     code = min((one.code for one in answers if one.code), default=PASSED)
+    reasons = [one.reason for one in answers]
     if as_json:
-        write_json(
-            {
-                "gate": _OUTCOMES[code],
-                "exit_code": code,
-                "experiment_id": str(report.experiment.id),
-                "run_id": str(report.winner.run.run_id),
-                "weighted_score": report.winner.run.weighted_score,
-                "verdict": verdict and VerdictSchema().dump(verdict),
-                "reasons": [one.reason for one in answers],
-            }
-        )
+        write_json(_described(report, verdict, code, reasons))
     else:
-        for one in answers:
-            click.echo(one.reason)
-        click.echo(f"gate: {_OUTCOMES[code]}")
+        click.echo("\n".join([*reasons, f"gate: {_OUTCOMES[code]}"]))
     sys.exit(code)
+
+
+def _described(
+    report: Report, verdict: Verdict | None, code: int, reasons: list[str]
+) -> dict[str, object]:
+    winner = report.winner and report.winner.run
+    return {
+        "gate": _OUTCOMES[code],
+        "exit_code": code,
+        "experiment_id": str(report.experiment.id),
+        "run_id": winner and str(winner.run_id),
+        "weighted_score": winner and winner.weighted_score,
+        "verdict": verdict and VerdictSchema().dump(verdict),
+        "reasons": reasons,
+    }
 
 
 def _verdict(report: Report) -> Verdict | None:

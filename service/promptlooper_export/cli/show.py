@@ -9,6 +9,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
+from promptlooper_export.cli.selecting import Election, election_options
 from promptlooper_export.cli.terminal import (
     AS_JSON,
     counted,
@@ -18,7 +19,8 @@ from promptlooper_export.cli.terminal import (
     write_json,
 )
 from promptlooper_export.configs import JSON, leaves
-from promptlooper_export.documents import Differences, RankedRun, Report, RunCounts
+from promptlooper_export.documents import Assessment, RankedRun, Report, RunCounts
+from promptlooper_export.findings import Rival
 from promptlooper_export.redaction import redact
 from promptlooper_export.schemas import ReportSchema
 from promptlooper_export.store.snapshot import open_store
@@ -28,16 +30,23 @@ WIDTH = 80
 """The columns of the narrowest terminals that people still use."""
 
 _TOP = 5
-_DIFFERENCES = 8
+_DEVIATIONS = 6
 
 
 @click.command()
 @EXPERIMENT
+@election_options
 @AS_JSON
-def show(*, reference: str, as_json: bool) -> None:
+def show(
+    *,
+    reference: str,
+    election: Election,
+    as_json: bool,
+) -> None:
     """Show what came out of an experiment.
 
-    The winner, its lead, its config and what it does differently from the others.
+    The winner, whether it is better or lucky, its config, and the next best configs
+    with what differs.
 
     ID may be the beginning of an id; NAME must belong to only one experiment. Secrets
     are masked. The whole report is `export -f html` or `-f markdown`.
@@ -47,7 +56,15 @@ def show(*, reference: str, as_json: bool) -> None:
         closing(open_store(loaded.database_url)) as store,
         store.snapshot(OPERATOR) as snapshot,
     ):
-        report = redact(snapshot.report(snapshot.find(reference), top_n=_TOP))
+        report = redact(
+            snapshot.report(
+                snapshot.find(reference),
+                top_n=_TOP,
+                what_if=election.what_if,
+                baseline=election.baseline,
+                margin=election.tolerance,
+            )
+        )
     if as_json:
         write_json(ReportSchema().dump(report))
         return
@@ -65,18 +82,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield "No winner: no completed run has a score that counts."
         return
     yield ""
-    yield from _winner(report.winner.run, report.top)
+    yield from _winner(report.winner.run)
     if report.assessment is not None:
-        for verdict in report.assessment.verdicts:
-            yield from wrap(verdict.summary, WIDTH)
+        yield from _verdicts(report.assessment)
     yield ""
     yield from _config(report.winner.config)
-    if report.differences is not None and report.differences.parameters:
+    for rival in report.rivals:
         yield ""
-        yield from _differences(report.differences)
-    if len(report.top) > 1:
-        yield ""
-        yield from _ranking(report.top)
+        yield from _rival(rival)
 
 
 def _counts(counts: RunCounts) -> Iterator[str]:
@@ -86,15 +99,17 @@ def _counts(counts: RunCounts) -> Iterator[str]:
         yield f"{counted(counts.scored, 'run')} compared"
 
 
-def _winner(winner: RankedRun, top: tuple[RankedRun, ...]) -> Iterator[str]:
+def _winner(winner: RankedRun) -> Iterator[str]:
     yield f"Winner: {winner.weighted_score:.4f}, run {winner.run_id}"
-    if len(top) > 1:
-        second = top[1].weighted_score
-        lead = winner.weighted_score - second
-        yield f"  {lead:.4f} ahead of the second, which has {second:.4f}"
-    yield from _indented(
-        [(name, f"{score:.4f}") for name, score in winner.scores.items()]
-    )
+    rows = [(name, f"{score:.4f}") for name, score in winner.scores.items()]
+    yield from _indented([*rows, *_costs(winner)])
+
+
+def _verdicts(assessment: Assessment) -> Iterator[str]:
+    for verdict in assessment.verdicts:
+        yield from wrap(verdict.summary, WIDTH)
+    if assessment.shrunk is not None:
+        yield f"Without what is probably luck, it would score {assessment.shrunk:.4f}."
 
 
 def _config(config: Mapping[str, JSON] | None) -> Iterator[str]:
@@ -105,38 +120,28 @@ def _config(config: Mapping[str, JSON] | None) -> Iterator[str]:
     yield from _indented([(path, _value(value)) for path, value in leaves(config)])
 
 
-def _differences(found: Differences) -> Iterator[str]:
-    yield f"What it does differently from {counted(found.compared, 'other run')}"
+def _rival(rival: Rival) -> Iterator[str]:
+    yield f"Place {rival.rank}: {rival.weighted_score:.4f}, run {rival.run_id}"
     yield from _indented(
         [
             (
                 one.path,
-                _value(one.winner) if one.has_winner else "(absent)",
-                f"usually {_value(one.usual)}" if one.has_usual else "usually absent",
-                f"{one.share:.0%} agree",
+                _value(one.other) if one.has_other else "(absent)",
+                f"instead of {_value(one.winner)}" if one.has_winner else "in addition",
             )
-            for one in found.parameters[:_DIFFERENCES]
+            for one in rival.deviations[:_DEVIATIONS]
         ]
     )
+    further = rival.further + len(rival.deviations[_DEVIATIONS:])
+    if further:
+        yield f"  and {counted(further, 'further difference')}"
 
 
-def _ranking(top: tuple[RankedRun, ...]) -> Iterator[str]:
-    yield "Best runs"
-    yield from _indented(
-        [
-            (str(run.rank), f"{run.weighted_score:.4f}", str(run.run_id), _cost(run))
-            for run in top
-        ]
-    )
-
-
-def _cost(run: RankedRun) -> str:
-    parts = []
+def _costs(run: RankedRun) -> Iterator[tuple[str, str]]:
     if run.duration_ms is not None:
-        parts.append(f"{run.duration_ms / 1000:.1f} s")
+        yield "duration", f"{run.duration_ms / 1000:.1f} s"
     if run.cost_usd is not None:
-        parts.append(f"${run.cost_usd:.4f}")
-    return ", ".join(parts)
+        yield "cost", f"${run.cost_usd:.4f}"
 
 
 def _indented(rows: list[tuple[str, ...]]) -> Iterator[str]:

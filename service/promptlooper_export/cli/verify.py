@@ -17,19 +17,13 @@ import click
 from promptlooper_export import settings
 from promptlooper_export.cli.deployed import read_config, write_changes
 from promptlooper_export.cli.files import format_of_file
+from promptlooper_export.cli.selecting import Selecting, selection_options
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.cli.writing import (
-    AFTER,
-    BASELINE,
     FROM,
-    LIMIT,
-    MARGIN,
     OPTIONS,
-    TOP_N,
     UNREDACTED,
     limits_for,
-    selection_for,
-    what_if_options,
 )
 from promptlooper_export.comparison import changes
 from promptlooper_export.documents import Runs
@@ -38,7 +32,6 @@ from promptlooper_export.export import Selection, export
 from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.spool import Body
 from promptlooper_export.store.snapshot import Store, open_store
-from promptlooper_export.store.what_if import WhatIf
 from promptlooper_export.viewer import OPERATOR
 
 _NEAR_AN_END = 1 << 16
@@ -73,12 +66,7 @@ _DIGEST = re.compile(
     help="Compare with the answer's Repr-Digest, or a SHA-256 in hex, without a "
     "database.",
 )
-@TOP_N
-@LIMIT
-@AFTER
-@what_if_options
-@BASELINE
-@MARGIN
+@selection_options
 @UNREDACTED
 def verify(
     *,
@@ -87,12 +75,7 @@ def verify(
     pairs: list[tuple[str, str]],
     experiment: str | None,
     digest: str | None,
-    top_n: int | None,
-    limit: int | None,
-    after: UUID | None,
-    what_if: WhatIf,
-    baseline: str | None,
-    margin: float | None,
+    selecting: Selecting,
     unredacted: bool,
 ) -> None:
     """Check that a file is what the service exports.
@@ -109,15 +92,7 @@ def verify(
     ends = _ends(file)
     chosen = format_of_file(str(file), formats, kind=kind, data=ends)
     options = load_format_options(chosen, pairs)
-    plain = selection_for(
-        chosen,
-        top_n=top_n,
-        limit=limit,
-        after=after,
-        what_if=what_if,
-        baseline=baseline,
-        margin=margin,
-    )
+    plain = selecting(chosen)
     selections = [*_selections(ends, chosen, replace(plain, redact=not unredacted))]
     with closing(open_store(loaded.database_url)) as store:
         found = _experiment(store, file, ends, experiment)

@@ -2,39 +2,22 @@
 
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from difflib import get_close_matches
-from functools import wraps
-from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 import click
 
-from promptlooper_export.analysis.verdict import MARGIN as DEFAULT_MARGIN
 from promptlooper_export.cli.completion import complete_format, complete_option
 from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
-from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError, WarnedError
-from promptlooper_export.export import Limits, Selection
+from promptlooper_export.export import Limits
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
 from promptlooper_export.store.what_if import (
     ASKED_FOR,
-    BYS,
-    PREFERENCES,
-    STORED,
-    RuleSyntaxError,
-    WhatIf,
-    read_directions,
-    read_repeat_over,
-    read_required,
-    read_weights,
-    what_if_of,
 )
 
 V = TypeVar("V")
@@ -89,43 +72,6 @@ OPTIONS = click.option(
     metavar="NAME=VALUE",
     help="An option of the format; repeat for more.",
 )
-TOP_N = click.option(
-    "--top-n",
-    type=click.IntRange(1, 50),
-    help="How many runs a report ranks.  [default: 5]",
-)
-LIMIT = click.option(
-    "--limit", type=click.IntRange(min=1), help="Write at most this many runs."
-)
-AFTER = click.option(
-    "--after",
-    type=click.UUID,
-    metavar="RUN",
-    help="Write only the runs after this one.",
-)
-BASELINE = click.option(
-    "--baseline",
-    metavar="RUN|NAME|HASH",
-    help="Also compare the winner with this run's config, or with a config_hash.",
-)
-
-
-def _finite(
-    ctx: click.Context, param: click.Parameter, value: float | None
-) -> float | None:
-    """Refuse NaN, which is in every range."""
-    if value is not None and not isfinite(value):
-        msg = "must be a finite number"
-        raise click.BadParameter(msg, ctx, param)
-    return value
-
-
-MARGIN = click.option(
-    "--margin",
-    type=click.FloatRange(min=0),
-    callback=_finite,
-    help=f"Differences up to this count as none.  [default: {DEFAULT_MARGIN}]",
-)
 REPRODUCIBLE = click.option(
     "--reproducible",
     is_flag=True,
@@ -136,81 +82,6 @@ UNREDACTED = click.option(
     is_flag=True,
     help="Keep secrets in the export instead of redacting them.",
 )
-
-
-def _reading(
-    read: Callable[[str], V],
-) -> Callable[[click.Context, click.Parameter, str | None], V | None]:
-    """Return a callback that reads a part of the winner's rule."""
-
-    def callback(
-        ctx: click.Context, param: click.Parameter, value: str | None
-    ) -> V | None:
-        if value is None:
-            return None
-        try:
-            return read(value)
-        except RuleSyntaxError as error:
-            raise click.BadParameter(str(error), ctx, param) from None
-
-    return callback
-
-
-_WHAT_IF = {
-    "weights": click.option(
-        "--weights",
-        metavar="SCORER:NUMBER,...",
-        callback=_reading(read_weights),
-        help="What if: weigh scorers like this instead of as stored; or a JSON object.",
-    ),
-    "directions": click.option(
-        "--directions",
-        metavar="SCORER:WORD,...",
-        callback=_reading(read_directions),
-        help="What if: maximize or minimize scorers; or a JSON object.",
-    ),
-    "required": click.option(
-        "--required",
-        metavar="SCORER,...",
-        callback=_reading(read_required),
-        help="What if: only runs with a score by each of these count; or a JSON list.",
-    ),
-    "by": click.option(
-        "--by",
-        type=click.Choice(BYS),
-        help="config: the config with the highest mean of its runs.  [default: run]",
-    ),
-    "min_runs": click.option(
-        "--min-runs",
-        type=click.IntRange(min=1),
-        help="The runs that a config needs to be elected.  [default: 1]",
-    ),
-    "repeat_over": click.option(
-        "--repeat-over",
-        metavar="PATH,...",
-        callback=_reading(read_repeat_over),
-        help="Runs whose configs differ only here, as in a seed, are of one config.",
-    ),
-    "prefer": click.option(
-        "--prefer",
-        type=click.Choice(PREFERENCES),
-        help="The cheapest or fastest config within one standard error of the best.",
-    ),
-}
-
-
-def what_if_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that make up its argument `what_if`."""
-
-    @wraps(command)
-    def collected(**values: Any) -> None:  # noqa: ANN401  the values of click's options
-        given = {name: values.pop(name) for name in _WHAT_IF}
-        command(what_if=what_if_of(given), **values)
-
-    decorated: Callable[..., None] = collected
-    for option in reversed(_WHAT_IF.values()):
-        decorated = option(decorated)
-    return decorated
 
 
 def named(registry: Registry, name: str) -> AnyFormat:
@@ -241,38 +112,6 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
         raise UsageError(msg)
     registry.require(chosen.name)
     return chosen
-
-
-def selection_for(
-    chosen: AnyFormat,
-    *,
-    top_n: int | None,
-    limit: int | None,
-    after: UUID | None,
-    what_if: WhatIf = STORED,
-    baseline: str | None = None,
-    margin: float | None = None,
-) -> Selection:
-    """Return the requested part of the experiment. Raises UsageError."""
-    if chosen.document is not Report and (baseline, margin) != (None, None):
-        msg = f"--baseline and --margin are for reports; {chosen.name!r} is not one"
-        raise UsageError(msg)
-    if top_n is not None and chosen.document is not Report:
-        msg = f"--top-n is for reports; the format {chosen.name!r} does not write one"
-        raise UsageError(msg)
-    if (limit or after) and chosen.document is not Runs:
-        msg = f"--limit and --after are for runs; {chosen.name!r} does not write runs"
-        raise UsageError(msg)
-    if what_if != STORED and chosen.document is Runs:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in _WHAT_IF)
-        msg = f"{options} choose a winner; {chosen.name!r} writes all runs"
-        raise UsageError(msg)
-    selection = Selection(limit=limit, after=after, what_if=what_if, baseline=baseline)
-    others = {"top_n": top_n, "margin": margin}
-    given: dict[str, Any] = {
-        name: value for name, value in others.items() if value is not None
-    }
-    return replace(selection, **given)
 
 
 def limits_for(loaded: Settings) -> Limits:

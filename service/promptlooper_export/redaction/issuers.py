@@ -94,7 +94,7 @@ SHAPES = tuple(
         ("npm", "npm_", _LONGER, "docs"),
         ("PyPI", "pypi-", r"[\w-]{30,}+", "docs"),
         ("RubyGems", "rubygems_", r"[0-9a-f]{32,}+", "docs"),
-        ("crates.io", "cio", r"[A-Za-z0-9]{32}(?![A-Za-z0-9])", "github"),
+        ("Cargo", "cio", r"[A-Za-z0-9]{32}(?![A-Za-z0-9])", "github"),
         ("NuGet", "oy2", r"[a-z0-9]{43}(?![A-Za-z0-9])", "github"),
         ("Clojars", "CLOJARS_", r"[0-9a-f]{40,}+", "gitleaks"),
         ("Docker Hub", "dckr_pat_", _LONG, "docs"),

@@ -22,7 +22,7 @@ from promptlooper_export.documents import (
     Runs,
     ValueKind,
 )
-from promptlooper_export.findings import Parameter
+from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.assignments import SEPARATOR
@@ -54,6 +54,12 @@ _WITHOUT_TEXT = frozenset({bool, int, float, type(None), UUID, datetime})
 
 _JSON = re.compile(r"\s{0,100}[{\[]")
 _STRENGTHS: tuple[Strength, ...] = ("none", "weak", "doubtful", "strong")
+
+_VALUES_AT_A_PATH: Mapping[type, tuple[str, ...]] = {
+    Difference: ("winner", "runner_up", "usual"),
+    Deviation: ("winner", "other"),
+}
+"""The fields that hold what configs have at a path."""
 
 T = TypeVar("T")
 D = TypeVar("D", Best, Report)
@@ -156,7 +162,7 @@ def _is_clean(record: object) -> bool:
                 if _hides(value):
                     return False
                 keys.extend(filter(_is_innocent, value))
-        elif isinstance(value, Difference | Parameter):
+        elif isinstance(value, Deviation | Difference | Parameter):
             return False
         else:
             pending.extend(vars(value).values())
@@ -235,7 +241,7 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN4
         return _mapping(value, path, found)
     if isinstance(value, list | tuple):
         return _sequence(value, path, found)
-    if isinstance(value, Difference | Parameter):
+    if isinstance(value, Deviation | Difference | Parameter):
         return _at_path(value, found)
     return _fields(value, path, found) if is_dataclass(value) else value
 
@@ -353,8 +359,8 @@ def _sequence(
 
 
 def _at_path(
-    value: Difference | Parameter, found: dict[str, None]
-) -> Difference | Parameter:
+    value: Deviation | Difference | Parameter, found: dict[str, None]
+) -> Deviation | Difference | Parameter:
     """Redact what configs have at a path, which holds the keys that lead to it."""
     hidden: dict[str, None] = {}
     path = redact_text(value.path)
@@ -365,13 +371,13 @@ def _at_path(
         clean: JSON = _named(given, key, sure, Path((path,)), hidden)
         return clean
 
-    if isinstance(value, Difference):
-        for name in ("winner", "runner_up", "usual"):
-            changes[name] = shown(getattr(value, name))
-    else:
+    if isinstance(value, Parameter):
         changes["values"] = tuple(
             replace(one, value=shown(one.value)) for one in value.values
         )
+    else:
+        for name in _VALUES_AT_A_PATH[type(value)]:
+            changes[name] = shown(getattr(value, name))
     if hidden or path != value.path:
         found[path] = None
     return replace(value, **changes)

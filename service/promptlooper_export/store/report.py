@@ -1,13 +1,14 @@
 """The report document: about an experiment, what does not grow with its runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import starmap
 from typing import Any, NamedTuple
 
-from promptlooper_export.comparison import Config, differences
+from promptlooper_export.comparison import Config, deviations, differences
 from promptlooper_export.documents import Assessment, Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
+from promptlooper_export.findings import Deviation, Rival
 from promptlooper_export.store.best import cautions, decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
@@ -16,6 +17,9 @@ from promptlooper_export.store.ranking import Place, Ranking, judgements
 from promptlooper_export.store.rows import Cells
 from promptlooper_export.store.scoring import finite_means
 from promptlooper_export.store.statistics import Statistics
+
+_RIVALS = 3
+_DEVIATIONS = 20
 
 _RUNS = """
 SELECT id, config, config_hash, duration_ms, tokens_in, tokens_out, cost_usd
@@ -76,9 +80,33 @@ def read_report(
         cost=statistics.cost,
         history=statistics.survey.history,
         assessment=assessment,
+        rivals=()
+        if winner is None
+        else tuple(_rivals(winner, zip(places[1:], configs[1:], strict=True))),
         parameters=statistics.survey.parameters,
         warnings=tuple(warnings),
     )
+
+
+def _rivals(
+    winner: Config, others: Iterable[tuple[Place, Config | None]]
+) -> Iterator[Rival]:
+    """Yield the next best runs with a config of their own that can be read."""
+    seen: list[tuple[Deviation, ...]] = [()]
+    for rank, (place, config) in enumerate(others, start=2):
+        found = () if config is None else deviations(winner, config)
+        if found in seen:
+            continue
+        seen.append(found)
+        yield Rival(
+            rank=rank,
+            run_id=place.run_id,
+            weighted_score=place.weighted_score,
+            deviations=found[:_DEVIATIONS],
+            further=len(found[_DEVIATIONS:]),
+        )
+        if len(seen) > _RIVALS:
+            return
 
 
 def _rows(

@@ -163,6 +163,26 @@ def _what_if_parameters() -> dict[str, fields.Field[Any]]:
     }
 
 
+def _comparison_parameters() -> dict[str, fields.Field[Any]]:
+    """Return what the winner of a report is compared with."""
+    return {
+        BASELINE: fields.String(
+            validate=Length(1, _LONGEST_REFERENCE),
+            metadata={
+                "description": "The id or name of a run or a config_hash: say whether "
+                "the winner is better than this config."
+            },
+        ),
+        MARGIN: fields.Float(
+            validate=Range(min=0, error="Must be a number from {min}."),
+            metadata={
+                "description": "Differences of scores up to this count as none; "
+                f"{DEFAULT_MARGIN} by default."
+            },
+        ),
+    }
+
+
 def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
     """Return the parameters that all formats share; only negotiation has `format`."""
     shared: dict[str, fields.Field[Any]] = {
@@ -194,20 +214,7 @@ def common_parameters(registry: Registry, *, negotiated: bool) -> type[Schema]:
                 "scope export:unredacted."
             },
         ),
-        BASELINE: fields.String(
-            validate=Length(1, _LONGEST_REFERENCE),
-            metadata={
-                "description": "The id or name of a run or a config_hash: say whether "
-                "the winner is better than this config."
-            },
-        ),
-        MARGIN: fields.Float(
-            validate=Range(min=0, error="Must be a number from {min}."),
-            metadata={
-                "description": "Differences of scores up to this count as none; "
-                f"{DEFAULT_MARGIN} by default."
-            },
-        ),
+        **_comparison_parameters(),
         **_what_if_parameters(),
     }
     if negotiated:
