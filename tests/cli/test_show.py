@@ -35,7 +35,9 @@ def summaries(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("summaries")
-def test_the_winner_is_shown_with_the_verdict_and_the_next_config(console: Console) -> None:
+def test_the_winner_is_shown_with_the_verdict_and_the_next_config(
+    console: Console,
+) -> None:
     done = console.run("show", "summaries")
     lines = done.stdout.decode().splitlines()
 

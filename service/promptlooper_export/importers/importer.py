@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -98,7 +97,6 @@ def read_best(source: str, data: bytes) -> Best:
     try:
         loaded: Any = json.loads(data)
         values = BestSchema().load(loaded)
-        values["exported_at"] = datetime.fromisoformat(values["exported_at"])
     except (ValueError, ValidationError, TypeError) as error:
         msg = (
             f"{Path(source).name} is not a JSON export of a best config, or not whole: "
