@@ -20,8 +20,9 @@ API_VERSION = 1
 
 COMMON_PARAMETERS = frozenset(
     (
-        "format", "top_n", "reproducible", "redact", "limit", "after", "weights",
-        "baseline", "against",
+        "format", "top_n", "reproducible", "redact", "limit", "after",
+        "weights", "directions", "required", "by", "min_runs", "repeat_over", "prefer",
+        "baseline", "margin", "against", "force",
     )
 )  # fmt: skip
 """Parameters that formats share; no option may have one of these names."""

@@ -35,7 +35,7 @@ def summaries(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("summaries")
-def test_the_winner_is_shown_with_the_verdict_and_the_next_config(
+def test_the_verdict_and_the_next_config_are_shown(
     console: Console,
 ) -> None:
     done = console.run("show", "summaries")

@@ -64,7 +64,8 @@ def read_evidence(
 
     The config of the ranking's winner and `configs`, by their keys, are looked at
     closely besides the best ones. None if no run counts, if there are too many scorers
-    for the statement, or if the winner's score is too large for it.
+    for the statement, if the winner's score is too large for it, or if its config_hash
+    is not text.
     """
     columns = sorted(filter(is_utf_8, ranking.scorers | rules.required))
     if not ranking.places or len(columns) > _MOST_SCORERS:
@@ -88,6 +89,9 @@ def read_evidence(
         return None
     winner = config_of(reader, ranking.places[0])
     wanted = [*(line.config for line in lines), winner, *configs]
+    samples = {one.key: one for one in _samples(reader, rules, wanted)}
+    if winner not in samples:
+        return None
     all_ = lines[0]
     means = all_.means / all_.configs
     spread = max(0.0, all_.squared_means - all_.means * means)
@@ -99,7 +103,7 @@ def read_evidence(
         mean=center + means,
         variance=spread / (all_.configs - 1) if all_.configs > 1 else 0.0,
         within=max(0.0, all_.within) / repeats if repeats else None,
-        samples={one.key: one for one in _samples(reader, rules, wanted)},
+        samples=samples,
     )
 
 
@@ -114,10 +118,10 @@ def find_config(reader: ScoreReader, reference: str) -> str:
 
     Raises InvalidParameterError for none and for several.
     """
-    conditions: list[tuple[str, list[object]]] = [
-        ("run.config_hash = ?", [reference]),
-        ("run.name = ?", [reference]),
-    ]
+    conditions: list[tuple[str, list[object]]] = []
+    if _can_be_sent(reference):
+        columns = ("run.config_hash", "run.name")
+        conditions = [(f"{column} = ?", [reference]) for column in columns]
     if _ID.fullmatch(reference):
         clause, values = reader.catalog.id("runs.id", UUID(reference))
         conditions.insert(0, (f"run.id {clause}", values))
@@ -143,6 +147,11 @@ def find_config(reader: ScoreReader, reference: str) -> str:
         "config with that config_hash."
     )
     raise InvalidParameterError(detail, parameter="baseline")
+
+
+def _can_be_sent(key: object) -> bool:
+    """Return whether a database takes the key; SQLite may hold anything for a text."""
+    return isinstance(key, str) and "\0" not in key and is_utf_8(key)
 
 
 def config_of(reader: ScoreReader, place: Place) -> str:
@@ -207,7 +216,7 @@ class _Judged:
 def _samples(
     reader: ScoreReader, rules: Rules, configs: Iterable[str]
 ) -> Iterator[Sample]:
-    wanted = list(dict.fromkeys(configs))
+    wanted = list(filter(_can_be_sent, dict.fromkeys(configs)))
     sql = _JUDGEMENTS.format(
         completed=reader.completed_scores,
         same=SAME_CONFIG,
