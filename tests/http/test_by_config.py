@@ -215,7 +215,6 @@ def test_a_path_that_no_config_has_is_refused(
         ("by=config&min_runs=x", "min_runs"),
         ("min_runs=2", "min_runs"),
         ("by=run&min_runs=2", "min_runs"),
-        ("repeat_over=seed", "repeat_over"),
         ("by=config&repeat_over=", "repeat_over"),
         ("by=config&repeat_over=seed,seed", "repeat_over"),
         ("by=config&repeat_over=[1]", "repeat_over"),

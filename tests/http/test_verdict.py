@@ -294,3 +294,36 @@ def test_the_example_of_the_docs_is_computed_as_it_says(assess: Assess) -> None:
         assert f"{verdict[name]:.4f}" in page
     assert f"p = {verdict['p']:.6f}" in page
     assert f"new config is {verdict['verdict']}" in page
+
+
+def test_runs_that_differ_in_their_seed_are_repeats_if_that_is_said(
+    database: Database,
+) -> None:
+    loaded = experiment(
+        *(
+            run({"accuracy": score}, config={"model": model, "seed": seed})
+            for model, mean in (("old", 0.6), ("new", 0.8))
+            for seed, score in enumerate(runs(mean))
+        )
+    )
+    database.load(loaded)
+    service = Service(settings_for(database.url))
+    path = f"/experiments/{loaded.id}/export?format=report-json"
+    alone = service.ask(path).get_json()["assessment"]
+    assert alone["configs"] == 10
+    assert alone["verdicts"][0]["verdict"] == "not enough data"
+    found = service.ask(f"{path}&repeat_over=seed").get_json()["assessment"]
+    assert (found["configs"], found["winner"]["runs"]) == (2, 5)
+    assert found["verdicts"][0]["verdict"] == "better"
+    assert found["verdicts"][0]["counts"] == [5, 5]
+
+
+def test_without_a_config_hash_equal_configs_are_repeats(database: Database) -> None:
+    written = plant(database, {"a": runs(0.8), "b": runs(0.6)})
+    database.execute("UPDATE runs SET config_hash = ?", "")
+    service = Service(settings_for(database.url))
+    answer = service.ask(f"/experiments/{written.id}/export?format=report-json")
+    found = answer.get_json()["assessment"]
+    assert found["configs"] == 2
+    assert found["verdicts"][0]["verdict"] == "better"
+    assert found["winner"]["config_hash"] == ""

@@ -23,10 +23,9 @@ _DIGITS = 12
 def assess(
     evidence: Evidence,
     *,
-    baseline: str | None = None,
     margin: float = MARGIN,
 ) -> Assessment:
-    """Judge the winner's config; `baseline` is the key of a sample."""
+    """Judge the winner's config against the runner-up, and the one asked for."""
     best = evidence.samples[evidence.winner]
     ranked = sorted(
         evidence.samples.values(), key=lambda one: (-mean_score(one), one.key)
@@ -37,10 +36,10 @@ def assess(
             best, others[0], configs=evidence.configs, margin=margin
         )
         verdicts.append(_verdict("runner-up", evidence, best, others[0], outcome))
-    if baseline is not None:
+    if evidence.asked is not None:
         # The baseline was there before; the winner is the best of all others.
         comparisons = evidence.configs - 1
-        base = evidence.samples[baseline]
+        base = evidence.samples[evidence.asked]
         outcome = (
             Outcome(word="tied", margin=margin)
             if base is best

@@ -28,11 +28,13 @@ class Evidence:
     the mean `mean` and the variance `variance`, with a divisor of one less than their
     number. `within` is the variance of repeated runs of one config, pooled over all
     configs that have any; None without repeats. `winner` is the key of the winning
-    run's config. `samples` are, by their keys, the best configs by mean, the winner and
-    those that were asked for.
+    run's config, and `asked` that of the config that was asked for; None if it has no
+    run that counts. `samples` are, by their keys, the best configs by mean and these
+    two.
     """
 
     winner: str
+    asked: str | None
     configs: int
     runs: int
     mean: float

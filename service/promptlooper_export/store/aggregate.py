@@ -103,7 +103,8 @@ FROM summary CROSS JOIN config
 ORDER BY mean DESC, config LIMIT {limit}
 """
 
-SAME_CONFIG = "coalesce(run.config_hash, run.config, CAST(run.id AS text))"
+# An empty hash is what a table without such a column is read as.
+SAME_CONFIG = "coalesce(nullif(run.config_hash, ''), run.config, CAST(run.id AS text))"
 """What is the same for the runs of one config; each is one without hash and config."""
 
 # A scorer's total and number of judgements; of what is beyond, only the number. Unlike

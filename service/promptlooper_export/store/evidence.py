@@ -5,11 +5,16 @@ are read as they are. A sum over all of them depends in its last digit on the or
 which the database adds.
 """
 
+import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from itertools import groupby
+from operator import itemgetter
+from statistics import fmean, variance
+from typing import NamedTuple
 from uuid import UUID
 
 from promptlooper_export.analysis.evidence import Evidence, Sample
@@ -19,13 +24,17 @@ from promptlooper_export.store.aggregate import (
     ConfigLine,
     configs_statement,
 )
-from promptlooper_export.store.ranking import Place, Ranking, ScoreReader
+from promptlooper_export.store.groups import ConfigGroup
+from promptlooper_export.store.ranking import Ranking, ScoreReader
 from promptlooper_export.store.rows import is_utf_8, label, row_id
 from promptlooper_export.store.scoring import (
     Rules,
     finite_means,
     weighted_score,
 )
+
+_MOST_REPEATS = 2000
+"""How many runs of a group of repeats are read; more would not fit a statement."""
 
 LEADERS = 10
 """How many of the best configs are looked at closely."""
@@ -38,9 +47,15 @@ _LARGEST = 1e100
 
 _CONFIG_OF = "SELECT {same} FROM {runs} AS run WHERE run.id = ?"
 
-_CONFIGS_WITH = """
-SELECT DISTINCT {same} FROM {runs} AS run
-WHERE experiment_id {experiment} AND {condition} LIMIT 2
+# The first and the last by config: are they the same?
+_RUNS_WITH = """
+SELECT id, config FROM (
+    SELECT
+        run.id, {same} AS config, row_number() OVER (ORDER BY {same}, run.id) AS number,
+        count(*) OVER () AS total
+    FROM {runs} AS run WHERE experiment_id {experiment} AND {condition}
+) AS found
+WHERE number IN (1, total) ORDER BY number
 """
 
 _ID = re.compile("[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -52,45 +67,36 @@ _JUDGEMENTS = """
 SELECT
     {same} AS config, run.id, run.config_hash, score.scorer_name, score.case_id,
     score.value
-{completed} AND {same} IN ({marks})
-ORDER BY 1, 2
+{completed} AND {condition}
+ORDER BY 2
 """
 
 
 def read_evidence(
-    reader: ScoreReader, rules: Rules, ranking: Ranking, *, configs: Collection[str]
+    reader: ScoreReader, rules: Rules, ranking: Ranking, *, run: object
 ) -> Evidence | None:
     """Return what is known of the configs of an experiment.
 
-    The config of the ranking's winner and `configs`, by their keys, are looked at
-    closely besides the best ones. None if no run counts, if there are too many scorers
+    The configs of the ranking's winner and of `run`, by its key, are looked at closely
+    besides the best ones. None if no run counts, if there are too many scorers
     for the statement, if the winner's score is too large for it, or if its config_hash
     is not text.
     """
     columns = sorted(filter(is_utf_8, ranking.scorers | rules.required))
     if not ranking.places or len(columns) > _MOST_SCORERS:
         return None
-    catalog, session = reader.catalog, reader.session
     center = ranking.places[0].weighted_score
     if abs(center) > _LARGEST:
         return None
-    sql, names, factors = configs_statement(
-        catalog,
-        reader.completed_scores,
-        rules,
-        columns,
-        is_most=catalog.kind == "sqlite" and reader.is_most(),
-        center=center,
-        limit=LEADERS,
-    )
-    rows = session.all(sql, *names, *reader.values, *factors)
-    lines = [ConfigLine(*row) for row in rows]
-    if not lines:
-        return None
-    winner = config_of(reader, ranking.places[0])
-    wanted = [*(line.config for line in lines), winner, *configs]
-    samples = {one.key: one for one in _samples(reader, rules, wanted)}
-    if winner not in samples:
+    lines = _lines(reader, rules, columns, center)
+    winner = config_of(reader, ranking.places[0].key)
+    asked = None if run is None else config_of(reader, run)
+    wanted = {*(line.config for line in lines), winner, asked}
+    keys = list(filter(_can_be_sent, wanted))
+    marks = ", ".join("?" * len(keys))
+    condition = f"{SAME_CONFIG} IN ({marks})"
+    samples = _samples(reader, rules, condition, keys, lambda row: row.config)
+    if not lines or winner not in samples:
         return None
     all_ = lines[0]
     means = all_.means / all_.configs
@@ -98,6 +104,7 @@ def read_evidence(
     repeats = all_.runs - all_.configs
     return Evidence(
         winner=winner,
+        asked=asked if asked in samples else None,
         configs=all_.configs,
         runs=all_.runs,
         mean=center + means,
@@ -107,16 +114,106 @@ def read_evidence(
     )
 
 
+def _lines(
+    reader: ScoreReader, rules: Rules, columns: Sequence[str], center: float
+) -> list[ConfigLine]:
+    sql, names, factors = configs_statement(
+        reader.catalog,
+        reader.completed_scores,
+        rules,
+        columns,
+        is_most=reader.catalog.kind == "sqlite" and reader.is_most(),
+        center=center,
+        limit=LEADERS,
+    )
+    rows = reader.session.all(sql, *names, *reader.values, *factors)
+    return [ConfigLine(*row) for row in rows]
+
+
+def read_repeats(
+    reader: ScoreReader,
+    rules: Rules,
+    ranking: Ranking,
+    groups: Iterable[ConfigGroup],
+    *,
+    run: object,
+) -> Evidence | None:
+    """Return the same with the repeats that `groups` hold, instead of equal configs.
+
+    The keys of samples are the ids of their oldest runs.
+    """
+    if not ranking.places:
+        return None
+    best = ranking.places[0].key
+    census = _Census()
+    closely: list[ConfigGroup] = []
+    for group in groups:
+        keys = {member.key for member in group.runs}
+        if census.add(group) and not keys.isdisjoint((best, run)):
+            closely.append(group)
+    of_run = {
+        member.key: str(group.runs[0].run_id)
+        for group in [*closely, *(group for _, group in census.best)]
+        for member in group.runs[:_MOST_REPEATS]
+    }
+    condition = f"run.id IN ({', '.join('?' * len(of_run))})"
+    samples = _samples(
+        reader, rules, condition, list(of_run), lambda row: of_run[row.key]
+    )
+    if of_run.get(best) not in samples:
+        return None
+    return census.evidence(of_run[best], of_run.get(run), samples)
+
+
+@dataclass(kw_only=True)
+class _Census:
+    """What is known of the groups so far; `best` are those with the highest means."""
+
+    means: list[float] = field(default_factory=list)
+    runs: int = 0
+    within: float = 0.0
+    best: list[tuple[float, ConfigGroup]] = field(default_factory=list)
+
+    def add(self, group: ConfigGroup) -> bool:
+        """Count a group, unless its scores are too large."""
+        scores = [run.weighted_score for run in group.runs]
+        if any(abs(score) > _LARGEST for score in scores):
+            return False
+        mean = fmean(scores)
+        self.means.append(mean)
+        self.runs += len(scores)
+        self.within += math.fsum((score - mean) ** 2 for score in scores)
+        self.best = nlargest(LEADERS, [*self.best, (mean, group)], key=itemgetter(0))
+        return True
+
+    def evidence(
+        self, winner: str, asked: str | None, samples: Mapping[str, Sample]
+    ) -> Evidence:
+        """Return what is known of all groups and, closely, of the samples."""
+        configs = len(self.means)
+        repeats = self.runs - configs
+        return Evidence(
+            winner=winner,
+            asked=asked if asked in samples else None,
+            configs=configs,
+            runs=self.runs,
+            mean=fmean(self.means),
+            variance=variance(self.means) if configs > 1 else 0.0,
+            within=self.within / repeats if repeats else None,
+            samples=samples,
+        )
+
+
 def evidence_size(evidence: Evidence | None) -> int:
     """Return about how many bytes evidence takes up."""
     samples = () if evidence is None else evidence.samples.values()
     return sum(1000 + 32 * len(one.runs) + 200 * len(one.cases) for one in samples)
 
 
-def find_config(reader: ScoreReader, reference: str) -> str:
-    """Return the key of the config that a run's id or name or a config_hash stands for.
+def find_run(reader: ScoreReader, reference: str) -> object:
+    """Return the key of a run by its id or name, or of one of a config by its hash.
 
-    Raises InvalidParameterError for none and for several.
+    Raises InvalidParameterError for none, and for runs of several configs.
     """
     conditions: list[tuple[str, list[object]]] = []
     if _can_be_sent(reference):
@@ -126,21 +223,21 @@ def find_config(reader: ScoreReader, reference: str) -> str:
         clause, values = reader.catalog.id("runs.id", UUID(reference))
         conditions.insert(0, (f"run.id {clause}", values))
     for condition, values in conditions:
-        sql = _CONFIGS_WITH.format(
+        sql = _RUNS_WITH.format(
             same=SAME_CONFIG,
             runs=reader.catalog.runs,
             experiment=reader.experiment,
             condition=condition,
         )
         found = reader.session.all(sql, *reader.values, *values)
-        if len(found) > 1:
+        if found and found[0][1] != found[-1][1]:
             detail = (
                 f"{reference!r} is the name of runs of several configs; "
                 "name the baseline by the id of a run or by its config_hash."
             )
             raise InvalidParameterError(detail, parameter="baseline")
         if found:
-            key: str = found[0][0]
+            key: object = found[0][0]
             return key
     detail = (
         f"The experiment has no run with the id or name {reference[:_SHOWN]!r}, and no "
@@ -154,10 +251,10 @@ def _can_be_sent(key: object) -> bool:
     return isinstance(key, str) and "\0" not in key and is_utf_8(key)
 
 
-def config_of(reader: ScoreReader, place: Place) -> str:
-    """Return the key of a run's config."""
+def config_of(reader: ScoreReader, run: object) -> str:
+    """Return the key of the config of a run, by the run's key."""
     sql = _CONFIG_OF.format(same=SAME_CONFIG, runs=reader.catalog.runs)
-    key: str = reader.session.value(sql, place.key)
+    key: str = reader.session.value(sql, run)
     return key
 
 
@@ -213,34 +310,53 @@ class _Judged:
                     yield case, score
 
 
+class _Row(NamedTuple):
+    """A judgement of a completed run."""
+
+    config: str
+    key: object
+    config_hash: str | None
+    scorer: object
+    case: object
+    value: object
+
+
 def _samples(
-    reader: ScoreReader, rules: Rules, configs: Iterable[str]
-) -> Iterator[Sample]:
-    wanted = list(filter(_can_be_sent, dict.fromkeys(configs)))
+    reader: ScoreReader,
+    rules: Rules,
+    condition: str,
+    values: Sequence[object],
+    sample_of: Callable[[_Row], str],
+) -> dict[str, Sample]:
+    """Read the runs that fulfil a condition as samples, each under its key."""
+    if not values:
+        return {}
     sql = _JUDGEMENTS.format(
-        completed=reader.completed_scores,
-        same=SAME_CONFIG,
-        marks=", ".join("?" * len(wanted)),
+        completed=reader.completed_scores, same=SAME_CONFIG, condition=condition
     )
-    rows = reader.session.stream(sql, *reader.values, *wanted)
-    for config, of_config in groupby(rows, key=lambda row: row[0]):
-        judged = _Judged()
-        for key, of_run in groupby(of_config, key=lambda row: row[1]):
-            found = list(of_run)
-            judged.config_hash = found[0][2]
-            judged.add(
-                rules,
-                row_id(key, "runs"),
-                [
-                    (label(scorer), None if case is None else label(case), value)
-                    for *_, scorer, case, value in found
-                ],
-            )
-        if judged.best is not None:
-            yield Sample(
-                key=config,
-                config_hash=judged.config_hash or "",
-                run_id=judged.best[1],
-                runs=tuple(judged.runs),
-                cases=dict(judged.scores_of_cases(rules)),
-            )
+    rows = map(_Row._make, reader.session.stream(sql, *reader.values, *values))
+    found: defaultdict[str, _Judged] = defaultdict(_Judged)
+    for key, of_run in groupby(rows, key=lambda row: row.key):
+        judgements = list(of_run)
+        judged = found[sample_of(judgements[0])]
+        judged.config_hash = judgements[0].config_hash
+        judged.add(
+            rules,
+            row_id(key, "runs"),
+            [(label(one.scorer), _named(one.case), one.value) for one in judgements],
+        )
+    return {
+        key: Sample(
+            key=key,
+            config_hash=judged.config_hash or "",
+            run_id=judged.best[1],
+            runs=tuple(judged.runs),
+            cases=dict(judged.scores_of_cases(rules)),
+        )
+        for key, judged in found.items()
+        if judged.best is not None
+    }
+
+
+def _named(case: object) -> str | None:
+    return None if case is None else label(case)

@@ -22,8 +22,9 @@ from promptlooper_export.store.decision import read_decision
 from promptlooper_export.store.election import elect
 from promptlooper_export.store.evidence import (
     evidence_size,
-    find_config,
+    find_run,
     read_evidence,
+    read_repeats,
 )
 from promptlooper_export.store.experiments import (
     Condition,
@@ -31,7 +32,7 @@ from promptlooper_export.store.experiments import (
     ExperimentSummary,
 )
 from promptlooper_export.store.freshness import Kept, Token
-from promptlooper_export.store.groups import config_groups
+from promptlooper_export.store.groups import ConfigGroup, config_groups
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking, ScoreReader, rank
@@ -40,9 +41,7 @@ from promptlooper_export.store.statistics import read_statistics
 from promptlooper_export.store.what_if import STORED, WhatIf, apply, refuse_unknown
 from promptlooper_export.viewer import Viewer
 
-
-def _ranking_size(_: Ranking) -> int:
-    return 32 << 10
+_RANKING_BYTES = 32 << 10
 
 
 class Snapshot:
@@ -137,11 +136,12 @@ class Snapshot:
 
     def _decision(self, row: ExperimentRow, what_if: WhatIf) -> Decision:
         reader = ScoreReader(self._session, self._catalog, row.experiment.id)
-        changed_at = self.last_change(row.experiment.id)
         return self._kept.find(
             ("decision", row.experiment.id, what_if.rule),
             self._token,
-            lambda: read_decision(reader, row.rules, changed_at),
+            lambda: read_decision(
+                reader, row.rules, self.last_change(row.experiment.id)
+            ),
             size=lambda decision: 600 * len(decision.candidates),
         )
 
@@ -154,26 +154,38 @@ class Snapshot:
         margin: float,
     ) -> Assessment | None:
         reader = ScoreReader(self._session, self._catalog, row.experiment.id)
-        config = None if baseline is None else find_config(reader, baseline)
+        run = None if baseline is None else find_run(reader, baseline)
         evidence = self._kept.find(
-            ("evidence", row.experiment.id, what_if, config),
+            ("evidence", row.experiment.id, what_if, run),
             self._token,
-            lambda: read_evidence(
-                reader, row.rules, ranking, configs=[] if config is None else [config]
+            lambda: (
+                read_repeats(
+                    reader, row.rules, ranking, self._groups(row, what_if), run=run
+                )
+                if what_if.repeat_over
+                else read_evidence(reader, row.rules, ranking, run=run)
             ),
             size=evidence_size,
         )
         if evidence is None:
             return None
-        if config is not None and config not in evidence.samples:
+        if run is not None and evidence.asked is None:
             detail = "No run of the baseline's config is completed and has a score."
             raise InvalidParameterError(detail, parameter="baseline")
-        return assess(evidence, baseline=config, margin=margin)
+        return assess(evidence, margin=margin)
+
+    def _groups(self, row: ExperimentRow, what_if: WhatIf) -> Iterator[ConfigGroup]:
+        return config_groups(
+            self._session,
+            self._catalog,
+            row.experiment.id,
+            row.rules,
+            repeat_over=what_if.repeat_over,
+        )
 
     def leader(self, experiment: UUID) -> Place | None:
         """Return the best run or None. Raises ExperimentNotFoundError."""
-        ranking = self._ranking(self._row(experiment), STORED)
-        return next(iter(ranking.places), None)
+        return next(iter(self._ranking(self._row(experiment), STORED).places), None)
 
     def runs(
         self,
@@ -283,19 +295,11 @@ class Snapshot:
         refuse_unknown(what_if, ranking.scorers)
         if what_if.by == "run" or not ranking.places:
             return ranking
-        groups = partial(
-            config_groups,
-            self._session,
-            self._catalog,
-            row.experiment.id,
-            row.rules,
-            repeat_over=what_if.repeat_over,
-        )
         return self._kept.find(
             ("election", row.experiment.id, what_if),
             self._token,
-            lambda: elect(ranking, groups, what_if),
-            size=_ranking_size,
+            lambda: elect(ranking, partial(self._groups, row, what_if), what_if),
+            size=lambda _: _RANKING_BYTES,
         )
 
     def _ranking_of_runs(self, row: ExperimentRow, rule: WhatIf) -> Ranking:
@@ -315,7 +319,7 @@ class Snapshot:
                 row.rules,
                 scorers=None if before is None else before.scorers,
             ),
-            size=_ranking_size,
+            size=lambda _: _RANKING_BYTES,
         )
 
     def _visible(self) -> Condition:

@@ -102,10 +102,9 @@ def what_if_of(given: Mapping[str, Any]) -> WhatIf:
             detail = "prefer compares configs: leave out by=run."
             raise InvalidParameterError(detail, parameter="prefer")
         values["by"] = by = "config"
-    for name in ("min_runs", "repeat_over"):
-        if name in values and by != "config":
-            detail = f"{name} is about configs: it needs by=config or prefer."
-            raise InvalidParameterError(detail, parameter=name)
+    if "min_runs" in values and by != "config":
+        detail = "min_runs is about configs: it needs by=config or prefer."
+        raise InvalidParameterError(detail, parameter="min_runs")
     return WhatIf(**values)
 
 
