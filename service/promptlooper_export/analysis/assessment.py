@@ -153,7 +153,7 @@ def _summary(
             f"Not enough data to tell the winner from {other}. {by}, but nothing says "
             f"how much of that is luck: {_advice(more, 'runs of each config')}"
         )
-    sure = f"{100 * (1 - contrast.alpha):.4g} %"
+    sure = f"{100 * (1 - contrast.alpha):.4g}%"
     interval_ = f"{sure} interval {contrast.low:+.4f} to {contrast.high:+.4f}"
     kind = "cases" if contrast.method == "paired by case" else "runs"
     data = f"{interval_}, {' and '.join(map(str, contrast.counts))} {kind}"
