@@ -17,6 +17,8 @@ from promptlooper_export import errors
 from promptlooper_export.cli.main import COMMANDS, promptlooper_export
 from promptlooper_export.errors import CommandError, ExportError, ProblemError
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
+from promptlooper_export.redaction import names
+from promptlooper_export.redaction.issuers import SHAPES, SOURCES
 from promptlooper_export.registry import AnyFormat, build
 from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.settings import SETTINGS
@@ -49,6 +51,57 @@ ERRORS = """\
 
 Over HTTP, an error is `application/problem+json` (RFC 9457); its `type` is `/problems/`
 followed by the name below. On the command line, it is one line and an exit code.
+"""
+REDACTION = """\
+# What is redacted
+
+<!-- Written by `make docs` from the code. -->
+
+Every format, list, error and log shows a secret as `[redacted]`; a warning names each
+place. `redact=off` and `--unredacted` show secrets to those who may see them: see
+[access](access.md). A text is a secret, or a part of it is, if
+
+1. **its name says so**: the key above it, the name beside it (`{"name": "API_KEY",
+   "value": "..."}`, `["X-Api-Key", "..."]`), or the name before it in a text: an
+   assignment, a field such as `Authorization` or `Cookie`, an option such as
+   `--api-key`, an element, a parameter of a URL. Texts that are JSON are read as
+   documents. Below the name of a secret, every text is one, apart from what describes
+   it (`type`, `mode`).
+2. **its place says so**: the password in a URL or connection string of any driver, a
+   token in place of the user, `curl -u user:...`, the default in `${NAME:-default}`.
+3. **its shape says so**: the keys of the issuers below, JSON Web Tokens, private keys
+   and hashes of passwords.
+
+A name alone is not enough. These stay: numbers, `true`, `false` and `null`;
+references (`${NAME}`, `{{ name }}`, `env:NAME`, `op://...`, `file:/...`);
+placeholders (`<your key>`, `****`); words that say whether or of which kind (`none`,
+`required`, `oauth2`); prose; special tokens of a tokenizer (`<|pad|>`). If a name
+only sounds secret (`password_reset`, `answer_token`, `cookie_consent`), only a text
+that looks machine-made is hidden. UUIDs and digests are identifiers.
+
+Everything takes time in proportion to the length of the text. No rule knows every
+secret: one that is a plain word under an innocent name is not found. Keep secrets out
+of configs, and name where they are instead.
+
+## Your own patterns and exceptions
+
+`PROMPTLOOPER_REDACT_PATTERNS` adds regular expressions of Python, one a line; what
+they match is hidden wherever it stands. They are yours to test: one that takes
+quadratic time on some text slows the service down. `PROMPTLOOPER_REDACT_KEEP` lists
+keys whose values are never secrets; shapes in them are hidden all the same. Both hold
+for the whole process and need a restart.
+
+`make secrets` prints how the rules do on the documents in `tests/data/secrets_*.txt`.
+The documents that were written after the rules were first tried with 15 of 165 secrets
+left (6 of 57 documents) and none of 107 innocent ones altered; now there are none.
+
+## Names
+
+Case and the way words are joined do not matter: `apiKey`, `API_KEY`, `x-api-key`.
+"""
+ISSUERS = """
+## Shapes
+
 """
 COMMANDS_HEAD = """\
 # Commands
@@ -155,6 +208,28 @@ def commands() -> Iterator[str]:
         yield f"\n## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
 
+def redaction() -> Iterator[str]:
+    """Yield the page of what counts as a secret."""
+    yield REDACTION
+    for title, words in (
+        ("A name that ends in one of these is a secret's", names.SECRETS),
+        ("So is `key` or `token` after one of these", names.SERVICES),
+        ("A name that ends in one of these only describes a secret", names.ABOUT),
+    ):
+        yield f"\n{title}: {', '.join(map(code, sorted(words)))}.\n"
+    yield ISSUERS
+    yield from table(
+        ("Issuer", "Begins with", "Source"),
+        [(row.issuer, code(row.start) if row.start else "", row.source)
+         for row in SHAPES],
+    )  # fmt: skip
+    yield "\n"
+    yield from table(
+        ("Source", "What it is", "As of"),
+        [(name, what, when) for name, (what, when) in SOURCES.items()],
+    )
+
+
 def built_ins() -> Sequence[AnyFormat]:
     """Return our own formats, whatever else is installed beside them."""
     points = distribution("promptlooper-export").entry_points
@@ -199,6 +274,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "configuration.md": "".join(configuration()),
         ROOT / "docs" / "formats.md": "".join(formats()),
         ROOT / "docs" / "errors.md": "".join(refusals()),
+        ROOT / "docs" / "redaction.md": "".join(redaction()),
         ROOT / "docs" / "commands.md": "".join(commands()),
         front: readme(front.read_text(encoding="utf-8")),
     }

@@ -49,6 +49,7 @@ SHAPES: dict[str, str] = {
     "Fireworks": "f" + "w_" + some(24),
     "NVIDIA": "nv" + "api-" + some(64),
     "Pinecone": "pc" + "sk_" + some(60),
+    "Voyage": "p" + "a-" + some(43),
     "LangSmith": "ls" + "v2_pt_" + some(40),
     "Databricks": "da" + "pi" + _HEX[:32],
     "DigitalOcean": "do" + "p_v1_" + _HEX,

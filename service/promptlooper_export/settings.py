@@ -62,6 +62,21 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _patterns(text: str) -> tuple[re.Pattern[str], ...]:
+    found = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            pattern = re.compile(line)
+        except re.error as error:
+            msg = f"has an invalid regular expression, {line!r}: {error}"
+            raise ValueError(msg) from None
+        if pattern.search(""):
+            msg = f"has a regular expression that matches empty text: {line!r}"
+            raise ValueError(msg)
+        found.append(pattern)
+    return tuple(found)
+
+
 SETTINGS = (
     Setting(
         name="DATABASE_URL",
@@ -138,6 +153,20 @@ SETTINGS = (
         "may.",
     ),
     Setting(
+        name="REDACT_PATTERNS",
+        default=None,
+        parse=_patterns,
+        help="Regular expressions of your own secrets, besides the known ones, one a "
+        "line; see docs/redaction.md.",
+    ),
+    Setting(
+        name="REDACT_KEEP",
+        default="",
+        parse=_words,
+        help="Keys whose values are never secrets, for example seed_token, separated "
+        "by commas or spaces.",
+    ),
+    Setting(
         name="BIND",
         default="127.0.0.1:8000",
         parse=str,
@@ -212,6 +241,8 @@ class Settings:
     jwt_required_claims: tuple[str, ...]
     jwt_leeway: int
     open_experiments: bool
+    redact_patterns: tuple[re.Pattern[str], ...] | None
+    redact_keep: tuple[str, ...]
     bind: str
     trusted_proxies: int
     spool_dir: str | None
@@ -227,7 +258,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the environment.
 
     The secret is not checked here, since most commands need none: see `auth.secret`.
-    Raises SettingsError, which names the variable.
+    What an operator adds to redaction takes effect in the whole process. Raises
+    SettingsError, which names the variable.
     """
     known = {setting.variable for setting in SETTINGS}
     for variable in sorted(environ):
@@ -237,7 +269,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             hint = f"; did you mean {close[0]}?" if close else "; unset it"
             msg = f"{variable} is not a setting of this service{hint}"
             raise SettingsError(msg)
-    return Settings(**{row.name.lower(): _value(row, environ) for row in SETTINGS})
+    loaded = Settings(**{row.name.lower(): _value(row, environ) for row in SETTINGS})
+    if loaded.redact_patterns or loaded.redact_keep:
+        # Here and not in each caller: one that forgot it would let secrets out.
+        from promptlooper_export.redaction import configure
+
+        configure(patterns=loaded.redact_patterns or (), kept_names=loaded.redact_keep)
+    return loaded
 
 
 def _value(setting: Setting, environ: Mapping[str, str]) -> Any:  # noqa: ANN401

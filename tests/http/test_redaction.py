@@ -16,8 +16,12 @@ import secrets_corpus as corpus
 from builders import experiment, run
 from cli.console import on_sqlite
 from databases import Database
+from formats.configs import Config
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import StageResult
+from promptlooper_export.errors import SettingsError
+from promptlooper_export.redaction import configure
+from promptlooper_export.settings import load
 from webservice import Service, problem, settings_for
 
 ALL = ("export:best", "export:report", "export:runs")
@@ -290,3 +294,35 @@ def test_a_format_that_fails_with_secrets_leaves_none_in_the_log(
 
     assert leaked(caplog.text) == []
     assert "tells.py" in caplog.text
+
+
+@pytest.fixture
+def _as_before() -> Iterator[None]:
+    yield
+    configure()
+
+
+@on_sqlite
+@pytest.mark.usefixtures("_as_before")
+def test_an_operator_adds_patterns_and_exceptions(database: Database) -> None:
+    config: Config = {
+        "note": "ACME-12345678",
+        "seed_token": "s33d-w0rds",
+        "n": "ACME-1",
+    }
+    loaded = experiment(run({"a": 0.9}, config=config))
+    database.load(loaded)
+    path = f"/experiments/{loaded.id}/export?format=json"
+
+    plain = Service(settings_for(database.url)).ask(path).get_json()["config"]
+    assert plain == {**config, "seed_token": "[redacted]"}
+
+    own = {"REDACT_PATTERNS": "^ACME-[0-9]{8}$\nXYZ", "REDACT_KEEP": "seed_token, b"}
+    set_up = Service(settings_for(database.url, **own))
+    assert set_up.ask(path).get_json()["config"] == {**config, "note": "[redacted]"}
+
+
+@pytest.mark.parametrize("pattern", ["(", "a*"])
+def test_a_pattern_that_cannot_work_starts_nothing(pattern: str) -> None:
+    with pytest.raises(SettingsError, match="PROMPTLOOPER_REDACT_PATTERNS has"):
+        load({"PROMPTLOOPER_REDACT_PATTERNS": pattern})

@@ -1,9 +1,10 @@
 """What is a secret, and what only looks like one."""
 
 import json
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import secrets_by_kind as by_kind
@@ -13,6 +14,7 @@ from formats.rendering import best, report, row, table
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Best, Difference, Differences, Runs
 from promptlooper_export.redaction import redact, redact_text
+from promptlooper_export.redaction.issuers import SHAPES, Shape
 
 SECRETS = [*corpus.SHAPES.values(), *corpus.IN_TEXT.values()]
 
@@ -36,6 +38,23 @@ def test_a_known_shape_is_left_out_and_the_text_around_it_stays(secret: str) -> 
         ("=", ";"),
     ):
         assert redact_text(f"{before}{secret}{after}") == f"{before}[redacted]{after}"
+
+
+# Examples of those with a condition are in the corpus.
+@pytest.mark.parametrize(
+    "shape",
+    [row for row in SHAPES if "(?=" not in row.rest],
+    ids=lambda row: row.issuer,
+)
+@given(data=st.data())
+@settings(max_examples=5, suppress_health_check=[*HealthCheck])
+def test_every_row_of_the_table_is_found(shape: Shape, data: st.DataObject) -> None:
+    plain = re.sub(
+        r"(?<=[}*+])\+", "", shape.rest
+    )  # hypothesis knows no possessive ones
+    pattern = re.compile(re.escape(shape.start) + plain, re.ASCII)
+    secret = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert secret not in redact_text(f"use {secret} here")
 
 
 @pytest.mark.parametrize("text", corpus.IN_TEXT.values(), ids=corpus.IN_TEXT)

@@ -256,7 +256,7 @@ _PATTERNS = tuple(
     for shape in SHAPES
 )
 
-_SHORTEST = 16
+_SHORTEST = 15
 """No key of an issuer has fewer characters; all but the blocks have no spaces."""
 
 

@@ -1,6 +1,7 @@
 """Which names say that a value is a secret, as tables of words."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -160,6 +161,16 @@ def words_of(name: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(name[-_LONGEST:])]
 
 
+_kept: set[str] = set()
+
+
+def keep_names(names: Iterable[str]) -> None:
+    """Take these names, in any case, for innocent ones, and no others as before."""
+    _kept.clear()
+    _kept.update(map(str.casefold, names))
+    _strength.cache_clear()
+
+
 def strength(name: str) -> Strength:
     """Return how sure a name is that its value is a secret."""
     # What is remembered is bounded, too: a name may be any text.
@@ -168,7 +179,7 @@ def strength(name: str) -> Strength:
 
 @lru_cache(maxsize=8192)
 def _strength(name: str) -> Strength:
-    words = words_of(name)
+    words = [] if name.casefold() in _kept else words_of(name)
     words = [_FUSED.get(word, word) for word in words]
     while len(words) > 1 and (words[-1] in _VARIANTS or words[-1].isdigit()):
         words.pop()

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from operator import is_
@@ -26,8 +26,8 @@ from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.assignments import SEPARATOR
-from promptlooper_export.redaction.names import Strength, strength
-from promptlooper_export.redaction.text import redact_text
+from promptlooper_export.redaction.names import Strength, keep_names, strength
+from promptlooper_export.redaction.text import add_patterns, redact_own, redact_text
 from promptlooper_export.redaction.values import hide
 
 CODE = "redacted"
@@ -63,6 +63,16 @@ _VALUES_AT_A_PATH: Mapping[type, tuple[str, ...]] = {
 
 T = TypeVar("T")
 D = TypeVar("D", Best, Report)
+
+
+def configure(
+    *, patterns: Iterable[re.Pattern[str]] = (), kept_names: Iterable[str] = ()
+) -> None:
+    """Set the operator's own patterns and exceptions, for the whole process."""
+    add_patterns(patterns)
+    keep_names(kept_names)
+    _clean_texts.clear()
+    _innocent_keys.clear()
 
 
 @overload
@@ -209,6 +219,9 @@ def _remember(clean: set[str], texts: list[str]) -> bool:
             return False
     joined = SEPARATOR.join(plain)
     if redact_text(joined) != joined:
+        return False
+    # An operator's pattern may well look for the beginning or end of a text.
+    if any(redact_own(text) != text for text in plain):
         return False
     if len(clean) > _REMEMBERED_TEXTS:
         clean.clear()
