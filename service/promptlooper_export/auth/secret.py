@@ -26,6 +26,9 @@ MINIMUM_BYTES = 32  # RFC 7518, section 3.2: at least as long as the HS256 outpu
 MINIMUM_BITS = 70
 """What must remain to be guessed."""
 
+INTERLEAVED_BITS = 40
+"""What must remain of every second character: few guessers try to interleave."""
+
 PUBLISHED = {
     # fastapi.tiangolo.com/tutorial/security/oauth2-jwt
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
@@ -43,6 +46,16 @@ PUBLISHED = {
     "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     # RFC 7520, section 3.5
     "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",
+    # Hexadecimal digits in their order, and the keys of FIPS 197, appendix C
+    "0123456789abcdef" * 2,
+    "0123456789abcdef" * 4,
+    "fedcba9876543210" * 2,
+    "fedcba9876543210" * 4,
+    "00112233445566778899aabbccddeeff",
+    "00112233445566778899aabbccddeeff" * 2,
+    "000102030405060708090a0b0c0d0e0f",
+    "000102030405060708090a0b0c0d0e0f1011121314151617",
+    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
     # The digits of pi and of e
     "31415926535897932384626433832795",
     "3.14159265358979323846264338327950288",
@@ -76,6 +89,7 @@ _PIECES = re.compile(
 )
 _AT_ONCE = 32  # zxcvbn takes quadratic time
 _SHORTEST_WORD = 3  # shorter ones are in every random text
+_HEXADECIMAL = set(string.hexdigits.lower())
 _SEPARATOR = 2.0  # bits: people choose one of a few
 
 
@@ -125,11 +139,20 @@ def is_published(secret: str) -> bool:
 
 @lru_cache(maxsize=1)  # takes some 30 ms, and a program may issue many tokens
 def is_guessable(secret: str) -> bool:
-    """Return whether fewer than MINIMUM_BITS remain to be guessed in one reading."""
-    return any(
-        _bits(chunks, _bits_of_a_character("".join(chunks))) < MINIMUM_BITS
-        for chunks in _readings(secret)
+    """Return whether too few bits remain to be guessed in one reading."""
+    # Tools write hexadecimal digits. People who do so end up with some of them, or with
+    # what is published.
+    if set(secret.casefold()) == _HEXADECIMAL:
+        return False
+    # Two texts interleaved, such as aAbBcC or a1b2c3.
+    halves = _chunks([secret[::2], secret[1::2]])
+    return _is_short_of(INTERLEAVED_BITS, halves) or any(
+        _is_short_of(MINIMUM_BITS, chunks) for chunks in _readings(secret)
     )
+
+
+def _is_short_of(least: float, chunks: list[str]) -> bool:
+    return _bits(chunks, _bits_of_a_character("".join(chunks))) < least
 
 
 def _readings(secret: str) -> Iterator[list[str]]:
@@ -138,8 +161,6 @@ def _readings(secret: str) -> Iterator[list[str]]:
     for text in (secret, *_decoded(secret)):
         yield _chunks(_PIECES.findall(text))
     yield _chunks(_PIECES.findall(secret.casefold()))
-    # Two texts interleaved, such as aAbBcC or a1b2c3.
-    yield _chunks([secret[::2], secret[1::2]])
 
 
 def _decoded(secret: str) -> Iterator[str]:
