@@ -40,6 +40,7 @@ def render(report: Report) -> Iterator[bytes | Notice]:
         ("Best Configuration Detail", _winner(report)),
         ("Score Distributions", _distributions(report)),
         ("Why It Won", _parameters(report)),
+        ("Failures", _failures(report)),
         ("Token Usage", _tokens(report)),
         ("Timing", _timing(report)),
         ("Cost", _cost(report)),
@@ -266,6 +267,26 @@ def _parameter_value(parameter: Parameter, value: ParameterValue) -> str:
     if value.least == value.most:
         return number(value.least)
     return f"{number(value.least)} to {number(value.most)}"
+
+
+def _failures(report: Report) -> Iterator[str]:
+    found = report.failures
+    if found is None:
+        return
+    yield table(
+        ("Error", "Failed runs:", "Retry may help", "Such as"),
+        (
+            (
+                "none given" if one.message is None else escaped(one.message),
+                number(one.count),
+                one.retry,
+                str(one.run_ids[0]),
+            )
+            for one in found.groups
+        ),
+    )
+    if found.further_runs:
+        yield f"Further failed runs, with other errors: {number(found.further_runs)}."
 
 
 def _tokens(report: Report) -> Iterator[str]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.decisions import Decision
-from promptlooper_export.findings import Parameters, Rival
+from promptlooper_export.findings import Failures, Parameters, Rival
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""
@@ -280,6 +280,7 @@ class Report:
     decision: Decision | None = None
     parameters: Parameters | None = None
     rivals: tuple[Rival, ...] = ()
+    failures: Failures | None = None
     warnings: tuple[Notice, ...] = ()
 
 

@@ -111,3 +111,34 @@ class Rival:
     weighted_score: float
     deviations: tuple[Deviation, ...]
     further: int
+
+
+Retry = Literal["yes", "no", "unknown"]
+"""Whether trying a failed run again may help."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Failed runs whose errors differ in numbers and ids only.
+
+    `message` is that of the oldest one: the first line of its error, or the last one of
+    a traceback; None without any. `run_ids` are at most 5, the oldest first.
+    """
+
+    message: str | None
+    count: int
+    run_ids: tuple[UUID, ...]
+    retry: Retry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """Failed runs by what went wrong, the most frequent first.
+
+    `further` counts the groups that are not listed, `further_runs` their runs.
+    """
+
+    runs: int
+    groups: tuple[Failure, ...]
+    further: int
+    further_runs: int

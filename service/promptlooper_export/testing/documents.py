@@ -33,6 +33,8 @@ from promptlooper_export.documents import (
     Winner,
 )
 from promptlooper_export.findings import (
+    Failure,
+    Failures,
     LeftOut,
     Parameter,
     Parameters,
@@ -256,6 +258,16 @@ def _parameters(text: str) -> Parameters:
     )
 
 
+def _failures(text: str) -> Failures:
+    named = Failure(message=text, count=2, run_ids=(UUID(int=3),), retry="yes")
+    return Failures(
+        runs=4,
+        groups=(named, replace(named, message=None, count=1, retry="unknown")),
+        further=1,
+        further_runs=1,
+    )
+
+
 def report(config: Config | None, text: str) -> Report:
     """Return a report with a value in every place, and `text` for every text."""
     runs = tuple(_ranked(rank, text) for rank in (1, 2))
@@ -293,6 +305,7 @@ def report(config: Config | None, text: str) -> Report:
         history=(PERIOD,),
         assessment=ASSESSMENT,
         parameters=_parameters(text),
+        failures=_failures(text),
         warnings=(NOTICE,),
     )
 
