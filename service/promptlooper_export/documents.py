@@ -279,6 +279,7 @@ class Report:
     assessment: Assessment | None = None
     decision: Decision | None = None
     parameters: Parameters | None = None
+    failures: Failures | None = None
     rivals: tuple[Rival, ...] = ()
     failures: Failures | None = None
     warnings: tuple[Notice, ...] = ()

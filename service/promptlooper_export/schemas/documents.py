@@ -180,6 +180,7 @@ class ReportSchema(DocumentSchema):
     assessment = fields.Nested(AssessmentSchema, required=True, allow_none=True)
     decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
     parameters = fields.Nested(ParametersSchema, required=True, allow_none=True)
+    failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
     rivals = fields.List(fields.Nested(RivalSchema), required=True)
     failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
