@@ -281,7 +281,6 @@ class Report:
     parameters: Parameters | None = None
     failures: Failures | None = None
     rivals: tuple[Rival, ...] = ()
-    failures: Failures | None = None
     warnings: tuple[Notice, ...] = ()
 
 

@@ -20,7 +20,7 @@ from promptlooper_export.cli.terminal import (
 )
 from promptlooper_export.configs import JSON, leaves
 from promptlooper_export.documents import Assessment, RankedRun, Report, RunCounts
-from promptlooper_export.findings import Rival
+from promptlooper_export.findings import Failures, Rival
 from promptlooper_export.redaction import redact
 from promptlooper_export.schemas import ReportSchema
 from promptlooper_export.store.snapshot import open_store
@@ -31,6 +31,7 @@ WIDTH = 80
 
 _TOP = 5
 _DEVIATIONS = 6
+_FAILURES = 3
 
 
 @click.command()
@@ -90,6 +91,9 @@ def _lines(report: Report) -> Iterator[str]:
     for rival in report.rivals:
         yield ""
         yield from _rival(rival)
+    if report.failures is not None:
+        yield ""
+        yield from _failures(report.failures)
 
 
 def _counts(counts: RunCounts) -> Iterator[str]:
@@ -135,6 +139,17 @@ def _rival(rival: Rival) -> Iterator[str]:
     further = rival.further + len(rival.deviations[_DEVIATIONS:])
     if further:
         yield f"  and {counted(further, 'further difference')}"
+
+
+def _failures(found: Failures) -> Iterator[str]:
+    yield f"{counted(found.runs, 'run')} failed"
+    retry = {"yes": "a retry may help", "no": "a retry will not help", "unknown": ""}
+    yield from _indented(
+        [
+            (f"{one.count:,}", one.message or "without an error", retry[one.retry])
+            for one in found.groups[:_FAILURES]
+        ]
+    )
 
 
 def _costs(run: RankedRun) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
@@ -13,26 +12,23 @@ from uuid import UUID
 from promptlooper_export.configs import JSON, ROOT, Path
 from promptlooper_export.documents import (
     Best,
-    Columns,
     Difference,
     Document,
     Notice,
     Report,
     Run,
     Runs,
-    ValueKind,
 )
 from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.assignments import SEPARATOR
+from promptlooper_export.redaction.columns import redacted_columns
 from promptlooper_export.redaction.names import Strength, keep_names, strength
 from promptlooper_export.redaction.text import add_patterns, redact_own, redact_text
 from promptlooper_export.redaction.values import hide
 
 CODE = "redacted"
-
-_SEGMENT = re.compile(r'"(?:[^"\\]|\\.)*"|[^."]+')
 
 _MESSAGE = (
     "A secret was left out here; redact=off shows it to those who may see secrets."
@@ -111,31 +107,9 @@ def _runs(runs: Runs, found: dict[str, None]) -> Runs:
         runs,
         experiment=_fields(runs.experiment, Path(("experiment",)), found),
         rows=rows(),
-        found_columns=runs.found_columns and _columns(runs.found_columns),
+        found_columns=runs.found_columns and redacted_columns(runs.found_columns),
         warnings=warnings,
     )
-
-
-def _columns(columns: Columns) -> Columns:
-    """Return the columns that the redacted runs have."""
-    kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
-    for path in columns.config:
-        kinds[_column(path)] |= columns.kinds.get(path, frozenset())
-    return Columns(
-        config=tuple(sorted(kinds)),
-        scores=tuple(sorted(map(redact_text, columns.scores))),
-        kinds={path: frozenset(found) for path, found in kinds.items()},
-    )
-
-
-def _column(path: str) -> str:
-    """Return the path that this leaf has in a redacted config."""
-    keys = []
-    for text in _SEGMENT.findall(path):
-        quoted = text.startswith('"')
-        key = text[1:-1].replace('\\"', '"') if quoted else text
-        keys.append(redact_text(key))
-    return str(Path(keys))
 
 
 def _notices(found: Mapping[str, None]) -> Iterator[Notice]:

@@ -182,7 +182,6 @@ class ReportSchema(DocumentSchema):
     parameters = fields.Nested(ParametersSchema, required=True, allow_none=True)
     failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
     rivals = fields.List(fields.Nested(RivalSchema), required=True)
-    failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 
 
