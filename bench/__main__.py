@@ -15,6 +15,7 @@ import classic
 import commits
 import indexes
 import plain
+import verdict
 from timing import alternate, compare, exporting
 
 import data
@@ -75,6 +76,8 @@ def measure(url: str) -> None:
             CLASSIC_ROUNDS,
         )
         compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
+        statistics, rest = verdict.split(store, many.id)
+        compare(f"statistics of {MANY:,} runs, rest of the report", statistics, rest)
         for name, reference in PLAINEST.items():
             ours, plainest = alternate(
                 exporting(store, many.id, formats[name]),
