@@ -9,7 +9,6 @@ import pytest
 from builders import experiment, run
 from databases import Database
 from promptlooper_export.registry import discover
-from promptlooper_export.store.migrate import migrate
 
 MORE = 48 << 20
 """Bytes of address space that an export of 52 MB of text may take."""
@@ -18,19 +17,24 @@ TEXT = "x" * 65_000
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def loaded(database_of_module: Database) -> list[str]:
     """Return a database and the ids of a small and a large experiment in it."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('memory') / 'a.db'}"
-    migrate(url, create=True)
     small = experiment(run({"a": 0.5}))
     runs = (run({"a": 0.5}, config={"p": TEXT}, error=TEXT) for _ in range(400))
     large = experiment(*runs)
-    for one in (small, large):
-        Database(kind="sqlite", url=url).load(one)
-    return [url, str(small.id), str(large.id)]
+    database_of_module.load(small, large)
+    return [database_of_module.url, str(small.id), str(large.id)]
 
 
-@pytest.mark.parametrize("name", discover().formats)
+# What formats hold does not depend on the database, whose rows are read for all alike.
+@pytest.mark.parametrize(
+    ("database_of_module", "name"),
+    [
+        *(("sqlite", name) for name in discover().formats),
+        ("postgresql", "ndjson"),
+    ],
+    indirect=["database_of_module"],
+)
 def test_an_export_of_long_runs_has_bounded_memory(
     loaded: list[str], name: str
 ) -> None:

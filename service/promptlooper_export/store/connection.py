@@ -6,7 +6,7 @@ options of a URL or of PGOPTIONS stay as they are.
 """
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -42,8 +42,10 @@ Row = tuple[Any, ...]
 READ_SECONDS = 60
 """How long one statement of an export may take on PostgreSQL."""
 
-STREAMED_TOGETHER = 1000
-"""Rows that PostgreSQL sends together if they are streamed."""
+_FIRST_TOGETHER = 50
+_MOST_TOGETHER = 1000
+_CHARACTERS_TOGETHER = 2_000_000
+"""Rows that PostgreSQL sends together if they are streamed, by what they hold."""
 
 LOCK_SECONDS = 30
 """How long a writer waits for a lock."""
@@ -117,9 +119,12 @@ class Session:
         # has failed would refuse to close it.
         name = f"stream_{uuid4().hex}"
         self._execute(f"DECLARE {name} CURSOR FOR {sql}", values)
-        fetch = f"FETCH {STREAMED_TOGETHER} FROM {name}"
-        while len(rows := self.all(fetch)) == STREAMED_TOGETHER:
+        size = _FIRST_TOGETHER
+        while rows := self.all(f"FETCH {size} FROM {name}"):
             yield from rows
+            if len(rows) < size:
+                return
+            size = _next_size(size, rows)
         yield from rows
         self.run(f"CLOSE {name}")
 
@@ -382,3 +387,11 @@ def _reason(error: PeeweeException | sqlite3.DatabaseError) -> str:
     if "must be owner" in text:
         return f"The database refuses: {text}. Ask its owner to run this."
     return f"The database does not answer: {text}"
+
+
+def _next_size(size: int, rows: Sequence[Row]) -> int:
+    """Return how many rows to fetch together after these."""
+    some = rows[:: max(1, len(rows) // 10)]
+    characters = sum(len(one) for row in some for one in row if isinstance(one, str))
+    fitting = _CHARACTERS_TOGETHER * len(some) // max(1, characters)
+    return max(1, min(2 * size, fitting, _MOST_TOGETHER))
