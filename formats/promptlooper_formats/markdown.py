@@ -8,12 +8,16 @@ from promptlooper_export.plugin import (
     Difference,
     Format,
     Notice,
-    Parameter,
-    ParameterValue,
     Period,
     Report,
     ScorerStatistics,
     timestamp,
+)
+from promptlooper_formats.shared.markdown_findings import (
+    coverage,
+    failures,
+    parameters,
+    trade_offs,
 )
 from promptlooper_formats.shared.markdown_text import (
     bars,
@@ -39,8 +43,10 @@ def render(report: Report) -> Iterator[bytes | Notice]:
         (f"Top {report.top_n} Configurations", _top(report)),
         ("Best Configuration Detail", _winner(report)),
         ("Score Distributions", _distributions(report)),
-        ("Why It Won", _parameters(report)),
-        ("Failures", _failures(report)),
+        ("Why It Won", parameters(report)),
+        ("Trade-offs", trade_offs(report)),
+        ("Missing Scores", coverage(report)),
+        ("Failures", failures(report)),
         ("Token Usage", _tokens(report)),
         ("Timing", _timing(report)),
         ("Cost", _cost(report)),
@@ -207,86 +213,6 @@ def _distribution(scorer: ScorerStatistics, names: list[str]) -> tuple[str, ...]
         *(number(scorer.values.get(name)) for name in names),
         bars(bar.count / highest for bar in scorer.histogram),
     )
-
-
-_DETAILED = 5
-"""Of how many parameters the values are listed."""
-
-
-def _parameters(report: Report) -> Iterator[str]:
-    found = report.parameters
-    if found is None:
-        return
-    if found.parameters:
-        yield (
-            "Parameters by how much of the variance of scores goes with them, over "
-            f"{number(found.used)} of {number(found.runs)} runs; corrected for what "
-            "luck explains on average. p is the probability of as much if the "
-            "parameter made no difference. What goes with high scores need not cause "
-            "them."
-        )
-        yield table(
-            ("Parameter", "Variance:", "Corrected:", "p:", "Runs:"),
-            (
-                (
-                    escaped(one.path),
-                    f"{one.share:.1%}",
-                    f"{one.corrected:.1%}",
-                    number(one.p),
-                    number(one.runs),
-                )
-                for one in found.parameters
-            ),
-        )
-        yield table(
-            ("Parameter", "Value", "Runs:", "Mean:", "95% from:", "To:"),
-            (
-                (
-                    escaped(one.path),
-                    _parameter_value(one, value),
-                    number(value.runs),
-                    number(value.mean),
-                    number(value.low),
-                    number(value.high),
-                )
-                for one in found.parameters[:_DETAILED]
-                for value in one.values
-            ),
-        )
-    if found.left_out:
-        yield "Nothing can be said about: " + ", ".join(
-            f"{escaped(one.path)} ({one.reason})" for one in found.left_out
-        )
-
-
-def _parameter_value(parameter: Parameter, value: ParameterValue) -> str:
-    if not value.is_set:
-        return "not set"
-    if parameter.kind == "categorical":
-        return code(value.value)
-    if value.least == value.most:
-        return number(value.least)
-    return f"{number(value.least)} to {number(value.most)}"
-
-
-def _failures(report: Report) -> Iterator[str]:
-    found = report.failures
-    if found is None:
-        return
-    yield table(
-        ("Error", "Failed runs:", "Retry may help", "Such as"),
-        (
-            (
-                "none given" if one.message is None else escaped(one.message),
-                number(one.count),
-                one.retry,
-                str(one.run_ids[0]),
-            )
-            for one in found.groups
-        ),
-    )
-    if found.further_runs:
-        yield f"Further failed runs, with other errors: {number(found.further_runs)}."
 
 
 def _tokens(report: Report) -> Iterator[str]:

@@ -9,7 +9,13 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.decisions import Decision
-from promptlooper_export.findings import Failures, Parameters, Rival
+from promptlooper_export.findings import (
+    Failures,
+    Parameters,
+    Rival,
+    ScorerCoverage,
+    TradeOff,
+)
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""
@@ -280,6 +286,8 @@ class Report:
     decision: Decision | None = None
     parameters: Parameters | None = None
     failures: Failures | None = None
+    trade_offs: tuple[TradeOff, ...] = ()
+    coverage: tuple[ScorerCoverage, ...] = ()
     rivals: tuple[Rival, ...] = ()
     warnings: tuple[Notice, ...] = ()
 

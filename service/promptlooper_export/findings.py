@@ -142,3 +142,48 @@ class Failures:
     groups: tuple[Failure, ...]
     further: int
     further_runs: int
+
+
+Measure = Literal["cost_usd", "duration_ms"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeOffPoint:
+    """A run that is not beaten; `value` is its cost in USD or its milliseconds."""
+
+    run_id: UUID
+    weighted_score: float
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeOff:
+    """The runs that no other run beats on both the score and a measure.
+
+    To beat means to be at least as good on both and better on one. `runs` is how many
+    count, `without` how many of these lack the measure and are left out. `points` are
+    at most 20 of the `count` on this front, the highest score first; of equal runs, the
+    oldest.
+    """
+
+    measure: Measure
+    runs: int
+    without: int
+    count: int
+    points: tuple[TradeOffPoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerCoverage:
+    """How many completed runs a scorer judged, and what it gave that does not count.
+
+    `missing` counts the completed runs without a finite judgement; `nulls` and
+    `not_finite` count judgements that are NULL, or NaN, infinite or no number.
+    """
+
+    name: str
+    required: bool
+    runs: int
+    missing: int
+    nulls: int
+    not_finite: int

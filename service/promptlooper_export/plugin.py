@@ -37,6 +37,9 @@ from promptlooper_export.findings import (
     Parameter,
     Parameters,
     ParameterValue,
+    ScorerCoverage,
+    TradeOff,
+    TradeOffPoint,
 )
 from promptlooper_export.format import API_VERSION, Format
 from promptlooper_export.schemas import BestSchema, ReportSchema, timestamp
@@ -70,9 +73,12 @@ __all__ = [
     "ReportSchema",
     "Run",
     "Runs",
+    "ScorerCoverage",
     "ScorerStatistics",
     "StageResult",
     "Timing",
+    "TradeOff",
+    "TradeOffPoint",
     "UnrepresentableError",
     "ValueKind",
     "Verdict",

@@ -15,6 +15,8 @@ from promptlooper_export.schemas.findings import (
     FailuresSchema,
     ParametersSchema,
     RivalSchema,
+    ScorerCoverageSchema,
+    TradeOffSchema,
 )
 
 
@@ -181,6 +183,8 @@ class ReportSchema(DocumentSchema):
     decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
     parameters = fields.Nested(ParametersSchema, required=True, allow_none=True)
     failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
+    trade_offs = fields.List(fields.Nested(TradeOffSchema), required=True)
+    coverage = fields.List(fields.Nested(ScorerCoverageSchema), required=True)
     rivals = fields.List(fields.Nested(RivalSchema), required=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 

@@ -168,3 +168,32 @@ class FailuresSchema(DocumentSchema):
     groups = fields.List(fields.Nested(FailureSchema), required=True)
     further = fields.Integer(required=True)
     further_runs = fields.Integer(required=True)
+
+
+class TradeOffPointSchema(DocumentSchema):
+    """A run that is not beaten on both the score and a measure."""
+
+    run_id = fields.UUID(required=True)
+    weighted_score = fields.Float(required=True)
+    value = fields.Float(required=True)
+
+
+class TradeOffSchema(DocumentSchema):
+    """The runs that no other run beats on both the score and a measure."""
+
+    measure = fields.String(required=True, validate=OneOf(["cost_usd", "duration_ms"]))
+    runs = fields.Integer(required=True)
+    without = fields.Integer(required=True)
+    count = fields.Integer(required=True)
+    points = fields.List(fields.Nested(TradeOffPointSchema), required=True)
+
+
+class ScorerCoverageSchema(DocumentSchema):
+    """How many completed runs a scorer judged."""
+
+    name = fields.String(required=True)
+    required = fields.Boolean(required=True)
+    runs = fields.Integer(required=True)
+    missing = fields.Integer(required=True)
+    nulls = fields.Integer(required=True)
+    not_finite = fields.Integer(required=True)

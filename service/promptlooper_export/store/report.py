@@ -85,6 +85,8 @@ def read_report(
         else tuple(_rivals(winner, zip(places[1:], configs[1:], strict=True))),
         parameters=statistics.survey.parameters,
         failures=statistics.failures,
+        trade_offs=statistics.survey.trade_offs,
+        coverage=statistics.survey.coverage,
         warnings=tuple(warnings),
     )
 

@@ -6,22 +6,30 @@ Scores that are added up by a database differ in their last digits; these do not
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from promptlooper_export.analysis.parameters import explain
+from promptlooper_export.analysis.trade_offs import Front
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Period
 from promptlooper_export.errors import InvalidConfigError
-from promptlooper_export.findings import Parameters
+from promptlooper_export.findings import Parameters, ScorerCoverage, TradeOff
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.ranking import ScoreReader
 from promptlooper_export.store.rows import row_id
-from promptlooper_export.store.scoring import Rules, finite_means, weighted_score
+from promptlooper_export.store.scoring import (
+    Rules,
+    finite_means,
+    is_finite,
+    weighted_score,
+)
 
 PERIODS = 50
 
@@ -49,24 +57,76 @@ class Survey:
 
     history: tuple[Period, ...]
     parameters: Parameters | None
+    trade_offs: tuple[TradeOff, ...]
+    coverage: tuple[ScorerCoverage, ...]
 
 
 def read_survey(
     session: Session, catalog: Catalog, experiment: UUID, rules: Rules
 ) -> Survey:
     """Go through the completed runs of an experiment, the oldest first."""
-    chart, sample = _Chart(), _Sample()
+    chart, sample, gaps = _Chart(), _Sample(), _Gaps()
+    costs, durations = Front(measure="cost_usd"), Front(measure="duration_ms")
     for run in ScoreReader(session, catalog, experiment).completed():
-        score = weighted_score(rules, finite_means(run.judged))
+        values = finite_means(run.judged)
+        gaps.add(run.judged, values)
+        score = weighted_score(rules, values)
         if score is not None and abs(score) <= _LARGEST:
             chart.add(run.moment, score)
             sample.add(run.key, score)
+            costs.add(run.run_id, score, _number(run.cost_usd))
+            durations.add(run.run_id, score, _number(run.duration_ms))
+    fronts = (costs.trade_off(), durations.trade_off())
     return Survey(
         history=tuple(chart.periods()),
         parameters=explain(_configs(session, catalog, sample), runs=sample.seen)
         if sample.seen
         else None,
+        trade_offs=tuple(front for front in fronts if front is not None),
+        coverage=tuple(gaps.coverage(rules)),
     )
+
+
+def _number(cell: object) -> float | None:
+    """Return a cell as a number; SQLite may hold anything in it."""
+    value = float(cell) if isinstance(cell, Decimal) else cell
+    return float(value) if is_finite(value) else None
+
+
+@dataclass(kw_only=True)
+class _Gaps:
+    """How many runs and judgements there are by scorer."""
+
+    completed: int = 0
+    runs: Counter[str] = field(default_factory=Counter)
+    nulls: Counter[str] = field(default_factory=Counter)
+    not_finite: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self, judged: Mapping[str, Sequence[object]], values: Mapping[str, float]
+    ) -> None:
+        """Add a completed run: its judgements, and the scorers that count."""
+        self.completed += 1
+        self.runs.update(values.keys())
+        for scorer, given in judged.items():
+            for judgement in given:
+                if judgement is None:
+                    self.nulls[scorer] += 1
+                elif not is_finite(judgement):
+                    self.not_finite[scorer] += 1
+
+    def coverage(self, rules: Rules) -> Iterator[ScorerCoverage]:
+        """Yield the scorers that judged anything or are required, by name."""
+        names = {*self.runs, *self.nulls, *self.not_finite, *rules.required}
+        for name in sorted(names) if self.completed else ():
+            yield ScorerCoverage(
+                name=name,
+                required=name in rules.required,
+                runs=self.runs[name],
+                missing=self.completed - self.runs[name],
+                nulls=self.nulls[name],
+                not_finite=self.not_finite[name],
+            )
 
 
 @dataclass(kw_only=True)

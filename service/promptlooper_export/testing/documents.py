@@ -32,13 +32,11 @@ from promptlooper_export.documents import (
     Verdict,
     Winner,
 )
-from promptlooper_export.findings import (
-    Failure,
-    Failures,
-    LeftOut,
-    Parameter,
-    Parameters,
-    ParameterValue,
+from promptlooper_export.testing.findings import (
+    TRADE_OFFS,
+    coverage,
+    failures,
+    parameters,
 )
 
 Config = Mapping[str, JSON]
@@ -218,56 +216,6 @@ ASSESSMENT = Assessment(
 )
 
 
-def _parameters(text: str) -> Parameters:
-    shown: tuple[tuple[JSON, bool], ...] = ((text, True), ([text], True), (None, False))
-    values = tuple(
-        ParameterValue(
-            value=value,
-            is_set=is_set,
-            least=None,
-            most=None,
-            runs=3,
-            mean=0.5,
-            low=0.25,
-            high=0.75,
-        )
-        for value, is_set in shown
-    )
-    numbers = replace(values[2], is_set=True, least=0.0, most=1e300)
-    categorical = Parameter(
-        path=text,
-        kind="categorical",
-        runs=9,
-        share=0.5,
-        corrected=0.25,
-        p=0.01,
-        values=values,
-        further=1,
-    )
-    return Parameters(
-        method="one-way analysis of variance",
-        runs=20,
-        used=10,
-        parameters=(
-            categorical,
-            replace(categorical, kind="numeric", values=(numbers, values[2])),
-        ),
-        further=1,
-        left_out=(LeftOut(path=text, reason="constant"),),
-        further_left_out=1,
-    )
-
-
-def _failures(text: str) -> Failures:
-    named = Failure(message=text, count=2, run_ids=(UUID(int=3),), retry="yes")
-    return Failures(
-        runs=4,
-        groups=(named, replace(named, message=None, count=1, retry="unknown")),
-        further=1,
-        further_runs=1,
-    )
-
-
 def report(config: Config | None, text: str) -> Report:
     """Return a report with a value in every place, and `text` for every text."""
     runs = tuple(_ranked(rank, text) for rank in (1, 2))
@@ -304,8 +252,10 @@ def report(config: Config | None, text: str) -> Report:
         cost=Cost(count=1, total=0.1, average=0.1),
         history=(PERIOD,),
         assessment=ASSESSMENT,
-        parameters=_parameters(text),
-        failures=_failures(text),
+        parameters=parameters(text),
+        failures=failures(text),
+        trade_offs=TRADE_OFFS,
+        coverage=coverage(text),
         warnings=(NOTICE,),
     )
 

@@ -1,0 +1,71 @@
+"""Runs that no other run beats on both the score and what it costs."""
+
+import math
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from promptlooper_export.findings import Measure, TradeOff, TradeOffPoint
+
+_MOST_POINTS = 20
+
+_BATCH = 1_000
+"""Runs that are collected before those that are beaten are dropped."""
+
+
+@dataclass(kw_only=True)
+class Front:
+    """The Pareto front of score against one measure, of runs that come one by one."""
+
+    measure: Measure
+    runs: int = 0
+    without: int = 0
+    _found: list[tuple[float, float, int, UUID]] = field(default_factory=list)
+    _enough: int = _BATCH
+
+    def add(self, run_id: UUID, score: float, value: float | None) -> None:
+        """Add the next run, whose value is None if it is not known."""
+        self.runs += 1
+        if value is None:
+            self.without += 1
+            return
+        self._found.append((value, -score, self.runs, run_id))
+        # Twice the front, so that a long one is not sorted again for each run.
+        if len(self._found) >= self._enough:
+            self._drop_beaten()
+            self._enough = 2 * len(self._found) + _BATCH
+
+    def trade_off(self) -> TradeOff | None:
+        """Return the front, None if no run has a value."""
+        self._drop_beaten()
+        count = len(self._found)
+        if not count:
+            return None
+        shown = min(count, _MOST_POINTS)
+        # With both ends: the cheapest run and the one with the highest score.
+        places = [step * (count - 1) // max(1, shown - 1) for step in range(shown)]
+        return TradeOff(
+            measure=self.measure,
+            runs=self.runs,
+            without=self.without,
+            count=count,
+            points=tuple(
+                TradeOffPoint(run_id=run_id, weighted_score=-negative, value=value)
+                for value, negative, _, run_id in (
+                    self._found[place] for place in reversed(places)
+                )
+            ),
+        )
+
+    def _drop_beaten(self) -> None:
+        """Keep a run if its score is higher than that of each one before it.
+
+        Sorted, the cheapest comes first, of these the one with the highest score, and
+        of equal ones the oldest.
+        """
+        kept = []
+        lowest = math.inf
+        for point in sorted(self._found):
+            if point[1] < lowest:
+                lowest = point[1]
+                kept.append(point)
+        self._found = kept
