@@ -11,6 +11,9 @@ from scipy import stats
 from promptlooper_export.analysis.contrast import interval, paired, welch
 from promptlooper_export.analysis.student import critical_value, f_tail, two_sided_p
 
+# SciPy warns of scores that are nearly the same.
+pytestmark = pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+
 scores = st.floats(-100, 100).map(lambda value: round(value, 2))
 
 
@@ -104,8 +107,6 @@ def test_passes_and_failures_are_compared_like_a_sign_test() -> None:
     assert found.p == close(stats.binomtest(9, 11).pvalue)
 
 
-# SciPy warns of scores that are nearly the same.
-@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
 @given(
     st.lists(scores, min_size=2, max_size=20), st.lists(scores, min_size=2, max_size=20)
 )
