@@ -17,6 +17,7 @@ from promptlooper_formats.shared.markdown_findings import (
     coverage,
     failures,
     parameters,
+    sensitivity,
     trade_offs,
 )
 from promptlooper_formats.shared.markdown_text import (
@@ -44,6 +45,7 @@ def render(report: Report) -> Iterator[bytes | Notice]:
         ("Best Configuration Detail", _winner(report)),
         ("Score Distributions", _distributions(report)),
         ("Why It Won", parameters(report)),
+        ("Weights That Would Change It", sensitivity(report)),
         ("Trade-offs", trade_offs(report)),
         ("Missing Scores", coverage(report)),
         ("Failures", failures(report)),

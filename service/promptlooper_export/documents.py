@@ -14,6 +14,7 @@ from promptlooper_export.findings import (
     Parameters,
     Rival,
     ScorerCoverage,
+    Sensitivity,
     TradeOff,
 )
 
@@ -288,6 +289,7 @@ class Report:
     failures: Failures | None = None
     trade_offs: tuple[TradeOff, ...] = ()
     coverage: tuple[ScorerCoverage, ...] = ()
+    sensitivity: Sensitivity | None = None
     rivals: tuple[Rival, ...] = ()
     warnings: tuple[Notice, ...] = ()
 

@@ -187,3 +187,36 @@ class ScorerCoverage:
     missing: int
     nulls: int
     not_finite: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """Beyond this weight, the run `run_id` wins."""
+
+    weight: float
+    run_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightRange:
+    """How far the weight of a scorer can change alone without another winner.
+
+    `lower` and `upper` are None if no weight above 0, or none at all, changes it.
+    """
+
+    scorer: str
+    weight: float
+    lower: Crossing | None
+    upper: Crossing | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """By how much each weight alone must change for another of the `runs` to win.
+
+    Each scorer has its weight, 0 without one; if no scorer has a weight, each counts
+    as 1.
+    """
+
+    runs: int
+    scorers: tuple[WeightRange, ...]

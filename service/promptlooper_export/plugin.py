@@ -31,6 +31,7 @@ from promptlooper_export.documents import (
 )
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.findings import (
+    Crossing,
     Failure,
     Failures,
     LeftOut,
@@ -38,8 +39,10 @@ from promptlooper_export.findings import (
     Parameters,
     ParameterValue,
     ScorerCoverage,
+    Sensitivity,
     TradeOff,
     TradeOffPoint,
+    WeightRange,
 )
 from promptlooper_export.format import API_VERSION, Format
 from promptlooper_export.schemas import BestSchema, ReportSchema, timestamp
@@ -55,6 +58,7 @@ __all__ = [
     "Bin",
     "Columns",
     "ConfigScore",
+    "Crossing",
     "Difference",
     "Differences",
     "Experiment",
@@ -75,6 +79,7 @@ __all__ = [
     "Runs",
     "ScorerCoverage",
     "ScorerStatistics",
+    "Sensitivity",
     "StageResult",
     "Timing",
     "TradeOff",
@@ -82,6 +87,7 @@ __all__ = [
     "UnrepresentableError",
     "ValueKind",
     "Verdict",
+    "WeightRange",
     "Winner",
     "flatten",
     "leaves",

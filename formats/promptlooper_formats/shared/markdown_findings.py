@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from promptlooper_export.plugin import Parameter, ParameterValue, Report
+from promptlooper_export.plugin import Crossing, Parameter, ParameterValue, Report
 from promptlooper_formats.shared.markdown_text import (
     code,
     duration,
@@ -141,3 +141,27 @@ def coverage(report: Report) -> Iterator[str]:
                 for one in gaps
             ),
         )
+
+
+def sensitivity(report: Report) -> Iterator[str]:
+    """Yield which weight, changed alone, has another run win."""
+    found = report.sensitivity
+    if found is not None and found.scorers:
+        yield table(
+            ("Scorer", "Weight:", "Below", "Above"),
+            (
+                (
+                    escaped(one.scorer),
+                    number(one.weight),
+                    _crossing(one.lower),
+                    _crossing(one.upper),
+                )
+                for one in found.scorers
+            ),
+        )
+
+
+def _crossing(found: Crossing | None) -> str:
+    if found is None:
+        return "the winner stays"
+    return f"{number(found.weight)}: run {found.run_id} wins"

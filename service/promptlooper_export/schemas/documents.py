@@ -16,6 +16,7 @@ from promptlooper_export.schemas.findings import (
     ParametersSchema,
     RivalSchema,
     ScorerCoverageSchema,
+    SensitivitySchema,
     TradeOffSchema,
 )
 
@@ -185,6 +186,7 @@ class ReportSchema(DocumentSchema):
     failures = fields.Nested(FailuresSchema, required=True, allow_none=True)
     trade_offs = fields.List(fields.Nested(TradeOffSchema), required=True)
     coverage = fields.List(fields.Nested(ScorerCoverageSchema), required=True)
+    sensitivity = fields.Nested(SensitivitySchema, required=True, allow_none=True)
     rivals = fields.List(fields.Nested(RivalSchema), required=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 

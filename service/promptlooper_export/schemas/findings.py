@@ -197,3 +197,26 @@ class ScorerCoverageSchema(DocumentSchema):
     missing = fields.Integer(required=True)
     nulls = fields.Integer(required=True)
     not_finite = fields.Integer(required=True)
+
+
+class CrossingSchema(DocumentSchema):
+    """Beyond this weight, another run wins."""
+
+    weight = fields.Float(required=True)
+    run_id = fields.UUID(required=True)
+
+
+class WeightRangeSchema(DocumentSchema):
+    """How far the weight of a scorer can change alone without another winner."""
+
+    scorer = fields.String(required=True)
+    weight = fields.Float(required=True)
+    lower = fields.Nested(CrossingSchema, required=True, allow_none=True)
+    upper = fields.Nested(CrossingSchema, required=True, allow_none=True)
+
+
+class SensitivitySchema(DocumentSchema):
+    """By how much each weight alone must change for another run to win."""
+
+    runs = fields.Integer(required=True)
+    scorers = fields.List(fields.Nested(WeightRangeSchema), required=True)

@@ -87,6 +87,8 @@ def read_report(
         failures=statistics.failures,
         trade_offs=statistics.survey.trade_offs,
         coverage=statistics.survey.coverage,
+        # It is about the winning run; a config is elected by several.
+        sensitivity=statistics.survey.sensitivity if ranking.election is None else None,
         warnings=tuple(warnings),
     )
 

@@ -49,6 +49,10 @@ class Rules:
         """Return the factor that makes higher values better."""
         return -1 if self.direction_of(scorer) == "minimize" else 1
 
+    def signed(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return a run's values so that higher ones are better."""
+        return {scorer: self.sign(scorer) * value for scorer, value in values.items()}
+
 
 class CompletedRun(NamedTuple):
     """A completed run and what each scorer gave it; its cells are as stored.
@@ -94,7 +98,7 @@ def weighted_score(rule: Rules, values: Mapping[str, float]) -> float | None:
     """
     if not values or not rule.required <= values.keys():
         return None
-    signed = {scorer: rule.sign(scorer) * value for scorer, value in values.items()}
+    signed = rule.signed(values)
     weights = {
         scorer: weight for scorer, weight in rule.weights.items() if scorer in values
     }

@@ -117,7 +117,12 @@ class Snapshot:
         statistics = self._kept.find(
             ("statistics", experiment, what_if.rule),
             self._token,
-            lambda: read_statistics(self._session, self._catalog, row),
+            lambda: read_statistics(
+                self._session,
+                self._catalog,
+                row,
+                self._ranking_of_runs(row, what_if.rule),
+            ),
         )
         found = report.read_report(
             self._session,

@@ -20,6 +20,7 @@ from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
+from promptlooper_export.store.ranking import Ranking
 from promptlooper_export.store.rows import label, row_id
 from promptlooper_export.store.scoring import Rules
 from promptlooper_export.store.survey import Survey, read_survey
@@ -206,9 +207,9 @@ class Statistics:
 
 
 def read_statistics(
-    session: Session, catalog: Catalog, row: ExperimentRow
+    session: Session, catalog: Catalog, row: ExperimentRow, ranking: Ranking
 ) -> Statistics:
-    """Compute the statistics of an experiment."""
+    """Compute the statistics of an experiment, whose runs are ranked so."""
     names, values = sources(session, catalog, row.experiment.id)
     by_status, tokens, cost = _totals(session, names, values)
     return Statistics(
@@ -217,7 +218,7 @@ def read_statistics(
         cost=cost,
         timing=_timing(session, names, values),
         scorers=tuple(_scorers(session, names, values, row.rules)),
-        survey=read_survey(session, catalog, row.experiment.id, row.rules),
+        survey=read_survey(session, catalog, row.experiment.id, row.rules, ranking),
         failures=_failures(session, names, values),
     )
 

@@ -14,15 +14,21 @@ from decimal import Decimal
 from uuid import UUID
 
 from promptlooper_export.analysis.parameters import explain
+from promptlooper_export.analysis.sensitivity import MOST_SCORERS, WeightMap
 from promptlooper_export.analysis.trade_offs import Front
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Period
 from promptlooper_export.errors import InvalidConfigError
-from promptlooper_export.findings import Parameters, ScorerCoverage, TradeOff
+from promptlooper_export.findings import (
+    Parameters,
+    ScorerCoverage,
+    Sensitivity,
+    TradeOff,
+)
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
-from promptlooper_export.store.ranking import ScoreReader
+from promptlooper_export.store.ranking import Ranking, ScoreReader, judgements
 from promptlooper_export.store.rows import row_id
 from promptlooper_export.store.scoring import (
     Rules,
@@ -59,12 +65,21 @@ class Survey:
     parameters: Parameters | None
     trade_offs: tuple[TradeOff, ...]
     coverage: tuple[ScorerCoverage, ...]
+    sensitivity: Sensitivity | None
 
 
 def read_survey(
-    session: Session, catalog: Catalog, experiment: UUID, rules: Rules
+    session: Session,
+    catalog: Catalog,
+    experiment: UUID,
+    rules: Rules,
+    ranking: Ranking,
 ) -> Survey:
-    """Go through the completed runs of an experiment, the oldest first."""
+    """Go through the completed runs of an experiment, the oldest first.
+
+    The ranking is that of the runs by these rules.
+    """
+    weights = _weight_map(session, catalog, rules, ranking)
     chart, sample, gaps = _Chart(), _Sample(), _Gaps()
     costs, durations = Front(measure="cost_usd"), Front(measure="duration_ms")
     for run in ScoreReader(session, catalog, experiment).completed():
@@ -76,6 +91,8 @@ def read_survey(
             sample.add(run.key, score)
             costs.add(run.run_id, score, _number(run.cost_usd))
             durations.add(run.run_id, score, _number(run.duration_ms))
+            if weights is not None:
+                weights.add(run.run_id, rules.signed(values))
     fronts = (costs.trade_off(), durations.trade_off())
     return Survey(
         history=tuple(chart.periods()),
@@ -84,6 +101,28 @@ def read_survey(
         else None,
         trade_offs=tuple(front for front in fronts if front is not None),
         coverage=tuple(gaps.coverage(rules)),
+        sensitivity=None if weights is None else weights.sensitivity(),
+    )
+
+
+def _weight_map(
+    session: Session, catalog: Catalog, rules: Rules, ranking: Ranking
+) -> WeightMap | None:
+    """Return what compares the winner's weights.
+
+    None without a winner, with a weight below 0, or with too many scorers.
+    """
+    weights = {name: rules.weights.get(name, 0.0) for name in ranking.scorers}
+    if not ranking.places or len(weights) > MOST_SCORERS or min(weights.values()) < 0:
+        return None
+    if not any(weights.values()):  # the plain mean counts
+        weights = dict.fromkeys(weights, 1.0)
+    winner = ranking.places[0]
+    judged = judgements(session, catalog, [winner.key])[winner.key]
+    return WeightMap(
+        winner=winner.run_id,
+        values=rules.signed(finite_means(judged)),
+        weights=weights,
     )
 
 

@@ -37,6 +37,7 @@ from promptlooper_export.testing.findings import (
     coverage,
     failures,
     parameters,
+    sensitivity,
 )
 
 Config = Mapping[str, JSON]
@@ -256,6 +257,7 @@ def report(config: Config | None, text: str) -> Report:
         failures=failures(text),
         trade_offs=TRADE_OFFS,
         coverage=coverage(text),
+        sensitivity=sensitivity(text),
         warnings=(NOTICE,),
     )
 

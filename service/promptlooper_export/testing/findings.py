@@ -5,6 +5,7 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.findings import (
+    Crossing,
     Failure,
     Failures,
     LeftOut,
@@ -12,8 +13,10 @@ from promptlooper_export.findings import (
     Parameters,
     ParameterValue,
     ScorerCoverage,
+    Sensitivity,
     TradeOff,
     TradeOffPoint,
+    WeightRange,
 )
 
 
@@ -87,3 +90,12 @@ TRADE_OFFS = (
         points=(TradeOffPoint(run_id=UUID(int=1), weighted_score=0.5, value=0.25),),
     ),
 )
+
+
+def sensitivity(text: str) -> Sensitivity:
+    """Return by how much the weight of a scorer called `text` may change."""
+    crossing = Crossing(weight=0.75, run_id=UUID(int=2))
+    return Sensitivity(
+        runs=2,
+        scorers=(WeightRange(scorer=text, weight=0.5, lower=None, upper=crossing),),
+    )
