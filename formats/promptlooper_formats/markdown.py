@@ -138,6 +138,7 @@ def _top(report: Report) -> Iterator[str]:
 def _winner(report: Report) -> Iterator[str]:
     if report.winner is None:
         yield _NOTHING_SCORED
+        yield from _against(report)
         return
     run = report.winner.run
     yield "\n".join(
@@ -149,6 +150,7 @@ def _winner(report: Report) -> Iterator[str]:
     )
     if report.assessment is not None:
         yield from (verdict.summary for verdict in report.assessment.verdicts)
+    yield from _against(report)
     yield table(
         ("Scorer", "Score:"),
         ((escaped(scorer), number(value)) for scorer, value in run.scores.items()),
@@ -158,6 +160,12 @@ def _winner(report: Report) -> Iterator[str]:
     else:
         yield fenced_json(report.winner.config)
     yield from _differences(report)
+
+
+def _against(report: Report) -> Iterator[str]:
+    if report.against is not None:
+        name = escaped(report.against.experiment_name)
+        yield f"Against {name}: {report.against.summary}"
 
 
 def _differences(report: Report) -> Iterator[str]:

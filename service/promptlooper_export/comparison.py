@@ -104,8 +104,13 @@ def changes(old: Mapping[str, JSON], new: Mapping[str, JSON]) -> Iterator[Change
             yield Change(path=path, kind="removed", old=before[path], new=None)
         elif path not in before:
             yield Change(path=path, kind="added", old=None, new=after[path])
-        elif _canonical(before[path]) != _canonical(after[path]):
+        elif not is_equal(before[path], after[path]):
             yield Change(path=path, kind="changed", old=before[path], new=after[path])
+
+
+def is_equal(one: JSON, other: JSON) -> bool:
+    """Return whether two values are the same, as `changes` compares them."""
+    return _canonical(one) == _canonical(other)
 
 
 def _canonical(value: JSON) -> str:

@@ -17,6 +17,7 @@ from promptlooper_export.findings import (
     Sensitivity,
     TradeOff,
 )
+from promptlooper_export.verdicts import Assessment, ExperimentComparison
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
 """The states of a run."""
@@ -198,72 +199,6 @@ class Period:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfigScore:
-    """A config's score: the mean of the weighted scores of its runs that count.
-
-    `run_id` is its best run. `cases` were judged with every scorer. The 95 % interval
-    from `low` to `high` is that of the mean over cases or, without any, over runs; both
-    are None if there are fewer than two.
-    """
-
-    config_hash: str
-    run_id: UUID
-    runs: int
-    cases: int
-    mean: float
-    low: float | None
-    high: float | None
-
-
-VerdictWord = Literal["better", "worse", "tied", "not enough data"]
-Against = Literal["runner-up", "baseline"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the data say about the winner's config against another one.
-
-    `difference` is the winner's score minus the other's, and its interval from `low` to
-    `high` has the given `confidence`. `p` is the probability, if both were equally
-    good, of a difference as large. `counts` is the number of cases that both judged, or
-    of runs of each. `needed` is how many would probably settle what is not settled yet.
-    What the data do not allow is None. `summary` says all this in a sentence.
-    """
-
-    against: Against
-    other: ConfigScore
-    verdict: VerdictWord
-    method: str | None
-    difference: float
-    low: float | None
-    high: float | None
-    confidence: float | None
-    p: float | None
-    counts: tuple[int, ...]
-    needed: int | None
-    summary: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assessment:
-    """Whether the winner is one: its config against others.
-
-    `configs` is how many were tried and have a score, `margin` the difference up to
-    which they count as tied. `shrunk` is the winner's score moved towards the mean of
-    all configs, because the best of many is mostly lucky, too; None if nothing is known
-    about luck. `leaders` are the best configs by their mean.
-    """
-
-    configs: int
-    runs: int
-    margin: float
-    winner: ConfigScore
-    shrunk: float | None
-    verdicts: tuple[Verdict, ...]
-    leaders: tuple[ConfigScore, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything about an experiment that does not grow with its runs.
 
@@ -291,6 +226,7 @@ class Report:
     coverage: tuple[ScorerCoverage, ...] = ()
     sensitivity: Sensitivity | None = None
     rivals: tuple[Rival, ...] = ()
+    against: ExperimentComparison | None = None
     warnings: tuple[Notice, ...] = ()
 
 

@@ -22,6 +22,7 @@ from promptlooper_export.errors import (
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.spool import Body, spool
+from promptlooper_export.store.against import Opponent
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.store.what_if import STORED, WhatIf
 from promptlooper_export.viewer import Viewer
@@ -47,7 +48,8 @@ class Selection:
     Runs start after the run `after`, and there are at most `limit`, 1 or more. The
     winner of the other documents is chosen by `what_if`. A report compares it with
     `baseline`, the id or name of a run or a config_hash; differences up to `margin`
-    count as none.
+    count as none. It is also compared with the winner of another experiment,
+    `against`.
 
     The document's time is `exported_at`, by default now. With `reproducible`, it is the
     time of the last change, and the same data gives the same bytes. `redact` removes
@@ -58,6 +60,7 @@ class Selection:
     what_if: WhatIf = STORED
     baseline: str | None = None
     margin: float = MARGIN
+    against: Opponent | None = None
     reproducible: bool = False
     exported_at: datetime | None = None
     redact: bool = True
@@ -215,6 +218,7 @@ def _document(
             what_if=selection.what_if,
             baseline=selection.baseline,
             margin=selection.margin,
+            against=selection.against,
             with_decision=format.needs_decision,
             exported_at=moment,
         )

@@ -8,11 +8,9 @@ only this module as well.
 
 from promptlooper_export.configs import JSON, ROOT, Path, flatten, leaves, strict_json
 from promptlooper_export.documents import (
-    Assessment,
     Best,
     Bin,
     Columns,
-    ConfigScore,
     Difference,
     Differences,
     Experiment,
@@ -26,7 +24,6 @@ from promptlooper_export.documents import (
     StageResult,
     Timing,
     ValueKind,
-    Verdict,
     Winner,
 )
 from promptlooper_export.errors import UnrepresentableError
@@ -46,6 +43,14 @@ from promptlooper_export.findings import (
 )
 from promptlooper_export.format import API_VERSION, Format
 from promptlooper_export.schemas import BestSchema, ReportSchema, timestamp
+from promptlooper_export.verdicts import (
+    Assessment,
+    ConfigScore,
+    ExperimentComparison,
+    Tag,
+    TagVerdict,
+    Verdict,
+)
 
 __all__ = [
     "API_VERSION",
@@ -62,6 +67,7 @@ __all__ = [
     "Difference",
     "Differences",
     "Experiment",
+    "ExperimentComparison",
     "Failure",
     "Failures",
     "Format",
@@ -81,6 +87,8 @@ __all__ = [
     "ScorerStatistics",
     "Sensitivity",
     "StageResult",
+    "Tag",
+    "TagVerdict",
     "Timing",
     "TradeOff",
     "TradeOffPoint",

@@ -1,6 +1,7 @@
-"""Is the winner one? Its config against the runner-up and a baseline."""
+"""Is the winner one? Its config against the runner-up, a baseline or any other."""
 
 import math
+from collections.abc import Mapping
 from statistics import fmean
 
 from promptlooper_export.analysis.contrast import interval, needed
@@ -13,11 +14,18 @@ from promptlooper_export.analysis.verdict import (
     judge_runner_up,
     mean_score,
 )
-from promptlooper_export.documents import Against, Assessment, ConfigScore, Verdict
+from promptlooper_export.verdicts import Against, Assessment, ConfigScore, Verdict
 
 _LEADERS = 10
 _DIGITS = 12
 """Significant digits: databases that add in another order differ beyond them."""
+
+_NAMES: Mapping[Against, str] = {
+    "runner-up": "the runner-up",
+    "baseline": "the baseline",
+    "experiment": "the other experiment's winner",
+}
+"""What the summaries call the other config."""
 
 
 def assess(
@@ -35,7 +43,9 @@ def assess(
         outcome = judge_runner_up(
             best, others[0], configs=evidence.configs, margin=margin
         )
-        verdicts.append(_verdict("runner-up", evidence, best, others[0], outcome))
+        verdicts.append(
+            verdict("runner-up", best, others[0], outcome, luck=luck(evidence))
+        )
     if evidence.asked is not None:
         # The baseline was there before; the winner is the best of all others.
         comparisons = evidence.configs - 1
@@ -45,19 +55,20 @@ def assess(
             if base is best
             else judge(best, base, margin=margin, comparisons=comparisons)
         )
-        verdicts.append(_verdict("baseline", evidence, best, base, outcome))
+        verdicts.append(verdict("baseline", best, base, outcome, luck=luck(evidence)))
     return Assessment(
         configs=evidence.configs,
         runs=evidence.runs,
         margin=margin,
-        winner=_config_score(best),
+        winner=config_score(best),
         shrunk=_shrunk(evidence, best),
         verdicts=tuple(verdicts),
-        leaders=tuple(map(_config_score, ranked[:_LEADERS])),
+        leaders=tuple(map(config_score, ranked[:_LEADERS])),
     )
 
 
-def _config_score(sample: Sample) -> ConfigScore:
+def config_score(sample: Sample) -> ConfigScore:
+    """Return a config's mean score, and its interval by cases, else by runs."""
     values = tuple(sample.cases.values()) or sample.runs
     found = interval(values, alpha=LEVEL)
     return ConfigScore(
@@ -114,19 +125,26 @@ def _squared_error(evidence: Evidence, winner: Sample) -> float | None:
     return evidence.within / len(winner.runs)
 
 
-def _verdict(
-    against: Against, evidence: Evidence, winner: Sample, other: Sample, found: Outcome
+def luck(evidence: Evidence) -> float:
+    """Return the most that luck could be: the variance of a config's runs.
+
+    Without repeats, that is the configs' own.
+    """
+    return evidence.variance if evidence.within is None else evidence.within
+
+
+def verdict(
+    against: Against, winner: Sample, other: Sample, found: Outcome, *, luck: float
 ) -> Verdict:
+    """Write down what was found; `luck` is the variance of the runs of a config."""
     contrast, more = found.contrast, found.needed
     difference = mean_score(winner) - mean_score(other)
     if contrast is None and found.word == "not enough data":
-        # Without repeats, the configs' own spread is the most that luck could be.
-        variance = evidence.variance if evidence.within is None else evidence.within
-        spread = math.sqrt(2 * variance)
+        spread = math.sqrt(2 * luck)
         more = needed(difference, spread, alpha=LEVEL, margin=found.margin)
     return Verdict(
         against=against,
-        other=_config_score(other),
+        other=config_score(other),
         verdict=found.word,
         method=contrast.method if contrast else None,
         difference=_rounded(contrast.difference if contrast else difference),
@@ -144,7 +162,7 @@ def _summary(
     against: Against, found: Outcome, difference: float, more: int | None
 ) -> str:
     contrast = found.contrast
-    other = f"the {against}"
+    other = _NAMES[against]
     if contrast is None:
         if found.word == "tied":
             return f"The winner has the same config as {other}."

@@ -9,14 +9,15 @@ from uuid import UUID
 class Sample:
     """What is known of a config: the weighted scores of its runs and of its cases.
 
-    `key` is what its runs have in common, `run_id` its best run. A case's score is the
-    mean over all runs that judged it.
+    `key` is what its runs have in common, `run_id` its best run, and `keys` are the ids
+    of its runs as stored. A case's score is the mean over all runs that judged it.
     """
 
     key: str
     config_hash: str
     run_id: UUID
     runs: tuple[float, ...]
+    keys: tuple[object, ...] = ()
     cases: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from promptlooper_export.analysis.contrast import Contrast, paired, welch
 from promptlooper_export.analysis.evidence import Sample
-from promptlooper_export.documents import VerdictWord
+from promptlooper_export.verdicts import VerdictWord
 
 LEVEL = 0.05
 """The probability of a wrong `better` or `worse` that is accepted."""

@@ -7,7 +7,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
-from promptlooper_export.cli.selecting import Selecting, selection_options
+from promptlooper_export.cli.selecting import Other, Selecting, selection_options
 from promptlooper_export.cli.writing import (
     FORMAT,
     OPTIONS,
@@ -62,6 +62,7 @@ def export(
     output: str,
     pairs: list[tuple[str, str]],
     selecting: Selecting,
+    other: Other,
     reproducible: bool,
     unredacted: bool,
     strict: bool,
@@ -82,6 +83,7 @@ def export(
     with closing(open_store(loaded.database_url)) as store:
         with store.snapshot(OPERATOR) as snapshot:
             experiment = snapshot.find(reference)
+            selection = replace(selection, against=other.find(snapshot))
         body = render(
             store,
             OPERATOR,

@@ -11,10 +11,11 @@ from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.selecting import Election, election_options
 from promptlooper_export.cli.terminal import AS_JSON, write_json
-from promptlooper_export.documents import Report, Verdict
+from promptlooper_export.documents import Report
 from promptlooper_export.errors import NothingToExportError, UsageError
 from promptlooper_export.schemas import VerdictSchema
 from promptlooper_export.store.snapshot import open_store
+from promptlooper_export.verdicts import Verdict
 from promptlooper_export.viewer import OPERATOR
 
 PASSED = 0

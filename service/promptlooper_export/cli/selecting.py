@@ -13,6 +13,8 @@ from promptlooper_export.documents import Report, Runs
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Selection
 from promptlooper_export.registry import AnyFormat
+from promptlooper_export.store.against import Opponent
+from promptlooper_export.store.snapshot import Snapshot
 from promptlooper_export.store.what_if import (
     BYS,
     PREFERENCES,
@@ -117,6 +119,47 @@ _WHAT_IF = {
 }
 
 
+_AGAINST = click.option(
+    "--against",
+    metavar="ID|NAME",
+    help="Also compare the winner with that of another experiment.",
+)
+
+_FORCE = click.option(
+    "--force",
+    is_flag=True,
+    help="Compare even if the experiments differ in scorers, rule or parameter space.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    """Another experiment to compare with, by its id or name; None for no comparison."""
+
+    reference: str | None
+    force: bool
+
+    def find(self, snapshot: Snapshot) -> Opponent | None:
+        """Return the experiment. Raises ExperimentNotFoundError and UsageError."""
+        if self.reference is None:
+            return None
+        found = snapshot.find(self.reference)
+        return Opponent(experiment=found, force=self.force)
+
+
+def other_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that make up its argument `other`."""
+
+    @wraps(command)
+    def collected(*, against: str | None, force: bool, **values: Any) -> None:  # noqa: ANN401  the values of click's options
+        if force and against is None:
+            msg = "--force is about another experiment: it needs --against"
+            raise UsageError(msg)
+        command(other=Other(reference=against, force=force), **values)
+
+    return _AGAINST(_FORCE(collected))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Election:
     """How to choose the winner, and what to compare it with."""
@@ -170,30 +213,35 @@ _PARTS = {
 
 
 def selection_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that make up its argument `selecting`.
+    """Give a command the options that make up its arguments `selecting` and `other`.
 
-    It is a function that returns the selection for a format, and raises UsageError for
-    options that the format's document does not have.
+    `selecting` is a function that returns the selection for a format, and raises
+    UsageError for options that the format's document does not have.
     """
 
     @wraps(command)
-    def collected(*, election: Election, **values: Any) -> None:  # noqa: ANN401  the values of click's options
+    def collected(*, election: Election, other: Other, **values: Any) -> None:  # noqa: ANN401  the values of click's options
         parts = {name: values.pop(name) for name in _PARTS}
         given = {name: value for name, value in parts.items() if value is not None}
-        command(selecting=lambda chosen: _selection(chosen, election, given), **values)
 
-    decorated = election_options(collected)
+        def selecting(chosen: AnyFormat) -> Selection:
+            return _selection(chosen, election, other, given)
+
+        command(selecting=selecting, other=other, **values)
+
+    decorated = election_options(other_options(collected))
     for option in reversed(_PARTS.values()):
         decorated = option(decorated)
     return decorated
 
 
 def _selection(
-    chosen: AnyFormat, election: Election, parts: dict[str, Any]
+    chosen: AnyFormat, election: Election, other: Other, parts: dict[str, Any]
 ) -> Selection:
-    compared = (election.baseline, election.margin) != (None, None)
-    if chosen.document is not Report and compared:
-        msg = f"--baseline and --margin are for reports; {chosen.name!r} is not one"
+    compared = (election.baseline, election.margin, other.reference)
+    if chosen.document is not Report and compared != (None, None, None):
+        options = "--baseline, --margin and --against"
+        msg = f"{options} are for reports; {chosen.name!r} is not one"
         raise UsageError(msg)
     if "top_n" in parts and chosen.document is not Report:
         msg = f"--top-n is for reports; the format {chosen.name!r} does not write one"

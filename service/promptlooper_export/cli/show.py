@@ -9,7 +9,12 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
-from promptlooper_export.cli.selecting import Election, election_options
+from promptlooper_export.cli.selecting import (
+    Election,
+    Other,
+    election_options,
+    other_options,
+)
 from promptlooper_export.cli.terminal import (
     AS_JSON,
     counted,
@@ -19,11 +24,12 @@ from promptlooper_export.cli.terminal import (
     write_json,
 )
 from promptlooper_export.configs import JSON, leaves
-from promptlooper_export.documents import Assessment, RankedRun, Report, RunCounts
+from promptlooper_export.documents import RankedRun, Report, RunCounts
 from promptlooper_export.findings import Failures, Rival
 from promptlooper_export.redaction import redact
 from promptlooper_export.schemas import ReportSchema
 from promptlooper_export.store.snapshot import open_store
+from promptlooper_export.verdicts import Assessment, ExperimentComparison
 from promptlooper_export.viewer import OPERATOR
 
 WIDTH = 80
@@ -37,11 +43,13 @@ _FAILURES = 3
 @click.command()
 @EXPERIMENT
 @election_options
+@other_options
 @AS_JSON
 def show(
     *,
     reference: str,
     election: Election,
+    other: Other,
     as_json: bool,
 ) -> None:
     """Show what came out of an experiment.
@@ -64,6 +72,7 @@ def show(
                 what_if=election.what_if,
                 baseline=election.baseline,
                 margin=election.tolerance,
+                against=other.find(snapshot),
             )
         )
     if as_json:
@@ -81,11 +90,13 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _counts(report.counts)
     if report.winner is None:
         yield "No winner: no completed run has a score that counts."
+        yield from _against(report.against)
         return
     yield ""
     yield from _winner(report.winner.run)
     if report.assessment is not None:
         yield from _verdicts(report.assessment)
+    yield from _against(report.against)
     yield ""
     yield from _config(report.winner.config)
     for rival in report.rivals:
@@ -114,6 +125,19 @@ def _verdicts(assessment: Assessment) -> Iterator[str]:
         yield from wrap(verdict.summary, WIDTH)
     if assessment.shrunk is not None:
         yield f"Without what is probably luck, it would score {assessment.shrunk:.4f}."
+
+
+def _against(found: ExperimentComparison | None) -> Iterator[str]:
+    if found is None:
+        return
+    yield f"Against {printable(found.experiment_name)} ({found.experiment_id})"
+    yield from wrap(found.summary, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    yield from _indented(
+        [
+            (str(one.tag), one.verdict.verdict, f"{one.verdict.difference:+.4f}")
+            for one in found.tags
+        ]
+    )
 
 
 def _config(config: Mapping[str, JSON] | None) -> Iterator[str]:

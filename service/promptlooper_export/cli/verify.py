@@ -17,7 +17,7 @@ import click
 from promptlooper_export import settings
 from promptlooper_export.cli.deployed import read_config, write_changes
 from promptlooper_export.cli.files import format_of_file
-from promptlooper_export.cli.selecting import Selecting, selection_options
+from promptlooper_export.cli.selecting import Other, Selecting, selection_options
 from promptlooper_export.cli.terminal import counted, note
 from promptlooper_export.cli.writing import (
     FROM,
@@ -76,6 +76,7 @@ def verify(
     experiment: str | None,
     digest: str | None,
     selecting: Selecting,
+    other: Other,
     unredacted: bool,
 ) -> None:
     """Check that a file is what the service exports.
@@ -93,8 +94,10 @@ def verify(
     chosen = format_of_file(str(file), formats, kind=kind, data=ends)
     options = load_format_options(chosen, pairs)
     plain = selecting(chosen)
-    selections = [*_selections(ends, chosen, replace(plain, redact=not unredacted))]
     with closing(open_store(loaded.database_url)) as store:
+        with store.snapshot(OPERATOR) as snapshot:
+            plain = replace(plain, redact=not unredacted, against=other.find(snapshot))
+        selections = [*_selections(ends, chosen, plain)]
         found = _experiment(store, file, ends, experiment)
         render = partial(export, store, OPERATOR, found, chosen)
         limits = limits_for(loaded)

@@ -27,6 +27,7 @@ from promptlooper_export.redaction.columns import redacted_columns
 from promptlooper_export.redaction.names import Strength, keep_names, strength
 from promptlooper_export.redaction.text import add_patterns, redact_own, redact_text
 from promptlooper_export.redaction.values import hide
+from promptlooper_export.verdicts import Tag
 
 CODE = "redacted"
 
@@ -54,6 +55,7 @@ _STRENGTHS: tuple[Strength, ...] = ("none", "weak", "doubtful", "strong")
 _VALUES_AT_A_PATH: Mapping[type, tuple[str, ...]] = {
     Difference: ("winner", "runner_up", "usual"),
     Deviation: ("winner", "other"),
+    Tag: ("value",),
 }
 """The fields that hold what configs have at a path."""
 
@@ -146,7 +148,7 @@ def _is_clean(record: object) -> bool:
                 if _hides(value):
                     return False
                 keys.extend(filter(_is_innocent, value))
-        elif isinstance(value, Deviation | Difference | Parameter):
+        elif isinstance(value, Deviation | Difference | Parameter | Tag):
             return False
         else:
             pending.extend(vars(value).values())
@@ -228,7 +230,7 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN4
         return _mapping(value, path, found)
     if isinstance(value, list | tuple):
         return _sequence(value, path, found)
-    if isinstance(value, Deviation | Difference | Parameter):
+    if isinstance(value, Deviation | Difference | Parameter | Tag):
         return _at_path(value, found)
     return _fields(value, path, found) if is_dataclass(value) else value
 
@@ -346,8 +348,8 @@ def _sequence(
 
 
 def _at_path(
-    value: Deviation | Difference | Parameter, found: dict[str, None]
-) -> Deviation | Difference | Parameter:
+    value: Deviation | Difference | Parameter | Tag, found: dict[str, None]
+) -> Deviation | Difference | Parameter | Tag:
     """Redact what configs have at a path, which holds the keys that lead to it."""
     hidden: dict[str, None] = {}
     path = redact_text(value.path)

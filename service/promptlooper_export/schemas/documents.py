@@ -12,6 +12,7 @@ from promptlooper_export.schemas.base import (
 from promptlooper_export.schemas.findings import (
     AssessmentSchema,
     DecisionSchema,
+    ExperimentComparisonSchema,
     FailuresSchema,
     ParametersSchema,
     RivalSchema,
@@ -188,6 +189,7 @@ class ReportSchema(DocumentSchema):
     coverage = fields.List(fields.Nested(ScorerCoverageSchema), required=True)
     sensitivity = fields.Nested(SensitivitySchema, required=True, allow_none=True)
     rivals = fields.List(fields.Nested(RivalSchema), required=True)
+    against = fields.Nested(ExperimentComparisonSchema, required=True, allow_none=True)
     warnings = fields.List(fields.Nested(NoticeSchema), required=True)
 
 

@@ -1,9 +1,12 @@
 """What a report finds out about its runs."""
 
+from typing import get_args
+
 from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from promptlooper_export.schemas.base import DocumentSchema, Timestamp, mapping, scores
+from promptlooper_export.verdicts import Differing, VerdictWord
 
 
 class ConfigScoreSchema(DocumentSchema):
@@ -220,3 +223,32 @@ class SensitivitySchema(DocumentSchema):
 
     runs = fields.Integer(required=True)
     scorers = fields.List(fields.Nested(WeightRangeSchema), required=True)
+
+
+class TagVerdictSchema(DocumentSchema):
+    """The verdict over the runs of both configs that have a tag."""
+
+    tag = fields.String(required=True)
+    runs = fields.List(fields.Integer(), required=True)
+    verdict = fields.Nested(VerdictSchema, required=True)
+
+
+class ExperimentComparisonSchema(DocumentSchema):
+    """The winner's config against that of another experiment."""
+
+    experiment_id = fields.UUID(required=True)
+    experiment_name = fields.String(required=True)
+    winner = fields.Nested(ConfigScoreSchema, required=True, allow_none=True)
+    differing = fields.List(
+        fields.String(validate=OneOf(get_args(Differing))), required=True
+    )
+    forced = fields.Boolean(required=True)
+    outcome = fields.String(
+        required=True, validate=OneOf([*get_args(VerdictWord), "not comparable"])
+    )
+    verdict = fields.Nested(VerdictSchema, required=True, allow_none=True)
+    deviations = fields.List(fields.Nested(DeviationSchema), required=True)
+    further = fields.Integer(required=True)
+    tags = fields.List(fields.Nested(TagVerdictSchema), required=True)
+    further_tags = fields.Integer(required=True)
+    summary = fields.String(required=True)

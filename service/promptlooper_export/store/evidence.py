@@ -95,7 +95,7 @@ def read_evidence(
     keys = list(filter(_can_be_sent, wanted))
     marks = ", ".join("?" * len(keys))
     condition = f"{SAME_CONFIG} IN ({marks})"
-    samples = _samples(reader, rules, condition, keys, lambda row: row.config)
+    samples = read_samples(reader, rules, condition, keys, lambda row: [row.config])
     if not lines or winner not in samples:
         return None
     all_ = lines[0]
@@ -157,8 +157,8 @@ def read_repeats(
         for member in group.runs[:_MOST_REPEATS]
     }
     condition = f"run.id IN ({', '.join('?' * len(of_run))})"
-    samples = _samples(
-        reader, rules, condition, list(of_run), lambda row: of_run[row.key]
+    samples = read_samples(
+        reader, rules, condition, list(of_run), lambda row: [of_run[row.key]]
     )
     if of_run.get(best) not in samples:
         return None
@@ -207,7 +207,7 @@ class _Census:
 def evidence_size(evidence: Evidence | None) -> int:
     """Return about how many bytes evidence takes up."""
     samples = () if evidence is None else evidence.samples.values()
-    return sum(1000 + 32 * len(one.runs) + 200 * len(one.cases) for one in samples)
+    return sum(1000 + 150 * len(one.runs) + 200 * len(one.cases) for one in samples)
 
 
 def find_run(reader: ScoreReader, reference: str) -> object:
@@ -258,6 +258,17 @@ def config_of(reader: ScoreReader, run: object) -> str:
     return key
 
 
+class Judgement(NamedTuple):
+    """A judgement of a completed run; `key` is the run's id as stored."""
+
+    config: str
+    key: object
+    config_hash: str | None
+    scorer: object
+    case: object
+    value: object
+
+
 @dataclass(kw_only=True)
 class _Judged:
     """The judgements of a config, as far as they have been read.
@@ -268,33 +279,47 @@ class _Judged:
     config_hash: str | None = None
     best: tuple[float, UUID] | None = None
     runs: list[float] = field(default_factory=list)
+    keys: list[object] = field(default_factory=list)
     cases: dict[str, dict[str, list[object]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     general: dict[str, list[object]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(
-        self,
-        rules: Rules,
-        run_id: UUID,
-        judgements: Sequence[tuple[str, str | None, object]],
-    ) -> None:
-        """Add a run, if it counts, by its judgements: scorer, case and value."""
+    def add(self, rules: Rules, judgements: Sequence[Judgement]) -> None:
+        """Add a run, if it counts, by all of its judgements, of which it has some."""
+        self.config_hash = judgements[0].config_hash
         judged: dict[str, list[object]] = defaultdict(list)
-        for scorer, _, value in judgements:
-            judged[scorer].append(value)
+        for one in judgements:
+            judged[label(one.scorer)].append(one.value)
         score = weighted_score(rules, finite_means(judged))
         if score is None or abs(score) > _LARGEST:
             return
+        key = judgements[0].key
         self.runs.append(score)
+        self.keys.append(key)
         # Runs come by their ids: of equal ones, the smallest id stays.
         if self.best is None or score > self.best[0]:
-            self.best = score, run_id
-        for scorer, case, value in judgements:
-            by_scorer = self.general if case is None else self.cases[case]
-            by_scorer[scorer].append(value)
+            self.best = score, row_id(key, "runs")
+        for one in judgements:
+            by_scorer = (
+                self.general if one.case is None else self.cases[label(one.case)]
+            )
+            by_scorer[label(one.scorer)].append(one.value)
 
-    def scores_of_cases(self, rules: Rules) -> Iterator[tuple[str, float]]:
+    def sample(self, key: str, rules: Rules) -> Sample | None:
+        """Return what is known of the config with this key; None if no run counts."""
+        if self.best is None:
+            return None
+        return Sample(
+            key=key,
+            config_hash=self.config_hash or "",
+            run_id=self.best[1],
+            runs=tuple(self.runs),
+            keys=tuple(self.keys),
+            cases=dict(self._scores_of_cases(rules)),
+        )
+
+    def _scores_of_cases(self, rules: Rules) -> Iterator[tuple[str, float]]:
         """Yield each case with its weighted score.
 
         What a scorer says of no case in particular, such as a cost, counts for each.
@@ -310,53 +335,24 @@ class _Judged:
                     yield case, score
 
 
-class _Row(NamedTuple):
-    """A judgement of a completed run."""
-
-    config: str
-    key: object
-    config_hash: str | None
-    scorer: object
-    case: object
-    value: object
-
-
-def _samples(
+def read_samples(
     reader: ScoreReader,
     rules: Rules,
     condition: str,
     values: Sequence[object],
-    sample_of: Callable[[_Row], str],
+    samples_of: Callable[[Judgement], Iterable[str]],
 ) -> dict[str, Sample]:
-    """Read the runs that fulfil a condition as samples, each under its key."""
+    """Read the runs that fulfil a condition as samples, each under its keys."""
     if not values:
         return {}
     sql = _JUDGEMENTS.format(
         completed=reader.completed_scores, same=SAME_CONFIG, condition=condition
     )
-    rows = map(_Row._make, reader.session.stream(sql, *reader.values, *values))
+    rows = map(Judgement._make, reader.session.stream(sql, *reader.values, *values))
     found: defaultdict[str, _Judged] = defaultdict(_Judged)
-    for key, of_run in groupby(rows, key=lambda row: row.key):
+    for _, of_run in groupby(rows, key=lambda row: row.key):
         judgements = list(of_run)
-        judged = found[sample_of(judgements[0])]
-        judged.config_hash = judgements[0].config_hash
-        judged.add(
-            rules,
-            row_id(key, "runs"),
-            [(label(one.scorer), _named(one.case), one.value) for one in judgements],
-        )
-    return {
-        key: Sample(
-            key=key,
-            config_hash=judged.config_hash or "",
-            run_id=judged.best[1],
-            runs=tuple(judged.runs),
-            cases=dict(judged.scores_of_cases(rules)),
-        )
-        for key, judged in found.items()
-        if judged.best is not None
-    }
-
-
-def _named(case: object) -> str | None:
-    return None if case is None else label(case)
+        for key in samples_of(judgements[0]):
+            found[key].add(rules, judgements)
+    samples = {key: judged.sample(key, rules) for key, judged in found.items()}
+    return {key: sample for key, sample in samples.items() if sample is not None}

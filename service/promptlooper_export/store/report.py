@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import Any, NamedTuple
 
 from promptlooper_export.comparison import Config, deviations, differences
-from promptlooper_export.documents import Assessment, Notice, RankedRun, Report, Winner
+from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.findings import Deviation, Rival
 from promptlooper_export.store.best import cautions, decode_config
@@ -17,6 +17,7 @@ from promptlooper_export.store.ranking import Place, Ranking, judgements
 from promptlooper_export.store.rows import Cells
 from promptlooper_export.store.scoring import finite_means
 from promptlooper_export.store.statistics import Statistics
+from promptlooper_export.verdicts import Assessment
 
 _RIVALS = 3
 _DEVIATIONS = 20

@@ -12,36 +12,32 @@ from peewee import Database
 
 from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.analysis.verdict import MARGIN
-from promptlooper_export.decisions import Decision
-from promptlooper_export.documents import Assessment, Best, Columns, Report, Runs
-from promptlooper_export.errors import DatabaseUnavailableError, InvalidParameterError
+from promptlooper_export.documents import Best, Columns, Report, Runs
+from promptlooper_export.errors import (
+    DatabaseUnavailableError,
+    ExperimentNotFoundError,
+    InvalidParameterError,
+)
 from promptlooper_export.store import best, experiments, report, runs, table
+from promptlooper_export.store.against import Opponent, Side, compare
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
-from promptlooper_export.store.decision import read_decision
-from promptlooper_export.store.election import elect
-from promptlooper_export.store.evidence import (
-    evidence_size,
-    find_run,
-    read_evidence,
-    read_repeats,
-)
+from promptlooper_export.store.evidence import find_run
 from promptlooper_export.store.experiments import (
     Condition,
     ExperimentRow,
     ExperimentSummary,
 )
 from promptlooper_export.store.freshness import Kept, Token
-from promptlooper_export.store.groups import ConfigGroup, config_groups
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.moments import Moments
-from promptlooper_export.store.ranking import Place, Ranking, ScoreReader, rank
+from promptlooper_export.store.ranking import Place, Ranking
+from promptlooper_export.store.standings import Standings
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.statistics import read_statistics
-from promptlooper_export.store.what_if import STORED, WhatIf, apply, refuse_unknown
+from promptlooper_export.store.what_if import STORED, WhatIf, apply
+from promptlooper_export.verdicts import Assessment, ExperimentComparison
 from promptlooper_export.viewer import Viewer
-
-_RANKING_BYTES = 32 << 10
 
 
 class Snapshot:
@@ -69,6 +65,7 @@ class Snapshot:
         self._viewer = viewer
         self._open_experiments = open_experiments
         self._seen: dict[UUID, bool] = {}
+        self._standings = Standings(session, catalog, token, kept)
 
     def best(
         self,
@@ -87,7 +84,7 @@ class Snapshot:
             ("best", experiment, what_if),
             self._token,
             lambda: best.read_best(
-                self._session, self._catalog, row, self._ranking(row, what_if)
+                self._session, self._catalog, row, self._standings.ranking(row, what_if)
             ),
             size=best.size,
         )
@@ -101,19 +98,21 @@ class Snapshot:
         what_if: WhatIf = STORED,
         baseline: str | None = None,
         margin: float = MARGIN,
+        against: Opponent | None = None,
         with_decision: bool = False,
         exported_at: datetime | None = None,
     ) -> Report:
         """Return the report with the `top_n` best runs.
 
-        The winner is compared with the runner-up and with `baseline`, the id or name of
-        a run or a config_hash; differences up to `margin` count as none. `exported_at`
-        is now unless it is given. Raises ExperimentNotFoundError, and
-        InvalidParameterError if `what_if` asks for what the runs cannot give, or for a
-        baseline that is missing or has no run that counts.
+        The winner is compared with the runner-up, with `baseline`, the id or name of a
+        run or a config_hash, and with the winner of the experiment `against`;
+        differences up to `margin` count as none. `exported_at` is now unless it is
+        given. Raises ExperimentNotFoundError, and InvalidParameterError if `what_if`
+        asks for what the runs cannot give, for a baseline that is missing or has no run
+        that counts, and for another experiment that is not there to be seen.
         """
         row = apply(what_if, self._row(experiment))
-        ranking = self._ranking(row, what_if)
+        ranking = self._standings.ranking(row, what_if)
         statistics = self._kept.find(
             ("statistics", experiment, what_if.rule),
             self._token,
@@ -134,20 +133,17 @@ class Snapshot:
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
         )
+        if against is not None:
+            compared = self._against(row, against, what_if, margin)
+            found = replace(found, against=compared)
         # A config is elected from groups of runs, which the record does not have.
         if not with_decision or what_if.by == "config":
             return found
-        return replace(found, decision=self._decision(row, what_if))
-
-    def _decision(self, row: ExperimentRow, what_if: WhatIf) -> Decision:
-        reader = ScoreReader(self._session, self._catalog, row.experiment.id)
-        return self._kept.find(
-            ("decision", row.experiment.id, what_if.rule),
-            self._token,
-            lambda: read_decision(
-                reader, row.rules, self.last_change(row.experiment.id)
+        return replace(
+            found,
+            decision=self._standings.decision(
+                row, what_if, partial(self.last_change, experiment)
             ),
-            size=lambda decision: 600 * len(decision.candidates),
         )
 
     def _assessment(
@@ -158,20 +154,9 @@ class Snapshot:
         baseline: str | None,
         margin: float,
     ) -> Assessment | None:
-        reader = ScoreReader(self._session, self._catalog, row.experiment.id)
+        reader = self._standings.reader(row)
         run = None if baseline is None else find_run(reader, baseline)
-        evidence = self._kept.find(
-            ("evidence", row.experiment.id, what_if, run),
-            self._token,
-            lambda: (
-                read_repeats(
-                    reader, row.rules, ranking, self._groups(row, what_if), run=run
-                )
-                if what_if.repeat_over
-                else read_evidence(reader, row.rules, ranking, run=run)
-            ),
-            size=evidence_size,
-        )
+        evidence = self._standings.evidence(row, ranking, what_if, run)
         if evidence is None:
             return None
         if run is not None and evidence.asked is None:
@@ -179,18 +164,47 @@ class Snapshot:
             raise InvalidParameterError(detail, parameter="baseline")
         return assess(evidence, margin=margin)
 
-    def _groups(self, row: ExperimentRow, what_if: WhatIf) -> Iterator[ConfigGroup]:
-        return config_groups(
-            self._session,
-            self._catalog,
-            row.experiment.id,
-            row.rules,
-            repeat_over=what_if.repeat_over,
+    def _against(
+        self,
+        row: ExperimentRow,
+        against: Opponent,
+        what_if: WhatIf,
+        margin: float,
+    ) -> ExperimentComparison:
+        if against.experiment == row.experiment.id:
+            detail = "An experiment is not compared with itself: name another one."
+            raise InvalidParameterError(detail, parameter="against")
+        other = apply(what_if, self._other(against.experiment))
+        try:
+            second = self._side(other, what_if)
+        except InvalidParameterError as error:
+            detail = f"In the other experiment: {error.detail}"
+            raise InvalidParameterError(detail, **error.members) from error
+        return compare(
+            self._side(row, what_if), second, margin=margin, force=against.force
+        )
+
+    def _other(self, against: UUID) -> ExperimentRow:
+        """Return the row of another experiment: the one asked for must exist."""
+        try:
+            return self._row(against)
+        except ExperimentNotFoundError:
+            detail = "The experiment to compare with was not found."
+            raise InvalidParameterError(detail, parameter="against") from None
+
+    def _side(self, row: ExperimentRow, what_if: WhatIf) -> Side:
+        ranking = self._standings.ranking(row, what_if)
+        return Side(
+            row=row,
+            ranking=ranking,
+            evidence=self._standings.evidence(row, ranking, what_if),
+            reader=self._standings.reader(row),
         )
 
     def leader(self, experiment: UUID) -> Place | None:
         """Return the best run or None. Raises ExperimentNotFoundError."""
-        return next(iter(self._ranking(self._row(experiment), STORED).places), None)
+        ranking = self._standings.ranking(self._row(experiment), STORED)
+        return next(iter(ranking.places), None)
 
     def runs(
         self,
@@ -236,9 +250,17 @@ class Snapshot:
         """Keep a digest of an export of the experiment, as long as it holds."""
         self._kept.put(("note", experiment, key), self._token, value, 512)
 
-    def noted(self, experiment: UUID, key: str) -> bytes | None:
-        """Return the digest if it still holds. Raises ExperimentNotFoundError."""
+    def noted(
+        self, experiment: UUID, key: str, *, against: Opponent | None = None
+    ) -> bytes | None:
+        """Return the digest if it still holds.
+
+        Raises what the export raises if the viewer may not see the experiment, or the
+        one that it is compared `against`.
+        """
         self._row(experiment)
+        if against is not None:
+            self._other(against.experiment)
         found: bytes | None = self._kept.get(("note", experiment, key), self._token)
         return found
 
@@ -292,39 +314,6 @@ class Snapshot:
             lambda: experiments.read_experiment(
                 self._session, self._catalog, experiment, is_visible=is_visible
             ),
-        )
-
-    def _ranking(self, row: ExperimentRow, what_if: WhatIf) -> Ranking:
-        """Return the ranking of runs, or of configs if that is asked for."""
-        ranking = self._ranking_of_runs(row, what_if.rule)
-        refuse_unknown(what_if, ranking.scorers)
-        if what_if.by == "run" or not ranking.places:
-            return ranking
-        return self._kept.find(
-            ("election", row.experiment.id, what_if),
-            self._token,
-            lambda: elect(ranking, partial(self._groups, row, what_if), what_if),
-            size=lambda _: _RANKING_BYTES,
-        )
-
-    def _ranking_of_runs(self, row: ExperimentRow, rule: WhatIf) -> Ranking:
-        # Even an outdated ranking by another rule tells which scorers to expect; `rank`
-        # checks that.
-        key = ("ranking", row.experiment.id, rule)
-        before: Ranking | None = self._kept.last(key) or self._kept.last(
-            ("ranking", row.experiment.id, STORED)
-        )
-        return self._kept.find(
-            key,
-            self._token,
-            lambda: rank(
-                self._session,
-                self._catalog,
-                row.experiment.id,
-                row.rules,
-                scorers=None if before is None else before.scorers,
-            ),
-            size=lambda _: _RANKING_BYTES,
         )
 
     def _visible(self) -> Condition:

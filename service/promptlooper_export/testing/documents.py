@@ -8,11 +8,9 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
-    Assessment,
     Best,
     Bin,
     Columns,
-    ConfigScore,
     Cost,
     Difference,
     Differences,
@@ -29,15 +27,23 @@ from promptlooper_export.documents import (
     StageResult,
     Timing,
     Tokens,
-    Verdict,
     Winner,
 )
+from promptlooper_export.findings import Deviation
 from promptlooper_export.testing.findings import (
     TRADE_OFFS,
     coverage,
     failures,
     parameters,
     sensitivity,
+)
+from promptlooper_export.verdicts import (
+    Assessment,
+    ConfigScore,
+    ExperimentComparison,
+    Tag,
+    TagVerdict,
+    Verdict,
 )
 
 Config = Mapping[str, JSON]
@@ -217,6 +223,29 @@ ASSESSMENT = Assessment(
 )
 
 
+def _against(text: str) -> ExperimentComparison:
+    verdict = replace(ASSESSMENT.verdicts[0], against="experiment")
+    deviation = Deviation(
+        path=text, winner=text, has_winner=True, other=None, has_other=False
+    )
+    return ExperimentComparison(
+        experiment_id=UUID(int=2),
+        experiment_name=text,
+        winner=_config_score(2),
+        differing=("weights",),
+        forced=True,
+        outcome=verdict.verdict,
+        verdict=verdict,
+        deviations=(deviation,),
+        further=1,
+        tags=(
+            TagVerdict(tag=Tag(path=text, value=text), runs=(2, 2), verdict=verdict),
+        ),
+        further_tags=1,
+        summary=f"{verdict.summary} By tag: 1 not enough data.",
+    )
+
+
 def report(config: Config | None, text: str) -> Report:
     """Return a report with a value in every place, and `text` for every text."""
     runs = tuple(_ranked(rank, text) for rank in (1, 2))
@@ -258,6 +287,7 @@ def report(config: Config | None, text: str) -> Report:
         trade_offs=TRADE_OFFS,
         coverage=coverage(text),
         sensitivity=sensitivity(text),
+        against=_against(text),
         warnings=(NOTICE,),
     )
 

@@ -202,7 +202,9 @@ def _held(
     if not conditional.asks_whether_modified(request):
         return None
     with exports.store.snapshot(viewer) as snapshot:
-        content = snapshot.noted(wanted.experiment, wanted.key)
+        content = snapshot.noted(
+            wanted.experiment, wanted.key, against=wanted.selection.against
+        )
     if content is None:
         return None
     # The length is unknown here, so the body may have been too small to code.

@@ -21,6 +21,7 @@ from promptlooper_export.registry import (
     names_of,
     strict,
 )
+from promptlooper_export.store.against import Opponent
 from promptlooper_export.store.what_if import (
     BYS,
     PREFERENCES,
@@ -50,6 +51,8 @@ REPEAT_OVER = "repeat_over"
 PREFER = "prefer"
 BASELINE = "baseline"
 MARGIN = "margin"
+AGAINST = "against"
+FORCE = "force"
 
 # UUID() would accept hyphens anywhere, braces and a urn: prefix.
 _ID = re.compile(
@@ -65,6 +68,8 @@ _BELONGS_TO: Mapping[str, tuple[type[Document], ...]] = {
     AFTER: (Runs,),
     BASELINE: (Report,),
     MARGIN: (Report,),
+    AGAINST: (Report,),
+    FORCE: (Report,),
     **dict.fromkeys(_WHAT_IF, _WITH_A_WINNER),
 }
 """The common parameters that apply to some kinds of document only."""
@@ -180,6 +185,19 @@ def _comparison_parameters() -> dict[str, fields.Field[Any]]:
                 f"{DEFAULT_MARGIN} by default."
             },
         ),
+        AGAINST: Identifier(
+            metadata={
+                "description": "The id of another experiment: say whether the winner "
+                "is better than the winner there."
+            },
+        ),
+        FORCE: fields.String(
+            validate=OneOf(["0", "1"]),
+            metadata={
+                "description": "1: compare with `against` even if the experiments "
+                "differ in scorers, rule or parameter space."
+            },
+        ),
     }
 
 
@@ -265,10 +283,20 @@ def selection_of(values: Mapping[str, Any]) -> Selection:
         what_if=what_if_of({name: values.get(name) for name in _WHAT_IF}),
         reproducible=values.get(REPRODUCIBLE) == "1",
         redact=values.get(REDACT) != "off",
+        against=_opponent(values),
     )
     plain = (TOP_N, LIMIT, AFTER, BASELINE, MARGIN)
     chosen = {name: values[name] for name in plain if name in values}
     return replace(selection, **chosen)
+
+
+def _opponent(values: Mapping[str, Any]) -> Opponent | None:
+    if AGAINST in values:
+        return Opponent(experiment=values[AGAINST], force=values.get(FORCE) == "1")
+    if FORCE in values:
+        detail = "force is about another experiment: it needs against=ID."
+        raise InvalidParameterError(detail, parameter=FORCE)
+    return None
 
 
 def read_options(
