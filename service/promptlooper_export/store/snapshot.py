@@ -120,7 +120,7 @@ class Snapshot:
                 self._session,
                 self._catalog,
                 row,
-                self._ranking_of_runs(row, what_if.rule),
+                self._standings.of_runs(row, what_if.rule),
             ),
         )
         found = report.read_report(

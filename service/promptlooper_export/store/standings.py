@@ -47,7 +47,7 @@ class Standings:
 
         Raises InvalidParameterError if `what_if` asks for what the runs cannot give.
         """
-        ranking = self._ranking_of_runs(row, what_if.rule)
+        ranking = self.of_runs(row, what_if.rule)
         refuse_unknown(what_if, ranking.scorers)
         if what_if.by == "run" or not ranking.places:
             return ranking
@@ -91,7 +91,8 @@ class Standings:
             size=lambda decision: 600 * len(decision.candidates),
         )
 
-    def _ranking_of_runs(self, row: ExperimentRow, rule: WhatIf) -> Ranking:
+    def of_runs(self, row: ExperimentRow, rule: WhatIf) -> Ranking:
+        """Return the ranking of runs by a rule."""
         # Even an outdated ranking by another rule tells which scorers to expect; `rank`
         # checks that.
         key = ("ranking", row.experiment.id, rule)
