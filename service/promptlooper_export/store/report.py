@@ -63,6 +63,8 @@ def read_report(
     configs = [_config(rows[place.key].config, place, warnings) for place in places]
     warnings += cautions(row, ranking, top[0].scores) if top else ranking.notices
     winner = configs[0] if configs else None
+    readable = [config for config in configs[1:] if config is not None]
+    survey = statistics.survey
     return Report(
         experiment=row.experiment,
         exported_at=exported_at,
@@ -70,26 +72,22 @@ def read_report(
         top_n=top_n,
         top=top,
         winner=Winner(run=top[0], config=winner) if top else None,
-        differences=None
-        if winner is None
-        else differences(
-            winner, [config for config in configs[1:] if config is not None]
-        ),
+        differences=None if winner is None else differences(winner, readable),
         scorers=statistics.scorers,
         tokens=statistics.tokens,
         timing=statistics.timing,
         cost=statistics.cost,
-        history=statistics.survey.history,
+        history=survey.history,
         assessment=assessment,
         rivals=()
         if winner is None
         else tuple(_rivals(winner, zip(places[1:], configs[1:], strict=True))),
-        parameters=statistics.survey.parameters,
+        parameters=survey.parameters,
         failures=statistics.failures,
-        trade_offs=statistics.survey.trade_offs,
-        coverage=statistics.survey.coverage,
+        trade_offs=survey.trade_offs,
+        coverage=survey.coverage,
         # It is about the winning run; a config is elected by several.
-        sensitivity=statistics.survey.sensitivity if ranking.election is None else None,
+        sensitivity=survey.sensitivity if ranking.election is None else None,
         warnings=tuple(warnings),
     )
 

@@ -34,7 +34,7 @@ from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking
 from promptlooper_export.store.standings import Standings
 from promptlooper_export.store.state import State, open_state
-from promptlooper_export.store.statistics import read_statistics
+from promptlooper_export.store.statistics import Statistics, read_statistics
 from promptlooper_export.store.what_if import STORED, WhatIf, apply
 from promptlooper_export.verdicts import Assessment, ExperimentComparison
 from promptlooper_export.viewer import Viewer
@@ -113,22 +113,12 @@ class Snapshot:
         """
         row = apply(what_if, self._row(experiment))
         ranking = self._standings.ranking(row, what_if)
-        statistics = self._kept.find(
-            ("statistics", experiment, what_if.rule),
-            self._token,
-            lambda: read_statistics(
-                self._session,
-                self._catalog,
-                row,
-                self._standings.of_runs(row, what_if.rule),
-            ),
-        )
         found = report.read_report(
             self._session,
             self._catalog,
             row,
             ranking,
-            statistics,
+            self._statistics(row, what_if),
             self._assessment(row, ranking, what_if, baseline, margin),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
@@ -144,6 +134,14 @@ class Snapshot:
             decision=self._standings.decision(
                 row, what_if, partial(self.last_change, experiment)
             ),
+        )
+
+    def _statistics(self, row: ExperimentRow, what_if: WhatIf) -> Statistics:
+        ranking = self._standings.of_runs(row, what_if.rule)
+        return self._kept.find(
+            ("statistics", row.experiment.id, what_if.rule),
+            self._token,
+            lambda: read_statistics(self._session, self._catalog, row, ranking),
         )
 
     def _assessment(
