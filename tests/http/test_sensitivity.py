@@ -125,10 +125,19 @@ def test_a_tie_that_any_change_ends_is_crossed_at_the_weight_itself(
     [
         ({"accuracy": -1.0}, 0.5, {}),
         ({"accuracy": 1.0}, 1e60, {}),
+        ({"accuracy": 1.0}, -1e308, {}),
+        ({"accuracy": 1e60}, 0.5, {}),
         ({"accuracy": 1.0}, 0.5, {"by": "config"}),
         ({f"scorer {n}": 1.0 for n in range(17)}, 0.5, {}),
     ],
-    ids=["negative weight", "large score", "by config", "many scorers"],
+    ids=[
+        "negative weight",
+        "large score",
+        "low score",
+        "large weight",
+        "by config",
+        "many scorers",
+    ],
 )
 def test_what_cannot_be_told_exactly_is_left_out(
     database: Database, weights: dict[str, float], score: float, query: dict[str, str]

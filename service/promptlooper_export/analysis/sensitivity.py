@@ -1,8 +1,9 @@
 """By how much a single weight must change for another run to win."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from promptlooper_export.findings import Crossing, Sensitivity, WeightRange
@@ -19,8 +20,7 @@ Values = Mapping[str, float]
 """A run's value for each scorer that it has; higher is better."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Mean:
+class _Mean(NamedTuple):
     """A weighted mean if the weight of one scorer grows by u: (a + x u) / (b + y u).
 
     y is 1 if the run has the scorer, else x and y are 0.
@@ -61,9 +61,14 @@ class WeightMap:
     _found: dict[tuple[str, int], _Found] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compute the winner's means; values that are too large make it inexact."""
+        """Compute the winner's means; what is too large makes it inexact."""
+        self._check(self.weights)
         self._check(self.values)
-        self._means = {name: self._mean(self.values, name) for name in self.weights}
+        self._means = (
+            dict(zip(self.weights, self._means_of(self.values), strict=True))
+            if self.is_exact
+            else {}
+        )
 
     def add(self, run_id: UUID, values: Values) -> None:
         """Add the next run that counts."""
@@ -71,17 +76,34 @@ class WeightMap:
         if run_id == self.winner:
             return
         self._check(values)
-        for name, ours in self._means.items():
-            theirs = self._mean(values, name)
+        if not self.is_exact:
+            return
+        means = zip(self._means.items(), self._means_of(values), strict=True)
+        for (name, ours), theirs in means:
+            d, e, f = _lead(ours, theirs)
             for direction in (-1, 1):
-                found = _crossing(ours, theirs, direction, run_id)
-                key = (name, direction)
-                if found and _is_nearer(found, self._found.get(key)):
-                    self._found[key] = found
+                distance = _distance(d, direction * e, f)
+                known = self._found.get((name, direction))
+                # Most runs are further away, which is quickly seen.
+                if distance is None or (
+                    known and distance > known.distance * (1 + _SAME)
+                ):
+                    continue
+                u = direction * distance
+                over = (ours.b + ours.y * u) * (theirs.b + theirs.y * u)
+                slope = direction * e + 2 * f * distance
+                found = _Found(
+                    distance=distance,
+                    gap=min(d, 0.0) / over if over > 0 else 0.0,
+                    slope=slope / over if over > 0 else 0.0,
+                    run_id=run_id,
+                )
+                if known is None or _is_nearer(found, known):
+                    self._found[name, direction] = found
 
     def sensitivity(self) -> Sensitivity | None:
         """Return the crossings, None if a value or weight is too large to tell."""
-        if not self.is_exact or max(self.weights.values()) > _LARGEST:
+        if not self.is_exact:
             return None
         return Sensitivity(
             runs=self.runs,
@@ -108,69 +130,66 @@ class WeightMap:
     def _check(self, values: Values) -> None:
         self.is_exact &= all(abs(value) <= _LARGEST for value in values.values())
 
-    def _mean(self, values: Values, name: str) -> _Mean:
-        weighed = [one for one in values if self.weights.get(one)]
-        if name in values and all(one == name for one in weighed):
-            # Whatever the weight is, it counts alone.
-            return _Mean(a=values[name], b=1.0, x=0.0, y=0.0)
-        if weighed:
-            return _Mean(
-                a=math.fsum(self.weights[one] * values[one] for one in weighed),
-                b=math.fsum(self.weights[one] for one in weighed),
-                x=values.get(name, 0.0),
-                y=float(name in values),
-            )
+    def _means_of(self, values: Values) -> Iterator[_Mean]:
+        """Yield the run's mean as it depends on each scorer's weight."""
+        weights = self.weights
+        weighed = [name for name in values if weights.get(name)]
+        a = math.fsum(weights[name] * values[name] for name in weighed)
+        b = math.fsum(weights[name] for name in weighed)
         # Without a weight that counts, it is the plain mean.
-        return _Mean(a=math.fsum(values.values()), b=float(len(values)), x=0.0, y=0.0)
+        plain = _Mean(math.fsum(values.values()), float(len(values)), 0.0, 0.0)
+        for name in weights:
+            if name not in values:
+                yield _Mean(a, b, 0.0, 0.0) if weighed else plain
+            elif not weighed or weighed == [name]:
+                # Whatever the weight is, it counts alone.
+                yield _Mean(values[name], 1.0, 0.0, 0.0)
+            else:
+                yield _Mean(a, b, values[name], 1.0)
 
 
-def _crossing(
-    ours: _Mean, theirs: _Mean, direction: int, run_id: UUID
-) -> _Found | None:
-    """Return the least change, in a direction, beyond which the other run is ahead.
+def _lead(ours: _Mean, theirs: _Mean) -> tuple[float, float, float]:
+    """Return d, e and f: the winner is ahead by d + e u + f u².
 
-    The winner is ahead by (d + e u + f u²) over two denominators above 0. As long as d
-    is not below 0, the first root above 0 that leads below 0 is 2d / (sqrt(e² - 4df) -
-    e), in a form that loses no digits.
+    This is over the product of two denominators that are above 0.
     """
-    d = _sum(ours.a * theirs.b, -theirs.a * ours.b)
-    e = direction * _sum(
-        ours.a * theirs.y, ours.x * theirs.b, -theirs.a * ours.y, -theirs.x * ours.b
+    return (
+        _sum(ours.a * theirs.b, -theirs.a * ours.b),
+        _sum(
+            ours.a * theirs.y,
+            ours.x * theirs.b,
+            -theirs.a * ours.y,
+            -theirs.x * ours.b,
+        ),
+        _sum(ours.x * theirs.y, -theirs.x * ours.y),
     )
-    f = _sum(ours.x * theirs.y, -theirs.x * ours.y)
-    distance: float | None
+
+
+def _distance(d: float, e: float, f: float) -> float | None:
+    """Return the least u of 0 or more beyond which d + e u + f u² is below 0.
+
+    The first root that leads below 0 is 2d / (sqrt(e² - 4df) - e), in a form that loses
+    no digits.
+    """
     if d < 0:
-        distance = 0.0  # with any weight instead of none, the score jumps
-    elif d == 0 and e >= 0:
-        distance = -e / f if f < 0 else None
-    else:
-        square = e * e - 4 * d * f
-        below = math.sqrt(square) - e if square > 0 else 0.0
-        distance = 2 * d / below if below > 0 else None
-    if distance is None:
-        return None
-    u = direction * distance
-    over = (ours.b + ours.y * u) * (theirs.b + theirs.y * u)
-    return _Found(
-        distance=distance,
-        gap=min(d, 0.0) / over if over > 0 else 0.0,
-        slope=(e + 2 * f * distance) / over if over > 0 else 0.0,
-        run_id=run_id,
-    )
+        return 0.0  # with any weight instead of none, the score jumps
+    if d == 0 and e >= 0:
+        return -e / f if f < 0 else None
+    square = e * e - 4 * d * f
+    below = math.sqrt(square) - e if square > 0 else 0.0
+    return 2 * d / below if below > 0 else None
 
 
 def _sum(*terms: float) -> float:
     """Return the sum; 0 for what is only rounding."""
-    total = math.fsum(terms)
-    return total if abs(total) > _SAME * math.fsum(map(abs, terms)) else 0.0
+    total = sum(terms)
+    return total if abs(total) > _SAME * sum(map(abs, terms)) else 0.0
 
 
-def _is_nearer(found: _Found, known: _Found | None) -> bool:
+def _is_nearer(found: _Found, known: _Found) -> bool:
     """Return whether the run is the first to be ahead, of equal ones the oldest."""
-    if known is None or found.distance < known.distance * (1 - _SAME):
+    if found.distance < known.distance * (1 - _SAME):
         return True
-    if found.distance > known.distance * (1 + _SAME):
-        return False
     if found.gap != known.gap:
         return found.gap < known.gap
     return found.slope < known.slope - _SAME * abs(known.slope)

@@ -91,8 +91,8 @@ def read_survey(
             sample.add(run.key, score)
             costs.add(run.run_id, score, _number(run.cost_usd))
             durations.add(run.run_id, score, _number(run.duration_ms))
-            if weights is not None:
-                weights.add(run.run_id, rules.signed(values))
+        if score is not None and weights is not None:
+            weights.add(run.run_id, rules.signed(values))
     fronts = (costs.trade_off(), durations.trade_off())
     return Survey(
         history=tuple(chart.periods()),
