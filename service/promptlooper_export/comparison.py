@@ -10,6 +10,9 @@ from promptlooper_export.configs import JSON, flatten
 from promptlooper_export.documents import Difference, Differences
 from promptlooper_export.findings import Deviation
 
+DEVIATIONS = 20
+"""How many deviations of a config are listed; the rest are counted."""
+
 Config = Mapping[str, JSON]
 
 

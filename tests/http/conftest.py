@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from builders import experiment
 from databases import Database
+from promptlooper_export.records import RunRecord
 from webservice import Service, settings_for
 
 
@@ -20,6 +23,22 @@ def service(database: Database) -> Service:
 def service_without_database(tmp_path: Path) -> Service:
     """Serve a database that is not there: nothing that needs one can succeed."""
     return Service(settings_for(f"sqlite:///{tmp_path / 'missing.db'}"))
+
+
+@pytest.fixture
+def report(database: Database) -> Callable[..., dict[str, Any]]:
+    """Give a function that exports runs as a report in JSON, on each database."""
+
+    def of(*runs: RunRecord, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        loaded = experiment(*runs, **fields)
+        database.load(loaded)
+        service = Service(settings_for(database.url))
+        answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
+        assert answer.status_code == 200
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    return of
 
 
 @pytest.fixture

@@ -16,20 +16,6 @@ from webservice import Service, settings_for
 Report = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
-def report(database: Database) -> Report:
-    def of(*runs: RunRecord, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
-        loaded = experiment(*runs, **fields)
-        database.load(loaded)
-        service = Service(settings_for(database.url))
-        answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
-        assert answer.status_code == 200
-        found: dict[str, Any] = answer.get_json()
-        return found
-
-    return of
-
-
 def priced(
     score: float | None, cost: float | None = None, ms: int | None = None
 ) -> RunRecord:

@@ -11,29 +11,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from builders import experiment, run
-from databases import Database
+from builders import run
 from effort import Work, grows_too_fast
 from promptlooper_export.analysis.failures import group_failures
 from promptlooper_export.configs import JSON
 from promptlooper_export.records import RunRecord
-from webservice import Service, settings_for
 
 Report = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def report(database: Database) -> Report:
-    def of(*runs: RunRecord, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
-        loaded = experiment(*runs, **fields)
-        database.load(loaded)
-        service = Service(settings_for(database.url))
-        answer = service.ask(f"/experiments/{loaded.id}/export?format=report-json")
-        assert answer.status_code == 200
-        found: dict[str, Any] = answer.get_json()
-        return found
-
-    return of
 
 
 def scored(configs: Sequence[JSON], scores: Sequence[float]) -> list[RunRecord]:

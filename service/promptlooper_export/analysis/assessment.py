@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from promptlooper_export.analysis.contrast import interval, needed
-from promptlooper_export.analysis.evidence import Evidence, Sample
+from promptlooper_export.analysis.evidence import LEADERS, Evidence, Sample
 from promptlooper_export.analysis.verdict import (
     LEVEL,
     MARGIN,
@@ -16,7 +16,6 @@ from promptlooper_export.analysis.verdict import (
 )
 from promptlooper_export.verdicts import Against, Assessment, ConfigScore, Verdict
 
-_LEADERS = 10
 _DIGITS = 12
 """Significant digits: databases that add in another order differ beyond them."""
 
@@ -63,7 +62,7 @@ def assess(
         winner=config_score(best),
         shrunk=_shrunk(evidence, best),
         verdicts=tuple(verdicts),
-        leaders=tuple(map(config_score, ranked[:_LEADERS])),
+        leaders=tuple(map(config_score, ranked[:LEADERS])),
     )
 
 
@@ -92,9 +91,9 @@ def _shrunk(evidence: Evidence, winner: Sample) -> float | None:
     error = _squared_error(evidence, winner)
     if error is None or evidence.configs <= 3 or not evidence.variance:  # noqa: PLR2004
         return None
-    luck = (evidence.configs - 3) / (evidence.configs - 1) * error / evidence.variance
+    share = (evidence.configs - 3) / (evidence.configs - 1) * error / evidence.variance
     distance = mean_score(winner) - evidence.mean
-    return _rounded(evidence.mean + max(0.0, 1 - luck) * distance)
+    return _rounded(evidence.mean + max(0.0, 1 - share) * distance)
 
 
 def _squared_error(evidence: Evidence, winner: Sample) -> float | None:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+LEADERS = 10
+"""How many of the best configs are looked at closely."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:

@@ -12,7 +12,7 @@ from promptlooper_export.analysis.experiments import (
     listed,
     spread,
 )
-from promptlooper_export.comparison import deviations, is_equal
+from promptlooper_export.comparison import DEVIATIONS, deviations, is_equal
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.findings import Deviation
 from promptlooper_export.store.best import decode_config
@@ -26,7 +26,6 @@ from promptlooper_export.verdicts import (
     Verdict,
 )
 
-_DEVIATIONS = 20
 _TAGS = 20
 
 _CONFIG = "SELECT config FROM {runs} AS run WHERE id = ?"
@@ -84,8 +83,8 @@ def compare(
         if has_both
         else "not enough data",
         verdict=verdict,
-        deviations=changed[:_DEVIATIONS],
-        further=len(changed[_DEVIATIONS:]),
+        deviations=changed[:DEVIATIONS],
+        further=len(changed[DEVIATIONS:]),
         tags=tags,
         further_tags=further_tags,
         summary=_without_verdict(first, second, differing)

@@ -17,7 +17,7 @@ from statistics import fmean, variance
 from typing import NamedTuple
 from uuid import UUID
 
-from promptlooper_export.analysis.evidence import Evidence, Sample
+from promptlooper_export.analysis.evidence import LEADERS, Evidence, Sample
 from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.store.aggregate import (
     SAME_CONFIG,
@@ -33,11 +33,8 @@ from promptlooper_export.store.scoring import (
     weighted_score,
 )
 
-_MOST_REPEATS = 2000
-"""How many runs of a group of repeats are read; more would not fit a statement."""
-
-LEADERS = 10
-"""How many of the best configs are looked at closely."""
+MOST_RUNS = 2000
+"""How many runs are read of those of one config; more would not fit a statement."""
 
 _MOST_SCORERS = 100
 """With more scorers than this, the statement would have too many columns."""
@@ -154,7 +151,7 @@ def read_repeats(
     of_run = {
         member.key: str(group.runs[0].run_id)
         for group in [*closely, *(group for _, group in census.best)]
-        for member in group.runs[:_MOST_REPEATS]
+        for member in group.runs[:MOST_RUNS]
     }
     condition = f"run.id IN ({', '.join('?' * len(of_run))})"
     samples = read_samples(

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON, leaves
 from promptlooper_export.errors import InvalidParameterError
-from promptlooper_export.store.aggregate import sources
+from promptlooper_export.store.aggregate import SAME_CONFIG, sources
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.ranking import age, judgements
@@ -29,10 +29,6 @@ _BATCH = 500
 
 _PATHS_SHOWN = 100
 
-# An empty hash is what a table without such a column is read as.
-_HASH = "nullif(config_hash, '')"
-_UNHASHED = f"CASE WHEN {_HASH} IS NULL THEN config END"
-
 _RUNS = """
 SELECT id, moment, config_hash, {config}, cost_usd, duration_ms
 FROM {runs} AS run
@@ -42,8 +38,8 @@ WHERE experiment_id {experiment} AND status = 'completed'
 # By bytes on both: only equal ones must be next to each other, and PostgreSQL compares
 # by a language's rules in ten times the time.
 _BY_CONFIG = {
-    "sqlite": f"ORDER BY {_HASH}, {_UNHASHED}",
-    "postgresql": f'ORDER BY {_HASH} COLLATE "C", ({_UNHASHED}) COLLATE "C"',
+    "sqlite": f"ORDER BY {SAME_CONFIG}",
+    "postgresql": f'ORDER BY ({SAME_CONFIG}) COLLATE "C"',
 }
 
 
@@ -101,12 +97,8 @@ def config_groups(
         yield from _repeats(session, catalog, experiment, rules, repeat_over)
         return
     names, values = sources(session, catalog, experiment)
-    sql = _RUNS.format(config=_UNHASHED, **names) + _BY_CONFIG[catalog.kind]
-
-    def key_of(config_hash: object, config: str | None) -> Hashable:
-        return (config_hash, config)
-
-    keyed = _members(session, catalog, rules, (sql, values), key_of)
+    sql = _RUNS.format(config=SAME_CONFIG, **names) + _BY_CONFIG[catalog.kind]
+    keyed = _members(session, catalog, rules, (sql, values), lambda same: same)
     for key, found in groupby(keyed, lambda one: one[0]):
         yield _group(key, [member for _, member in found])
 
@@ -119,7 +111,7 @@ class _Rest:
         self._seen: set[str] = set()
         self._others: set[str] = set()
 
-    def key_of(self, _: object, config: str | None) -> Hashable:
+    def key_of(self, config: str | None) -> Hashable:
         """Return what runs of one config have in common."""
         try:
             decoded, _notices = stored_json(config)
@@ -180,7 +172,7 @@ def _members(
     catalog: Catalog,
     rules: Rules,
     query: tuple[str, Sequence[object]],
-    key_of: Callable[[object, str | None], Hashable],
+    key_of: Callable[[str | None], Hashable],
 ) -> Iterator[_Keyed]:
     """Yield the runs that count, each with the key of its config."""
     sql, values = query
@@ -194,7 +186,7 @@ def _members(
             if score is None:
                 continue
             yield (
-                key_of(config_hash, config),
+                key_of(config),
                 Member(
                     run_id=row_id(key, "runs"),
                     key=key,

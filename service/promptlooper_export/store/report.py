@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import starmap
 from typing import Any, NamedTuple
 
-from promptlooper_export.comparison import Config, deviations, differences
+from promptlooper_export.comparison import DEVIATIONS, Config, deviations, differences
 from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.findings import Deviation, Rival
@@ -20,7 +20,6 @@ from promptlooper_export.store.statistics import Statistics
 from promptlooper_export.verdicts import Assessment
 
 _RIVALS = 3
-_DEVIATIONS = 20
 
 _RUNS = """
 SELECT id, config, config_hash, duration_ms, tokens_in, tokens_out, cost_usd
@@ -106,8 +105,8 @@ def _rivals(
             rank=rank,
             run_id=place.run_id,
             weighted_score=place.weighted_score,
-            deviations=found[:_DEVIATIONS],
-            further=len(found[_DEVIATIONS:]),
+            deviations=found[:DEVIATIONS],
+            further=len(found[DEVIATIONS:]),
         )
         if len(seen) > _RIVALS:
             return

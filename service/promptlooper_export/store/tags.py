@@ -5,14 +5,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from promptlooper_export.analysis.evidence import Sample
 from promptlooper_export.configs import JSON
-from promptlooper_export.store.evidence import read_samples
+from promptlooper_export.store.evidence import MOST_RUNS, read_samples
 from promptlooper_export.store.ranking import ScoreReader
 from promptlooper_export.store.rows import json_value
 from promptlooper_export.store.scoring import Rules
 from promptlooper_export.verdicts import Tag
-
-_MOST_RUNS = 2000
-"""How many runs of a config are looked at; more would not fit a statement."""
 
 _MOST_TAGS = 100
 """How many tags of one run are looked at."""
@@ -28,7 +25,7 @@ Tags = Mapping[object, Mapping[str, Tag]]
 
 def read_tags(reader: ScoreReader, sample: Sample) -> Tags:
     """Return the tags of the first 2,000 runs of a config."""
-    keys = sample.keys[:_MOST_RUNS]
+    keys = sample.keys[:MOST_RUNS]
     marks = ", ".join("?" * len(keys))
     sql = _TAGS.format(runs=reader.catalog.runs, marks=marks)
     return {
