@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptlooper_export.configs import JSON, flatten
-from promptlooper_export.documents import Difference, Differences
+from promptlooper_export.documents import Difference, Differences, TopParameter
 from promptlooper_export.findings import Deviation
 
 DEVIATIONS = 20
@@ -41,6 +41,20 @@ def deviations(winner: Config, other: Config) -> tuple[Deviation, ...]:
         )
         for path in sorted({*mine, *theirs})
         if mine.get(path) != theirs.get(path)
+    )
+
+
+def top_parameters(configs: Sequence[Config | None]) -> tuple[TopParameter, ...]:
+    """Return every parameter in which configs differ; None is an invalid config."""
+    rows = [{} if config is None else _leaves(config) for config in configs]
+    return tuple(
+        TopParameter(
+            path=path,
+            values=tuple(_decoded(leaves.get(path)) for leaves in rows),
+            is_set=tuple(path in leaves for leaves in rows),
+        )
+        for path in sorted({path for leaves in rows for path in leaves})
+        if len({leaves.get(path) for leaves in rows}) > 1
     )
 
 

@@ -82,6 +82,7 @@ class RankedRun:
 
     rank: int
     run_id: UUID
+    name: str | None
     weighted_score: float
     scores: Mapping[str, float]
     config_hash: str
@@ -89,6 +90,19 @@ class RankedRun:
     tokens_in: int | None
     tokens_out: int | None
     cost_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopParameter:
+    """A parameter in which the best runs differ, with its value in each, best first.
+
+    The value is None and `is_set` False for a run whose config lacks the parameter or
+    is invalid.
+    """
+
+    path: str
+    values: tuple[JSON, ...]
+    is_set: tuple[bool, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +147,17 @@ class Bin:
     low: float
     high: float
     count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """The weighted scores of the runs that count.
+
+    `values` holds what it holds for a scorer: see ScorerStatistics.
+    """
+
+    values: Mapping[str, float]
+    histogram: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +243,8 @@ class Report:
     timing: Timing | None
     cost: Cost | None
     history: tuple[Period, ...]
+    top_parameters: tuple[TopParameter, ...] = ()
+    distribution: Distribution | None = None
     assessment: Assessment | None = None
     decision: Decision | None = None
     parameters: Parameters | None = None

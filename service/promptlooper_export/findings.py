@@ -149,7 +149,7 @@ Measure = Literal["cost_usd", "duration_ms"]
 
 @dataclass(frozen=True, kw_only=True)
 class TradeOffPoint:
-    """A run that is not beaten; `value` is its cost in USD or its milliseconds."""
+    """A run and its cost in USD, or its milliseconds, as `value`."""
 
     run_id: UUID
     weighted_score: float
@@ -163,7 +163,7 @@ class TradeOff:
     To beat means to be at least as good on both and better on one. `runs` is how many
     count, `without` how many of these lack the measure and are left out. `points` are
     at most 20 of the `count` on this front, the highest score first; of equal runs, the
-    oldest.
+    oldest. `others` is an even sample, over time, of all runs that have the measure.
     """
 
     measure: Measure
@@ -171,6 +171,7 @@ class TradeOff:
     without: int
     count: int
     points: tuple[TradeOffPoint, ...]
+    others: tuple[TradeOffPoint, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

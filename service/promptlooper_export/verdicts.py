@@ -27,6 +27,29 @@ class ConfigScore:
     high: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CaseScores:
+    """What two configs scored on the same case: the winner's, and the other."""
+
+    case_id: str
+    winner: float
+    other: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByCase:
+    """On how many of the cases that both judged the winner's config scored higher.
+
+    `cases` are those that differ most, at most 30; `further` counts the rest.
+    """
+
+    wins: int
+    ties: int
+    losses: int
+    cases: tuple[CaseScores, ...]
+    further: int
+
+
 VerdictWord = Literal["better", "worse", "tied", "not enough data"]
 Against = Literal["runner-up", "baseline", "experiment"]
 
@@ -39,7 +62,8 @@ class Verdict:
     `high` has the given `confidence`. `p` is the probability, if both were equally
     good, of a difference as large. `counts` is the number of cases that both judged, or
     of runs of each. `needed` is how many would probably settle what is not settled yet.
-    What the data do not allow is None. `summary` says all this in a sentence.
+    What the data do not allow is None; `by_case` is if they have no case in common.
+    `summary` says all this in a sentence.
     """
 
     against: Against
@@ -53,6 +77,7 @@ class Verdict:
     p: float | None
     counts: tuple[int, ...]
     needed: int | None
+    by_case: ByCase | None
     summary: str
 
 

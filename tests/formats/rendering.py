@@ -106,6 +106,7 @@ def experiment(**fields: Unpack[ExperimentFields]) -> Experiment:
 class RunFields(TypedDict, total=False):
     rank: int
     run_id: UUID
+    name: str | None
     weighted_score: float
     scores: Mapping[str, float]
     config_hash: str
@@ -119,6 +120,7 @@ def ranked_run(**fields: Unpack[RunFields]) -> RankedRun:
     plain = RankedRun(
         rank=1,
         run_id=RUN,
+        name=None,
         weighted_score=0.5,
         scores={"accuracy": 0.5},
         config_hash="c0ffee",

@@ -14,10 +14,20 @@ from promptlooper_export.analysis.verdict import (
     judge_runner_up,
     mean_score,
 )
-from promptlooper_export.verdicts import Against, Assessment, ConfigScore, Verdict
+from promptlooper_export.verdicts import (
+    Against,
+    Assessment,
+    ByCase,
+    CaseScores,
+    ConfigScore,
+    Verdict,
+)
 
 _DIGITS = 12
 """Significant digits: databases that add in another order differ beyond them."""
+
+_CASES = 30
+"""How many cases of a comparison are listed."""
 
 _NAMES: Mapping[Against, str] = {
     "runner-up": "the runner-up",
@@ -153,7 +163,31 @@ def verdict(
         p=_rounded(contrast.p) if contrast else None,
         counts=contrast.counts if contrast else (),
         needed=more,
+        by_case=_by_case(winner, other),
         summary=_summary(against, found, difference, more),
+    )
+
+
+def _by_case(winner: Sample, other: Sample) -> ByCase | None:
+    """Compare the scores of each case that both judged, None if there is none."""
+    common = winner.cases.keys() & other.cases.keys()
+    if winner is other or not common:
+        return None
+    rows = [
+        CaseScores(
+            case_id=case,
+            winner=_rounded(winner.cases[case]),
+            other=_rounded(other.cases[case]),
+        )
+        for case in sorted(common)
+    ]
+    rows.sort(key=lambda row: -abs(row.winner - row.other))
+    return ByCase(
+        wins=sum(row.winner > row.other for row in rows),
+        ties=sum(row.winner == row.other for row in rows),
+        losses=sum(row.winner < row.other for row in rows),
+        cases=tuple(rows[:_CASES]),
+        further=len(rows[_CASES:]),
     )
 
 

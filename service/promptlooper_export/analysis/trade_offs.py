@@ -8,6 +8,9 @@ from promptlooper_export.findings import Measure, TradeOff, TradeOffPoint
 
 _MOST_POINTS = 20
 
+_MOST_SAMPLED = 200
+"""Of how many runs a sample consists; an even number, since it is halved."""
+
 _BATCH = 1_000
 """Runs that are collected before those that are beaten are dropped."""
 
@@ -21,6 +24,9 @@ class Front:
     without: int = 0
     _found: list[tuple[float, float, int, UUID]] = field(default_factory=list)
     _enough: int = _BATCH
+    _sample: list[tuple[float, float, UUID]] = field(default_factory=list)
+    _seen: int = 0
+    _step: int = 1
 
     def add(self, run_id: UUID, score: float, value: float | None) -> None:
         """Add the next run, whose value is None if it is not known."""
@@ -28,6 +34,12 @@ class Front:
         if value is None:
             self.without += 1
             return
+        if self._seen % self._step == 0:
+            if len(self._sample) == _MOST_SAMPLED:
+                del self._sample[1::2]
+                self._step *= 2
+            self._sample.append((score, value, run_id))
+        self._seen += 1
         self._found.append((value, -score, self.runs, run_id))
         # Twice the front, so that a long one is not sorted again for each run.
         if len(self._found) >= self._enough:
@@ -53,6 +65,10 @@ class Front:
                 for value, negative, _, run_id in (
                     self._found[place] for place in reversed(places)
                 )
+            ),
+            others=tuple(
+                TradeOffPoint(run_id=run_id, weighted_score=score, value=value)
+                for score, value, run_id in self._sample
             ),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from operator import is_
-from typing import Any, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 from uuid import UUID
 
 from promptlooper_export.configs import JSON, ROOT, Path
@@ -18,6 +18,7 @@ from promptlooper_export.documents import (
     Report,
     Run,
     Runs,
+    TopParameter,
 )
 from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
@@ -58,6 +59,9 @@ _VALUES_AT_A_PATH: Mapping[type, tuple[str, ...]] = {
     Tag: ("value",),
 }
 """The fields that hold what configs have at a path."""
+
+AtPath: TypeAlias = Deviation | Difference | Parameter | Tag | TopParameter
+"""What holds values of configs at a path."""
 
 T = TypeVar("T")
 D = TypeVar("D", Best, Report)
@@ -148,7 +152,7 @@ def _is_clean(record: object) -> bool:
                 if _hides(value):
                     return False
                 keys.extend(filter(_is_innocent, value))
-        elif isinstance(value, Deviation | Difference | Parameter | Tag):
+        elif isinstance(value, AtPath):
             return False
         else:
             pending.extend(vars(value).values())
@@ -230,7 +234,7 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN4
         return _mapping(value, path, found)
     if isinstance(value, list | tuple):
         return _sequence(value, path, found)
-    if isinstance(value, Deviation | Difference | Parameter | Tag):
+    if isinstance(value, AtPath):
         return _at_path(value, found)
     return _fields(value, path, found) if is_dataclass(value) else value
 
@@ -348,8 +352,9 @@ def _sequence(
 
 
 def _at_path(
-    value: Deviation | Difference | Parameter | Tag, found: dict[str, None]
-) -> Deviation | Difference | Parameter | Tag:
+    value: AtPath,
+    found: dict[str, None],
+) -> AtPath:
     """Redact what configs have at a path, which holds the keys that lead to it."""
     hidden: dict[str, None] = {}
     path = redact_text(value.path)
@@ -364,6 +369,8 @@ def _at_path(
         changes["values"] = tuple(
             replace(one, value=shown(one.value)) for one in value.values
         )
+    elif isinstance(value, TopParameter):
+        changes["values"] = tuple(map(shown, value.values))
     else:
         for name in _VALUES_AT_A_PATH[type(value)]:
             changes[name] = shown(getattr(value, name))

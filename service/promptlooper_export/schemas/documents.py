@@ -62,6 +62,7 @@ class RankedRunSchema(DocumentSchema):
 
     rank = fields.Integer(required=True)
     run_id = fields.UUID(required=True)
+    name = fields.String(required=True, allow_none=True)
     weighted_score = fields.Float(required=True)
     scores = scores()
     config_hash = fields.String(required=True)
@@ -69,6 +70,14 @@ class RankedRunSchema(DocumentSchema):
     tokens_in = fields.Integer(required=True, allow_none=True)
     tokens_out = fields.Integer(required=True, allow_none=True)
     cost_usd = fields.Float(required=True, allow_none=True)
+
+
+class TopParameterSchema(DocumentSchema):
+    """A parameter in which the best runs differ, with its value in each."""
+
+    path = fields.String(required=True)
+    values = fields.List(fields.Raw(allow_none=True), required=True)
+    is_set = fields.List(fields.Boolean(), required=True)
 
 
 class WinnerSchema(DocumentSchema):
@@ -104,6 +113,13 @@ class BinSchema(DocumentSchema):
     low = fields.Float(required=True)
     high = fields.Float(required=True)
     count = fields.Integer(required=True)
+
+
+class DistributionSchema(DocumentSchema):
+    """The weighted scores of the runs that count."""
+
+    values = mapping(fields.Float(), required=True)
+    histogram = fields.List(fields.Nested(BinSchema), required=True)
 
 
 class ScorerStatisticsSchema(DocumentSchema):
@@ -174,6 +190,7 @@ class ReportSchema(DocumentSchema):
     counts = fields.Nested(RunCountsSchema, required=True)
     top_n = fields.Integer(required=True)
     top = fields.List(fields.Nested(RankedRunSchema), required=True)
+    top_parameters = fields.List(fields.Nested(TopParameterSchema), required=True)
     winner = fields.Nested(WinnerSchema, required=True, allow_none=True)
     differences = fields.Nested(DifferencesSchema, required=True, allow_none=True)
     scorers = fields.List(fields.Nested(ScorerStatisticsSchema), required=True)
@@ -181,6 +198,7 @@ class ReportSchema(DocumentSchema):
     timing = fields.Nested(TimingSchema, required=True, allow_none=True)
     cost = fields.Nested(CostSchema, required=True, allow_none=True)
     history = fields.List(fields.Nested(PeriodSchema), required=True)
+    distribution = fields.Nested(DistributionSchema, required=True, allow_none=True)
     assessment = fields.Nested(AssessmentSchema, required=True, allow_none=True)
     decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
     parameters = fields.Nested(ParametersSchema, required=True, allow_none=True)

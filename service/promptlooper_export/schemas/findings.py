@@ -21,6 +21,24 @@ class ConfigScoreSchema(DocumentSchema):
     high = fields.Float(required=True, allow_none=True)
 
 
+class CaseScoresSchema(DocumentSchema):
+    """What two configs scored on the same case."""
+
+    case_id = fields.String(required=True)
+    winner = fields.Float(required=True)
+    other = fields.Float(required=True)
+
+
+class ByCaseSchema(DocumentSchema):
+    """On how many cases the winner's config scored higher."""
+
+    wins = fields.Integer(required=True)
+    ties = fields.Integer(required=True)
+    losses = fields.Integer(required=True)
+    cases = fields.List(fields.Nested(CaseScoresSchema), required=True)
+    further = fields.Integer(required=True)
+
+
 class VerdictSchema(DocumentSchema):
     """What the data say about the winner's config against another one."""
 
@@ -38,6 +56,7 @@ class VerdictSchema(DocumentSchema):
     p = fields.Float(required=True, allow_none=True)
     counts = fields.List(fields.Integer(), required=True)
     needed = fields.Integer(required=True, allow_none=True)
+    by_case = fields.Nested(ByCaseSchema, required=True, allow_none=True)
     summary = fields.String(required=True)
 
 
@@ -174,7 +193,7 @@ class FailuresSchema(DocumentSchema):
 
 
 class TradeOffPointSchema(DocumentSchema):
-    """A run that is not beaten on both the score and a measure."""
+    """A run, its score and its cost or duration."""
 
     run_id = fields.UUID(required=True)
     weighted_score = fields.Float(required=True)
@@ -189,6 +208,7 @@ class TradeOffSchema(DocumentSchema):
     without = fields.Integer(required=True)
     count = fields.Integer(required=True)
     points = fields.List(fields.Nested(TradeOffPointSchema), required=True)
+    others = fields.List(fields.Nested(TradeOffPointSchema), required=True)
 
 
 class ScorerCoverageSchema(DocumentSchema):

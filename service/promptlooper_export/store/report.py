@@ -5,7 +5,13 @@ from datetime import datetime
 from itertools import starmap
 from typing import Any, NamedTuple
 
-from promptlooper_export.comparison import DEVIATIONS, Config, deviations, differences
+from promptlooper_export.comparison import (
+    DEVIATIONS,
+    Config,
+    deviations,
+    differences,
+    top_parameters,
+)
 from promptlooper_export.documents import Notice, RankedRun, Report, Winner
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.findings import Deviation, Rival
@@ -22,7 +28,7 @@ from promptlooper_export.verdicts import Assessment
 _RIVALS = 3
 
 _RUNS = """
-SELECT id, config, config_hash, duration_ms, tokens_in, tokens_out, cost_usd
+SELECT id, name, config, config_hash, duration_ms, tokens_in, tokens_out, cost_usd
 FROM {runs} AS run WHERE id IN ({marks})
 """
 
@@ -31,6 +37,7 @@ class _Row(NamedTuple):
     """A run as stored: SQLite may hold any value in any column."""
 
     key: object
+    name: Any
     config: str | None
     config_hash: Any
     duration_ms: Any
@@ -70,6 +77,7 @@ def read_report(
         counts=statistics.counts(ranking.scored),
         top_n=top_n,
         top=top,
+        top_parameters=top_parameters(configs[:top_n]),
         winner=Winner(run=top[0], config=winner) if top else None,
         differences=None if winner is None else differences(winner, readable),
         scorers=statistics.scorers,
@@ -77,6 +85,7 @@ def read_report(
         timing=statistics.timing,
         cost=statistics.cost,
         history=survey.history,
+        distribution=survey.distribution,
         assessment=assessment,
         rivals=()
         if winner is None
@@ -136,6 +145,7 @@ def _ranked_runs(
         yield RankedRun(
             rank=rank,
             run_id=place.run_id,
+            name=cells.text("name", row.name),
             weighted_score=place.weighted_score,
             scores=finite_means(judged[place.key]),
             config_hash=cells.required_text("config_hash", row.config_hash),

@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promptlooper_export.analysis.distribution import (
+    BINS,
+    QUARTILES,
+    bin_edges,
+    histogram,
+    quantile,
+)
 from promptlooper_export.analysis.failures import group_failures
 from promptlooper_export.documents import (
-    Bin,
     Cost,
     RunCounts,
     ScorerStatistics,
@@ -24,8 +30,6 @@ from promptlooper_export.store.ranking import Ranking
 from promptlooper_export.store.rows import label, row_id
 from promptlooper_export.store.scoring import Rules
 from promptlooper_export.store.survey import Survey, read_survey
-
-BINS = 20
 
 
 def _sum(value: str) -> str:
@@ -277,8 +281,8 @@ def _timing(
         fastest=_number(fastest),
         slowest=_number(slowest),
         average=float(total) / count,
-        median=_quantile(places, count, 50),
-        p95=_quantile(places, count, 95),
+        median=quantile(places, count, 50),
+        p95=quantile(places, count, 95),
         total=float(total),
     )
 
@@ -320,32 +324,13 @@ def _scorers(
         values = {"count": count, "min": low, "max": high, "mean": mean}
         if variance is not None:
             values["standard_deviation"] = math.sqrt(variance)
-        for quartile, percent in (("q1", 25), ("median", 50), ("q3", 75)):
-            values[quartile] = _quantile(places[scorer], count, percent)
+        for quartile, percent in QUARTILES:
+            values[quartile] = quantile(places[scorer], count, percent)
         yield ScorerStatistics(
             name=name,
             direction=rules.direction_of(name),
             weight=rules.weights.get(name),
             required=name in rules.required,
             values=values,
-            histogram=_histogram(low, high, bars[scorer]),
+            histogram=histogram(bin_edges(low, high), bars[scorer]),
         )
-
-
-def _quantile(places: dict[int, float], count: int, percent: int) -> float:
-    """Interpolate linearly between the two nearest of the sorted values."""
-    # In whole numbers, so that a quantile at a value is that value to the last bit.
-    place, hundredths = divmod((count - 1) * percent, 100)
-    low = places[place]
-    return low if not hundredths else low + (places[place + 1] - low) * hundredths / 100
-
-
-def _histogram(low: float, high: float, counts: dict[int, int]) -> tuple[Bin, ...]:
-    if low == high:
-        return (Bin(low=low, high=high, count=counts[0]),)
-    # The upper edge as it is: low + (high - low) may round to something else.
-    edges = [low + (high - low) * place / BINS for place in range(BINS)] + [high]
-    return tuple(
-        Bin(low=edges[bar], high=edges[bar + 1], count=counts.get(bar, 0))
-        for bar in range(BINS)
-    )

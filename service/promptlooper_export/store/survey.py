@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from promptlooper_export.analysis.distribution import distribute
 from promptlooper_export.analysis.parameters import explain
 from promptlooper_export.analysis.sensitivity import MOST_SCORERS, WeightMap
 from promptlooper_export.analysis.trade_offs import Front
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import Period
+from promptlooper_export.documents import Distribution, Period
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.findings import (
     Parameters,
@@ -62,6 +63,7 @@ class Survey:
     """What is known of the completed runs; `parameters` is None if none counts."""
 
     history: tuple[Period, ...]
+    distribution: Distribution | None
     parameters: Parameters | None
     trade_offs: tuple[TradeOff, ...]
     coverage: tuple[ScorerCoverage, ...]
@@ -81,12 +83,14 @@ def read_survey(
     """
     weights = _weight_map(session, catalog, rules, ranking)
     chart, sample, gaps = _Chart(), _Sample(), _Gaps()
+    scores = array("d")
     costs, durations = Front(measure="cost_usd"), Front(measure="duration_ms")
     for run in ScoreReader(session, catalog, experiment).completed():
         values = finite_means(run.judged)
         gaps.add(run.judged, values)
         score = weighted_score(rules, values)
         if score is not None and abs(score) <= _LARGEST:
+            scores.append(score)
             chart.add(run.moment, score)
             sample.add(run.key, score)
             costs.add(run.run_id, score, _number(run.cost_usd))
@@ -96,6 +100,7 @@ def read_survey(
     fronts = (costs.trade_off(), durations.trade_off())
     return Survey(
         history=tuple(chart.periods()),
+        distribution=distribute(scores) if scores else None,
         parameters=explain(_configs(session, catalog, sample), runs=sample.seen)
         if sample.seen
         else None,

@@ -14,6 +14,7 @@ from promptlooper_export.documents import (
     Cost,
     Difference,
     Differences,
+    Distribution,
     Document,
     Experiment,
     Notice,
@@ -27,6 +28,7 @@ from promptlooper_export.documents import (
     StageResult,
     Timing,
     Tokens,
+    TopParameter,
     Winner,
 )
 from promptlooper_export.findings import Deviation
@@ -39,6 +41,8 @@ from promptlooper_export.testing.findings import (
 )
 from promptlooper_export.verdicts import (
     Assessment,
+    ByCase,
+    CaseScores,
     ConfigScore,
     ExperimentComparison,
     Tag,
@@ -175,6 +179,7 @@ def _ranked(rank: int, text: str) -> RankedRun:
     return RankedRun(
         rank=rank,
         run_id=UUID(int=rank),
+        name=None if rank == 1 else text,
         weighted_score=1 / rank,
         scores={text: 1 / rank},
         config_hash="0" * 64,
@@ -216,6 +221,7 @@ ASSESSMENT = Assessment(
             p=0.1,
             counts=(2, 2),
             needed=8,
+            by_case=None,
             summary="Not enough data to tell the winner from the runner-up.",
         ),
     ),
@@ -224,7 +230,17 @@ ASSESSMENT = Assessment(
 
 
 def _against(text: str) -> ExperimentComparison:
-    verdict = replace(ASSESSMENT.verdicts[0], against="experiment")
+    verdict = replace(
+        ASSESSMENT.verdicts[0],
+        against="experiment",
+        by_case=ByCase(
+            wins=1,
+            ties=0,
+            losses=0,
+            cases=(CaseScores(case_id=text, winner=1.0, other=0.0),),
+            further=0,
+        ),
+    )
     deviation = Deviation(
         path=text, winner=text, has_winner=True, other=None, has_other=False
     )
@@ -272,6 +288,9 @@ def report(config: Config | None, text: str) -> Report:
         experiment=replace(EXPERIMENT, name=text, description=text),
         counts=RunCounts(total=3, by_status={"completed": 2, "failed": 1}, scored=2),
         top=runs,
+        top_parameters=(
+            TopParameter(path=text, values=([text], None), is_set=(True, False)),
+        ),
         winner=Winner(run=runs[0], config=config),
         differences=Differences(compared=1, parameters=(difference,)),
         scorers=(statistics,),
@@ -281,6 +300,9 @@ def report(config: Config | None, text: str) -> Report:
         ),
         cost=Cost(count=1, total=0.1, average=0.1),
         history=(PERIOD,),
+        distribution=Distribution(
+            values=statistics.values, histogram=statistics.histogram
+        ),
         assessment=ASSESSMENT,
         parameters=parameters(text),
         failures=failures(text),

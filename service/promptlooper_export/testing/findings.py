@@ -88,6 +88,7 @@ TRADE_OFFS = (
         without=1,
         count=1,
         points=(TradeOffPoint(run_id=UUID(int=1), weighted_score=0.5, value=0.25),),
+        others=(TradeOffPoint(run_id=UUID(int=2), weighted_score=0.25, value=0.5),),
     ),
 )
 
