@@ -5,12 +5,12 @@ import logging
 import math
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeAlias
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any, NamedTuple, TypeAlias
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 from marshmallow.validate import OneOf, Range
@@ -85,6 +85,14 @@ class Registry:
             )
 
 
+class _Candidate(NamedTuple):
+    """An entry point, and the name and version of the distribution that brings it."""
+
+    point: EntryPoint
+    distribution: str
+    version: str
+
+
 class _UnusableError(Exception):
     """The reason why an entry point is left out."""
 
@@ -105,20 +113,21 @@ def build(found: Iterable[EntryPoint], *, sandbox: Sandbox) -> Registry:
     owners: dict[str, str] = {}
     broken: list[BrokenFormat] = []
     # Sorted, since installation order would otherwise decide who gets a name.
-    for point in sorted(found, key=_precedence):
+    for candidate in sorted(_candidates(found), key=_precedence):
         try:
-            loaded = _load(point, sandbox)
+            loaded = _load(candidate, sandbox)
             _refuse_conflict(loaded, formats, owners)
         except _UnusableError as error:
             left_out = BrokenFormat(
-                name=point.name, distribution=_distribution(point), reason=str(error)
+                name=candidate.point.name,
+                distribution=candidate.distribution,
+                reason=str(error),
             )
             broken.append(left_out)
             logger.warning(FormatLeftOut(**vars(left_out)))
             continue
         formats[loaded.name] = loaded
-        version = point.dist.version if point.dist else ""
-        versions[loaded.name] = f"{_distribution(point)} {version}"
+        versions[loaded.name] = f"{candidate.distribution} {candidate.version}"
         # RFC 9110, section 8.3.1: the case of media types does not matter.
         owners.update(dict.fromkeys(map(str.lower, loaded.media_types), loaded.name))
     missing = {
@@ -131,22 +140,33 @@ def build(found: Iterable[EntryPoint], *, sandbox: Sandbox) -> Registry:
     )
 
 
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
+def _candidates(found: Iterable[EntryPoint]) -> Iterator[_Candidate]:
+    """Yield the entry points with the distributions that bring them."""
+    # The name and the version are each parsed from a file that holds the whole README.
+    read: dict[Distribution, tuple[str, str]] = {}
+    for point in found:
+        if point.dist is None:
+            yield _Candidate(point, "unknown", "")
+            continue
+        if point.dist not in read:
+            metadata = point.dist.metadata
+            read[point.dist] = metadata["Name"], metadata["Version"]
+        yield _Candidate(point, *read[point.dist])
 
 
-def _precedence(point: EntryPoint) -> tuple[int, str, str]:
-    distribution = _distribution(point)
-    if distribution == OURS and point.name in BUILT_IN_ORDER:
-        return BUILT_IN_ORDER.index(point.name), "", ""
-    return len(BUILT_IN_ORDER), distribution, point.name
+def _precedence(candidate: _Candidate) -> tuple[int, str, str]:
+    name = candidate.point.name
+    if candidate.distribution == OURS and name in BUILT_IN_ORDER:
+        return BUILT_IN_ORDER.index(name), "", ""
+    return len(BUILT_IN_ORDER), candidate.distribution, name
 
 
-def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
+def _load(candidate: _Candidate, sandbox: Sandbox) -> AnyFormat:
     """Load a format; a third-party one is loaded again in the sandbox, by its place.
 
     Raises _UnusableError.
     """
+    point = candidate.point
     # Standard output is for data, whatever a third party prints on import.
     with redirect_stdout(sys.stderr):
         try:
@@ -158,7 +178,7 @@ def _load(point: EntryPoint, sandbox: Sandbox) -> AnyFormat:
         except BaseException as error:  # so may calling a class
             msg = _reason(f"{point.value} declares no format", error)
             raise _UnusableError(msg) from error
-    if _distribution(point) == OURS:
+    if candidate.distribution == OURS:
         return loaded
     # `render` is part of the declaration, but is never called in this process.
     declaration = {
