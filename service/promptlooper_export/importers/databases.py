@@ -1,0 +1,265 @@
+"""Databases of other tools: an SQLite file or a PostgreSQL URL, read and never written.
+
+`store` reads the service's own tables for many at a time and keeps connections open. A
+foreign database is read once, and its writer must not notice: SQLite is read from a
+copy, since a reader holds up the commits of a study that still runs, and PostgreSQL in
+one read-only transaction.
+"""
+
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from urllib.parse import quote, urlsplit
+
+from promptlooper_export.errors import SourceError
+
+if TYPE_CHECKING:
+    import psycopg
+
+Row: TypeAlias = tuple[Any, ...]
+
+_HEADER = b"SQLite format 3\x00"
+_DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+:")
+"""A URL as SQLAlchemy has it names a driver, which is the other tool's business."""
+
+_COLUMNS = {
+    "sqlite": """
+SELECT tables.name, columns.name
+FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+WHERE tables.type = 'table'
+""",
+    "postgresql": """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = ANY (current_schemas(false))
+""",
+}
+
+_TOGETHER = 2_000
+"""How many rows PostgreSQL sends together."""
+
+
+class Database(Protocol):
+    """A foreign database while it is open; `name` is for messages."""
+
+    @property
+    def name(self) -> str:
+        """Return what people know it by, without a password."""
+
+    @property
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        """Return the columns of each table."""
+
+    def rows(self, sql: str, *values: object) -> Iterator[Row]:
+        """Yield the rows of a statement, however many, in constant memory.
+
+        Placeholders are question marks. Raises SourceError at any row.
+        """
+
+
+class Parts:
+    """The rows of one table, handed out to the rows of another that own them.
+
+    The first column is the owner. Both tables are read in the same order.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        """Take the rows; none is read before the first owner asks."""
+        self._groups = groupby(rows, key=itemgetter(0))
+        self._next = next(self._groups, None)
+
+    def of(self, owner: object) -> list[Row]:
+        """Return the rows of the owner."""
+        if self._next is None or self._next[0] != owner:
+            return []
+        found = list(self._next[1])
+        self._next = next(self._groups, None)
+        return found
+
+
+def is_database(source: str) -> bool:
+    """Return whether the source is a URL or an SQLite file."""
+    if _url(source) is not None:
+        return True
+    path = Path(source)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
+
+
+def holds(source: str, tables: Iterable[str]) -> bool:
+    """Return whether the source is a database with these tables."""
+    if not is_database(source):
+        return False
+    with opened(source, checked=False) as database:
+        return database.columns.keys() >= set(tables)
+
+
+@contextmanager
+def opened(source: str, *, checked: bool = True) -> Iterator[Database]:
+    """Open a file or URL to read it as it is at one moment.
+
+    Looks for damage first, if it is to be `checked`. Raises SourceError.
+    """
+    url = _url(source)
+    if url is not None and not url.startswith("sqlite:"):
+        with _postgresql(url) as database:
+            yield database
+        return
+    path = Path(source if url is None else url.removeprefix("sqlite:///"))
+    with _sqlite_errors(str(path)), tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.db")
+        _copy(path, copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            sqlite = Sqlite(str(path), connection)
+            if checked:
+                sqlite.check()
+            yield sqlite
+
+
+@contextmanager
+def scratch(name: str, schema: str) -> Iterator["Sqlite"]:
+    """Make an empty database on disk that goes away with the block.
+
+    For files that do not hold their rows in an order in which they can be read. `name`
+    is the source that the rows come from.
+    """
+    with _sqlite_errors(name), closing(sqlite3.connect("")) as connection:
+        connection.executescript(schema)
+        yield Sqlite(name, connection)
+
+
+class Sqlite:
+    """An SQLite database that nobody else has open."""
+
+    def __init__(self, name: str, connection: sqlite3.Connection) -> None:
+        self.name = name
+        self._connection = connection
+
+    @property
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        """Return the columns of each table."""
+        return _grouped(self.rows(_COLUMNS["sqlite"]))
+
+    def rows(self, sql: str, *values: object) -> Iterator[Row]:
+        """Yield the rows of a statement."""
+        with _sqlite_errors(self.name):
+            yield from self._connection.execute(sql, values)
+
+    def add(self, sql: str, rows: Iterable[Row]) -> None:
+        """Run a statement with each of the rows."""
+        self._connection.executemany(sql, rows)
+
+    def check(self) -> None:
+        """Raise SourceError if pages, indexes and rows do not fit together."""
+        ((said,),) = self.rows("PRAGMA integrity_check(1)")
+        if said != "ok":
+            msg = f"{self.name}: the database file is damaged: {said.splitlines()[-1]}"
+            raise SourceError(msg)
+
+
+class _Postgresql:
+    def __init__(self, name: str, connection: "psycopg.Connection[Row]") -> None:
+        self.name = name
+        self._connection = connection
+        self._streams = 0
+
+    @property
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        return _grouped(self.rows(_COLUMNS["postgresql"]))
+
+    def rows(self, sql: str, *values: object) -> Iterator[Row]:
+        self._streams += 1
+        # A cursor of the server's: without, all rows would be fetched before the first.
+        with (
+            _postgresql_errors(self.name),
+            self._connection.cursor(name=f"rows_{self._streams}") as cursor,
+        ):
+            cursor.itersize = _TOGETHER
+            marked = sql.replace("%", "%%").replace("?", "%s")
+            yield from cursor.execute(marked.encode(), values)
+
+
+@contextmanager
+def _postgresql(url: str) -> Iterator[Database]:
+    try:
+        import psycopg  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as error:
+        msg = f"{_shown(url)}: run: pip install 'promptlooper-export[postgres]'"
+        raise SourceError(msg) from error
+    name = _shown(url)
+    with (
+        _postgresql_errors(name),
+        psycopg.connect(url, connect_timeout=10) as connection,
+    ):
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        yield _Postgresql(name, connection)
+
+
+def _url(source: str) -> str | None:
+    """Return a database's URL without SQLAlchemy's driver; None for a file."""
+    url = _DRIVER.sub(r"\1:", source)
+    is_url = url.startswith(("sqlite:///", "postgresql://", "postgres://"))
+    return url if is_url else None
+
+
+def _shown(url: str) -> str:
+    """Return the URL without its password and options."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{user.partition(':')[0]}{at}{place}{parts.path}"
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """Copy an SQLite file as it is at one moment, without leaving a trace beside it."""
+    log, shared = (Path(f"{path}{end}") for end in ("-wal", "-shm"))
+    with path.open("rb") as file:
+        is_wal = file.read(20)[18:] == b"\x02\x02"
+    # In WAL mode, a reader needs the two files beside it. If nobody has made them,
+    # nobody has the database open, and it may be copied as any file.
+    if is_wal and not shared.exists():
+        shutil.copyfile(path, copy)
+        if log.exists():
+            shutil.copyfile(log, f"{copy}-wal")
+        return
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as file,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        file.backup(target)
+
+
+def _grouped(rows: Iterator[Row]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for table, column in rows:
+        found.setdefault(table, set()).add(column)
+    return {table: frozenset(columns) for table, columns in found.items()}
+
+
+@contextmanager
+def _sqlite_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        msg = f"{name}: cannot be read as an SQLite database: {error}"
+        raise SourceError(msg) from error
+
+
+@contextmanager
+def _postgresql_errors(name: str) -> Iterator[None]:
+    import psycopg  # noqa: PLC0415  an extra
+
+    try:
+        yield
+    except psycopg.Error as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        msg = f"{name}: cannot be read: {why}"
+        raise SourceError(msg) from error
