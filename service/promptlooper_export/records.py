@@ -40,7 +40,8 @@ class RunRecord:
 class ExperimentRecord:
     """An experiment to be written; `runs` is read once, before the next experiment.
 
-    `place` says where it was read, such as `FILE:LINE`, for messages.
+    `place` says where it was read, such as `FILE:LINE`, for messages. `warnings` say
+    what the reader should know of the source, such as what was left out.
     """
 
     id: UUID
@@ -53,6 +54,7 @@ class ExperimentRecord:
     updated_at: datetime | None
     runs: Iterator[RunRecord] = field(repr=False)
     place: str | None = field(default=None, compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 Records: TypeAlias = Iterator[ExperimentRecord]
