@@ -15,6 +15,8 @@ class RunRecord:
     """A run to be written; `config` is JSON text, kept exactly as it is.
 
     `scores` maps a scorer to its judgements; NaN and infinities are allowed there.
+    `cases` maps a scorer to the id of the case of each of its judgements, if it judged
+    case by case.
     """
 
     id: UUID
@@ -34,6 +36,7 @@ class RunRecord:
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime | None
+    cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

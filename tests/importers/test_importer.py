@@ -10,6 +10,7 @@ from promptlooper_export.importers.interchange import read
 ENTRY_POINTS = """
 [promptlooper_export.importers]
 notebook = strangers_importers:NOTEBOOK
+spreadsheet = strangers_importers:SPREADSHEET
 """
 
 MODULE = """
@@ -20,6 +21,13 @@ def read(source):
 
 NOTEBOOK = Importer(
     title="Notebook", recognises=lambda source: source.endswith(".ipynb"), read=read
+)
+
+SPREADSHEET = Importer(
+    title="Spreadsheet",
+    recognises=lambda source: source.endswith((".ods", ".ipynb")),
+    read=read,
+    read_columns=lambda source, mapping: read(source),
 )
 """
 
@@ -51,7 +59,19 @@ def test_a_named_kind_goes_before_what_is_recognised() -> None:
 @pytest.mark.usefixtures("site")
 def test_an_unknown_kind_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UsageError, match="known are: interchange, notebook"):
-        choose("results.ndjson", kind="spreadsheet")
+        choose("results.ndjson", kind="slides")
+
+
+@pytest.mark.usefixtures("site")
+def test_a_mapping_of_columns_goes_to_an_importer_that_takes_one() -> None:
+    chosen = choose("results.ipynb", kind=None, is_mapped=True)
+    assert chosen.title == "Spreadsheet"
+
+
+@pytest.mark.usefixtures("site")
+def test_a_mapping_of_columns_that_are_known_is_refused() -> None:
+    with pytest.raises(UsageError, match="Notebook: its columns are known"):
+        choose("results.ipynb", kind="notebook", is_mapped=True)
 
 
 @pytest.mark.parametrize(

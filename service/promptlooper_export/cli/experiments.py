@@ -11,6 +11,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.completion import EXPERIMENT
+from promptlooper_export.cli.mapping import takes_mapping
 from promptlooper_export.cli.terminal import (
     AS_JSON,
     counted,
@@ -21,6 +22,7 @@ from promptlooper_export.cli.terminal import (
 )
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.importer import (
+    ColumnMapping,
     Importer,
     UnknownSourceError,
     choose,
@@ -66,8 +68,14 @@ _SHOWN = 500
     help="Let each experiment take the place of the one that has its name, with its "
     "grants.",
 )
+@takes_mapping
 def import_(
-    sources: tuple[str, ...], kind: str | None, *, lenient: bool, replace: bool
+    sources: tuple[str, ...],
+    kind: str | None,
+    *,
+    mapping: ColumnMapping | None,
+    lenient: bool,
+    replace: bool,
 ) -> None:
     """Write experiments from files into the database.
 
@@ -77,7 +85,10 @@ def import_(
     """
     loaded = settings.load()
     try:
-        chosen = [(choose(source, kind=kind), source) for source in sources]
+        chosen = [
+            (choose(source, kind=kind, is_mapped=mapping is not None), source)
+            for source in sources
+        ]
     except UnknownSourceError as error:
         msg = f"{error.detail}; name the kind with --from"
         raise SourceError(msg) from error
@@ -87,7 +98,7 @@ def import_(
         _shown(
             understood(
                 chain.from_iterable(
-                    _read(importer, source, lenient=lenient)
+                    _read(importer, source, mapping, lenient=lenient)
                     for importer, source in chosen
                 ),
                 _warn,
@@ -99,7 +110,11 @@ def import_(
     _say(written)
 
 
-def _read(importer: Importer, source: str, *, lenient: bool) -> Records:
+def _read(
+    importer: Importer, source: str, mapping: ColumnMapping | None, *, lenient: bool
+) -> Records:
+    if mapping is not None and importer.read_columns is not None:
+        return importer.read_columns(source, mapping)
     if not lenient or importer.read_leniently is None:
         return importer.read(source)
     told: set[str] = set()

@@ -22,6 +22,19 @@ OnUnknown: TypeAlias = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnMapping:
+    """What the columns of a table are that another program wrote.
+
+    `scores` and `config` hold names or patterns such as `param.*`; `name` is the column
+    of the runs' names. At least one of them is given.
+    """
+
+    scores: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Importer:
     """A reader of one tool's results, found under its entry point's name.
 
@@ -30,12 +43,16 @@ class Importer:
 
     `read_leniently`, if there is one, reads the same, but leaves out each member that
     it does not know, after calling the function that it is given.
+
+    `read_columns`, if there is one, reads a table in which the mapping says what the
+    columns are.
     """
 
     title: str
     recognises: Callable[[str], bool]
     read: Callable[[str], Records]
     read_leniently: Callable[[str, OnUnknown], Records] | None = None
+    read_columns: Callable[[str, ColumnMapping], Records] | None = None
 
 
 class UnknownSourceError(SourceError):
@@ -59,9 +76,10 @@ def installed() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def choose(source: str, *, kind: str | None) -> Importer:
+def choose(source: str, *, kind: str | None, is_mapped: bool = False) -> Importer:
     """Return the importer of this kind, or else the first that recognises the source.
 
+    If the source is mapped, only importers that take a column mapping are asked.
     Raises UsageError for an unknown kind and UnknownSourceError if no importer
     recognises the source.
     """
@@ -71,9 +89,15 @@ def choose(source: str, *, kind: str | None) -> Importer:
         if kind not in points:
             msg = f"{kind!r} is not a kind of source; known are: {known}"
             raise UsageError(msg)
-        return _load(points[kind])
+        named = _load(points[kind])
+        if is_mapped and named.read_columns is None:
+            msg = f"{named.title}: its columns are known and cannot be mapped"
+            raise UsageError(msg)
+        return named
     for name in sorted(points):
         importer = _load(points[name])
+        if is_mapped and importer.read_columns is None:
+            continue
         if importer.recognises(source):
             return importer
     msg = f"{source}: not a file of a known kind ({known})"

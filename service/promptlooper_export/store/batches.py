@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import NoReturn
 from uuid import UUID
 
@@ -27,7 +28,7 @@ _RUN_COLUMNS = (
     "started_at", "finished_at", "updated_at",
 )  # fmt: skip
 
-_SCORE_COLUMNS = ("run_id", "scorer_name", "value")
+_SCORE_COLUMNS = ("run_id", "scorer_name", "value", "case_id")
 
 _STAGE_COLUMNS = (
     "run_id", "stage_name", "output", "tokens_in", "tokens_out", "duration_ms",
@@ -95,10 +96,10 @@ def _insert(session: Session, experiment: UUID, batch: Sequence[RunRecord]) -> N
     rows = (_run(session, parent, run) for run in batch)
     _insert_rows(session, "runs", _RUN_COLUMNS, rows)
     scores = (
-        (session.key(run.id), scorer, value)
+        (session.key(run.id), scorer, value, case)
         for run in batch
         for scorer, values in run.scores.items()
-        for value in values
+        for value, case in _judged(values, run.cases.get(scorer))
     )
     _insert_rows(session, "scores", _SCORE_COLUMNS, scores)
     stages = (
@@ -114,6 +115,15 @@ def _insert(session: Session, experiment: UUID, batch: Sequence[RunRecord]) -> N
         for stage in run.stage_results
     )
     _insert_rows(session, "stage_results", _STAGE_COLUMNS, stages)
+
+
+def _judged(
+    values: Sequence[float | None], cases: Sequence[str] | None
+) -> Iterator[tuple[float | None, str | None]]:
+    """Pair each judgement with its case."""
+    if cases is None:
+        return zip(values, repeat(None), strict=False)
+    return zip(values, cases, strict=True)
 
 
 def _insert_rows(
