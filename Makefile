@@ -14,7 +14,7 @@ PROGRAMS := bash busybox caddy chromium-headless-shell curl dash haproxy httpie 
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make demo    a throw-away database, a running server, three commands to try
+## make demo    a throw-away database, a running server, a link to open, commands to try
 demo: $(VENV)/core.stamp
 	@exec $(BIN)/promptlooper-export demo
 

@@ -8,6 +8,7 @@ from importlib.metadata import distribution
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
@@ -88,9 +89,9 @@ class CheckingClient(FlaskClient):
 class Service:
     """An application and a client who has a token for it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, app: Flask | None = None) -> None:
         self.settings = settings
-        self.app = create_app(settings)
+        self.app = app or create_app(settings)
         self.app.test_client_class = CheckingClient
         self.client = self.app.test_client()
 

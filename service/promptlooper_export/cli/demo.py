@@ -1,116 +1,49 @@
 """`promptlooper-export demo`."""
 
-import os
-import secrets
-import shutil
-import signal
-import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import timedelta
-from pathlib import Path
-from uuid import UUID
+import shlex
+from contextlib import suppress
 
 import click
-from gunicorn.arbiter import Arbiter
 
-from promptlooper_export import settings
-from promptlooper_export.auth.issuing import issue
 from promptlooper_export.cli.demo_data import demo_experiment
-from promptlooper_export.cli.serve import Server
+from promptlooper_export.cli.loopback import (
+    Served,
+    database_in,
+    serve_until_stopped,
+    throw_away_folder,
+)
 from promptlooper_export.cli.terminal import note
-from promptlooper_export.settings import Settings
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.writer import write
+from promptlooper_export.web.invitation import MINUTES
 
-HOST = "127.0.0.1"
-PORT = 8000
-LIFETIME = timedelta(hours=12)
+AUTHORIZATION = '-H "Authorization: Bearer $EXPORT_TOKEN"'
 
 
 @click.command()
 def demo() -> None:
     """Try everything on a throw-away database.
 
-    Serves a made-up experiment until Ctrl-C and prints three commands to try in another
-    shell. Everything is in a temporary directory, which is removed at the end.
+    Serves a made-up experiment until Ctrl-C. Prints a link that signs your browser in
+    and shows the report, and commands to try in another shell. Everything is in a
+    temporary folder, which is removed at the end.
     """
-    with suppress(KeyboardInterrupt), throw_away_directory() as directory:
-        listener = listen()
-        address = f"{HOST}:{listener.getsockname()[1]}"
-        loaded = demo_settings(directory, address)
+    with suppress(KeyboardInterrupt), throw_away_folder() as folder:
         experiment = demo_experiment()
-        migrate(loaded.database_url, create=True)
-        write(loaded.database_url, iter([experiment]))
-        token = issue(loaded, subject="demo", expires=LIFETIME)
-
-        def ready(arbiter: Arbiter) -> None:
-            # Closing the terminal must end the demo, but gunicorn reloads on HUP.
-            signal.signal(
-                signal.SIGHUP, lambda *_: arbiter.signal(signal.SIGTERM, None)
-            )
-            introduce(f"http://{address}", experiment.id, token)
-
-        Server(
-            loaded,
-            # gunicorn takes over the open socket: no other program gets the port first.
-            bind=f"fd://{listener.detach()}",
-            loglevel="error",
-            when_ready=ready,
-        ).run()
+        migrate(database_in(folder), create=True)
+        write(database_in(folder), iter([experiment]))
+        serve_until_stopped(folder, experiment.id, introduce)
 
 
-def introduce(base: str, experiment: UUID, token: str) -> None:
-    """Print commands to try, one per line, that work in any shell."""
-    note("Serving a made-up experiment until Ctrl-C. Try in another shell:")
+def introduce(served: Served) -> None:
+    """Print the link, and commands to try, one per line, that work in any shell."""
+    note(f"Open this link within {MINUTES} minutes; it signs in one browser, once:")
+    click.echo(served.link)
+    note(f"Or try this in another shell; {served.base}/docs has more:")
+    export = f"{served.base}/experiments/{served.invitation.experiment}/export"
+    token_file = shlex.quote(str(served.invitation.token_file))
+    click.echo(f"export EXPORT_URL={export}")
+    click.echo(f'export EXPORT_TOKEN="$(cat {token_file})"')
     for query in ("", "?format=env", "?format=markdown"):
-        url = f"{base}/experiments/{experiment}/export{query}"
-        click.echo(f'curl -H "Authorization: Bearer {token}" "{url}"')
-    click.echo(f"Open {base}/docs")
-
-
-def demo_settings(directory: Path, address: str) -> Settings:
-    """Return settings with a fresh secret, ignoring the environment."""
-    return settings.load(
-        {
-            "PROMPTLOOPER_DATABASE_URL": f"sqlite:///{directory / 'demo.db'}",
-            "PROMPTLOOPER_JWT_SECRET_KEY": secrets.token_hex(32),
-            "PROMPTLOOPER_BIND": address,
-            "PROMPTLOOPER_SPOOL_DIR": str(directory),
-            "PROMPTLOOPER_WORKERS": "1",
-        }
-    )
-
-
-def listen() -> socket.socket:
-    """Listen on port 8000, or on any free port if that is taken."""
-    for port in (PORT, 0):
-        listener = socket.socket()
-        # Else closed connections (TIME_WAIT) would block the port for a while.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-            listener.listen()
-        except OSError:
-            listener.close()
-            if port == 0:
-                raise
-        else:
-            break
-    return listener
-
-
-@contextmanager
-def throw_away_directory() -> Iterator[Path]:
-    """Make a temporary directory that this process removes at the end of the block.
-
-    Forked workers also leave the block when they end, but must not remove it.
-    """
-    owner = os.getpid()
-    directory = Path(tempfile.mkdtemp(prefix="promptlooper-demo-"))
-    try:
-        yield directory
-    finally:
-        if os.getpid() == owner:
-            shutil.rmtree(directory)
+        click.echo(f'curl {AUTHORIZATION} "$EXPORT_URL{query}"')
+    note("Ctrl-C stops the server and leaves nothing behind.")

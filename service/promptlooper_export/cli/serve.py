@@ -1,4 +1,4 @@
-"""`promptlooper-export serve`, and what it shares with `demo`: gunicorn on a socket."""
+"""`promptlooper-export serve`, and what `demo` and `open` share with it: gunicorn."""
 
 import json
 import os
@@ -31,6 +31,7 @@ from promptlooper_export.store.state import locate
 from promptlooper_export.web.app import HEADERS, create_app
 from promptlooper_export.web.authentication import MAXIMUM_BYTES
 from promptlooper_export.web.delivery import digest_field
+from promptlooper_export.web.invitation import Invitation
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -111,9 +112,16 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  only checked for
 class Server(BaseApplication):
     """gunicorn with threads; `extra` are gunicorn settings that override ours."""
 
-    def __init__(self, settings: Settings, **extra: object) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        invitation: Invitation | None = None,
+        **extra: object,
+    ) -> None:
         """Keep the settings; nothing is bound before run()."""
         self._settings = settings
+        self._invitation = invitation
         self._extra = extra
         super().__init__(prog="promptlooper-export")
 
@@ -124,7 +132,7 @@ class Server(BaseApplication):
 
     def load(self) -> Flask:  # type: ignore[override]  # the stubs want any mapping
         """Create the application, once, before the fork."""
-        return create_app(self._settings)
+        return create_app(self._settings, invitation=self._invitation)
 
 
 class RootLogger(Logger):

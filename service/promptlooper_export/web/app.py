@@ -25,6 +25,7 @@ from promptlooper_export.web import (
     session,
 )
 from promptlooper_export.web.delivery import Exports
+from promptlooper_export.web.invitation import Invitation
 from promptlooper_export.web.problems import request_id
 from promptlooper_export.web.slots import Slots
 
@@ -40,8 +41,8 @@ HEADERS = {
 """The headers of every answer."""
 
 
-def create_app(settings: Settings) -> Flask:
-    """Create the WSGI application.
+def create_app(settings: Settings, *, invitation: Invitation | None = None) -> Flask:
+    """Create the WSGI application; an invitation adds the link that it describes.
 
     Raises SettingsError if the secret is missing or weak, or the database cannot be
     served.
@@ -84,9 +85,9 @@ def create_app(settings: Settings) -> Flask:
     )
     app.register_blueprint(exports.blueprint(served))
     app.register_blueprint(experiments.blueprint(store, formats))
-    app.register_blueprint(session.blueprint())
+    app.register_blueprint(session.blueprint(invitation))
     app.register_blueprint(health.blueprint(store))
-    reference.install(app, formats)
+    reference.install(app, formats, invitation)
     app.before_request(_begin)
     app.after_request(_finish)
     return app

@@ -157,10 +157,13 @@ def session_cookie() -> str:
     """Return the cookie's name: over HTTPS, one that no other host can set.
 
     Browsers take names with these prefixes over HTTPS only, and `__Host-` only for the
-    whole host, which a service behind a prefix does not own (RFC 6265bis, 4.1.3).
+    whole host, which a service behind a prefix does not own (RFC 6265bis, 4.1.3). Over
+    HTTP, the name has the port: servers on other ports of the host, such as two of
+    `open`, get the same cookies.
     """
     if not request.is_secure:
-        return SESSION_COOKIE
+        port = request.host.rpartition(":")[2]
+        return f"{SESSION_COOKIE}_{port}" if port.isdecimal() else SESSION_COOKIE
     return f"{'__Secure-' if request.script_root else '__Host-'}{SESSION_COOKIE}"
 
 

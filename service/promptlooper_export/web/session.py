@@ -2,10 +2,12 @@
 
 The cookie is for this host only, no script can read it, and browsers do not send it
 with requests from other sites. It counts only for GET and HEAD, which change nothing:
-see `authentication`.
+see `authentication`. A server that its user has just started for this may also have a
+link that signs in once: see `invitation`.
 """
 
 import re
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ from promptlooper_export.errors import (
     DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
     InvalidParameterError,
+    NotFoundError,
     RequestTooLargeError,
     UnauthorizedError,
 )
@@ -23,6 +26,9 @@ from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import load_options
 from promptlooper_export.web import authentication, pages, problems
+from promptlooper_export.web.delivery import export_url
+from promptlooper_export.web.invitation import Invitation
+from promptlooper_export.web.parameters import FORMAT
 
 MAXIMUM_FORM_BYTES = 16_384
 """The largest body we read: a token, the URL to go to next, and their encoding."""
@@ -64,13 +70,17 @@ def install(app: Flask) -> None:
     app.register_error_handler(UnauthorizedError, _refuse)
 
 
-def blueprint() -> Blueprint:
-    """Route `/session`."""
+def blueprint(invitation: Invitation | None) -> Blueprint:
+    """Route `/session`, and the link of the invitation if there is one."""
     routes = Blueprint("session", __name__)
     rule = "/session"
     routes.add_url_rule(rule, endpoint="page", view_func=_show)
     routes.add_url_rule(rule, endpoint="begin", view_func=_begin, methods=["POST"])
     routes.add_url_rule(rule, endpoint="end", view_func=_end, methods=["DELETE"])
+    if invitation is not None:
+        routes.add_url_rule(
+            f"{rule}/<code>", endpoint="enter", view_func=partial(_enter, invitation)
+        )
     routes.after_request(_keep_nowhere)
     return routes
 
@@ -101,6 +111,23 @@ def _begin() -> Response:
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     following = _local(request.form.get("next", ""))
     return _signed_in(_go_to(following or url_for("experiments.list")))
+
+
+def _enter(invitation: Invitation, code: str) -> Response:
+    """Sign in if the link is used for the first time, and go on in any case.
+
+    Whoever is not signed in then is asked for a token there.
+    """
+    if not invitation.has(code):
+        detail = "There is no such link; the program that serves this printed the link."
+        raise NotFoundError(detail)
+    landing = url_for("experiments.list")
+    if invitation.experiment is not None:
+        landing = export_url(invitation.experiment, [(FORMAT, "html")])
+    if not invitation.use():
+        return _go_to(landing)
+    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {invitation.token}"
+    return _signed_in(_go_to(landing))
 
 
 def _end() -> Response:

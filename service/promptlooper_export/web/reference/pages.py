@@ -13,6 +13,7 @@ from promptlooper_export.errors import NotFoundError, ProblemError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import pages
 from promptlooper_export.web.delivery import with_etag
+from promptlooper_export.web.invitation import Invitation
 from promptlooper_export.web.problems import PROBLEMS
 from promptlooper_export.web.reference.formats import rows, snippets
 from promptlooper_export.web.reference.schemas import DOCUMENTS
@@ -20,7 +21,7 @@ from promptlooper_export.web.reference.schemas import DOCUMENTS
 EXPORT = "/experiments/{experiment}/export"
 
 
-def blueprint(registry: Registry) -> Blueprint:
+def blueprint(registry: Registry, invitation: Invitation | None) -> Blueprint:
     """Route `/openapi.json`, `/docs`, `/schemas/<document>.json`, `/problems/<slug>`.
 
     The first three are generated on the first request, which imports what they need.
@@ -48,7 +49,7 @@ def blueprint(registry: Registry) -> Blueprint:
             formats=[_format(row, described()) for row in rows(registry)],
             kinds=PROBLEMS,
             documents=DOCUMENTS,
-            address=shlex.quote(f"{request.url_root}experiments/ID/export"),
+            variables=variables(request.url_root, invitation),
         )
         return with_etag(page)
 
@@ -57,6 +58,18 @@ def blueprint(registry: Registry) -> Blueprint:
     routes.add_url_rule("/schemas/<document>.json", view_func=schema)
     routes.add_url_rule("/problems/<slug>", view_func=problem, endpoint="problem")
     return routes
+
+
+def variables(base: str, invitation: Invitation | None) -> dict[str, str]:
+    """Return what to set for the commands on the page, as words of a shell."""
+    command, experiment = "promptlooper-export token --subject me --expires 1h", "ID"
+    if invitation is not None:
+        command = f"cat {shlex.quote(str(invitation.token_file))}"
+        experiment = str(invitation.experiment or experiment)
+    return {
+        "EXPORT_URL": shlex.quote(f"{base}experiments/{experiment}/export"),
+        "EXPORT_TOKEN": f'"$({command})"',
+    }
 
 
 def schema(document: str) -> Response:
