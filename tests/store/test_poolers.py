@@ -82,7 +82,7 @@ def test_a_pooler_in_transaction_mode_changes_nothing(
         assert winners(url, database) == [0.5] * 6 + [0.75] * 6
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def standby(cluster: Cluster) -> Iterator[int]:
     """Run a hot standby of the cluster; the port it listens on."""
     with cluster.standby() as port:
@@ -101,6 +101,21 @@ def test_a_hot_standby_is_read_as_its_primary_is(
             caught_up(database, url)
             with store.snapshot(OPERATOR) as moment:
                 assert moment.best(loaded.id).weighted_score == value
+
+
+def test_of_several_hosts_the_one_that_can_write_is_read(
+    database: Database, cluster: Cluster, standby: int
+) -> None:
+    loaded = experiment(run({"a": 0.5}))
+    database.load(loaded)
+    hosts = f"127.0.0.1:{standby},127.0.0.1:{cluster.port}"
+    url = f"postgresql://postgres@{hosts}/{database.url.rpartition('/')[2]}"
+    with closing(open_store(f"{url}?target_session_attrs=read-write")) as store:
+        # Only the primary keeps what was read.
+        with store.snapshot(OPERATOR) as moment:
+            moment.note(loaded.id, "key", b"value")
+        with store.snapshot(OPERATOR) as moment:
+            assert moment.noted(loaded.id, "key") == b"value"
 
 
 def caught_up(database: Database, url: str) -> None:

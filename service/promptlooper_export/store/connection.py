@@ -5,6 +5,7 @@ pooler which lends the session to others between transactions does no harm, and 
 options of a URL or of PGOPTIONS stay as they are.
 """
 
+import re
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,9 +28,7 @@ from playhouse.pool import (
     PooledSqliteDatabase,
 )
 
-from promptlooper_export.errors import (
-    DatabaseUnavailableError,
-)
+from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store.locations import (
     SqliteFile,
     postgresql_location,
@@ -52,6 +51,9 @@ LOCK_SECONDS = 30
 
 # SQLITE_CORRUPT and SQLITE_NOTADB, as SQLite words them.
 _DAMAGED = ("disk image is malformed", "file is not a database")
+
+# libpq quotes a parameter that it cannot use, which may be a misplaced password.
+_UNUSABLE = re.compile(r'(invalid \w+ value):? ".*"')
 
 _POOLS = (PooledPostgresqlDatabase, PooledSqliteDatabase)
 
@@ -380,6 +382,7 @@ def sqlstate(error: BaseException) -> str | None:
 def _reason(error: PeeweeException | sqlite3.DatabaseError) -> str:
     """Say what the database said, in one line."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
+    text = _UNUSABLE.sub(r"\1", text)
     if any(sign in text for sign in _DAMAGED):
         return f"The database file is damaged ({text}): restore it from a backup."
     if "permission denied" in text:

@@ -29,6 +29,11 @@ from promptlooper_export.errors import SettingsError
 _DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+:")
 """A URL as SQLAlchemy has it names a driver, which is the runner's business."""
 
+# Credentials end at the first @, and neither they nor the host hold a slash. A second @
+# shows that a password was not percent-encoded: the driver would take a part of it for
+# a host, a port or a database, and name that in its errors.
+_ENCODED = re.compile(r"([^@/]*@)?[^@?]*(\?.*)?", re.DOTALL)
+
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file of a `sqlite:///FILE` URL, None for another database's URL.
@@ -40,7 +45,8 @@ def sqlite_path(url: str) -> Path | None:
     if not url.startswith("sqlite:"):
         return None
     path = url.removeprefix("sqlite:///").partition("?")[0]
-    if not url.startswith("sqlite:///") or not path:
+    # A URI of SQLite's own would become the name of a new file.
+    if not url.startswith("sqlite:///") or not path or path.startswith("file:"):
         msg = "PROMPTLOOPER_DATABASE_URL: SQLite's form is sqlite:///FILE"
         raise SettingsError(msg)
     return Path(path)
@@ -49,7 +55,8 @@ def sqlite_path(url: str) -> Path | None:
 def postgresql_location(url: str) -> str:
     """Return the URL in the form that the driver takes.
 
-    Raises SettingsError for another database's URL, and without the driver.
+    Raises SettingsError for another database's URL, for one that the driver cannot
+    parse, and without the driver.
     """
     url = _DRIVER.sub(r"\1:", url)
     if not url.startswith(("postgresql://", "postgres://")):
@@ -59,14 +66,29 @@ def postgresql_location(url: str) -> str:
         )
         raise SettingsError(msg)
     try:
-        import psycopg  # noqa: F401, PLC0415  an extra, and slow to import
+        # An extra, and slow to import.
+        from psycopg import ProgrammingError, conninfo  # noqa: PLC0415
     except ModuleNotFoundError:
         msg = (
             "PROMPTLOOPER_DATABASE_URL names PostgreSQL, but its driver is missing: "
             "pip install 'promptlooper-export[postgres]'"
         )
         raise SettingsError(msg) from None
-    return "postgresql://" + url.split("://", 1)[1]
+    rest = url.split("://", 1)[1]
+    location = f"postgresql://{rest}"
+    try:
+        conninfo.conninfo_to_dict(location)
+        is_valid = _ENCODED.fullmatch(rest) is not None
+    except ProgrammingError:  # its message may hold the password
+        is_valid = False
+    if not is_valid:
+        msg = (
+            "PROMPTLOOPER_DATABASE_URL is not a valid PostgreSQL URL: percent-encode "
+            "special characters in user and password (%25 for %, %40 for @, %2F for /, "
+            "%20 for a blank), and check the names of its parameters"
+        )
+        raise SettingsError(msg)
+    return location
 
 
 _HEADER = b"SQLite format 3\x00"
