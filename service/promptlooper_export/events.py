@@ -52,6 +52,17 @@ class KeysUnreadable(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretHasSpace(Event):
+    """The secret begins or ends with white space, as one does that is read from a file.
+
+    The issuer of the tokens may sign without it, and the service would refuse them all.
+    """
+
+    variable: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretsExported(Event):
     """Somebody receives the secrets of an experiment; `client` is their address."""
 

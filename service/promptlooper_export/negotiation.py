@@ -7,6 +7,7 @@ that range's weight or position. Section numbers below are those of RFC 9110.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TypeAlias
 
 # Possessive quantifiers (++, *+) keep every pattern linear on hostile headers.
@@ -24,8 +25,9 @@ _TEXTUAL = re.compile(
 _Parameters: TypeAlias = frozenset[tuple[str, str]]
 _Rank: TypeAlias = tuple[int, int, int, int]
 
-_CHARSET: _Parameters = frozenset({("charset", "utf-8")})
-_NONE: _Parameters = frozenset()
+_CHARSET = ("charset", "utf-8")
+# What else holds for a type as we send it. RFC 4180, section 3: the names are there.
+_PARAMETERS = {"text/csv": ("header", "present")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +103,25 @@ def _rank(
     names = [media_type]
     if wildcards:
         names += [media_type.partition("/")[0] + "/*", "*/*"]
-    parameters = (_CHARSET, _NONE) if is_textual(media_type) else (_NONE,)
+    parameters = _own_parameters(media_type)
     for breadth, name in enumerate(names):
         for own in parameters:
             if found := ranges.get((name, own)):
                 rank = found.weight, -breadth, len(own), found.order
                 return rank if found.weight else None
     return None
+
+
+def _own_parameters(media_type: str) -> list[_Parameters]:
+    """Return every set of parameters that holds for a type, the largest first."""
+    known = [_CHARSET] if is_textual(media_type) else []
+    if media_type in _PARAMETERS:
+        known.append(_PARAMETERS[media_type])
+    return [
+        frozenset(chosen)
+        for size in range(len(known), -1, -1)
+        for chosen in combinations(known, size)
+    ]
 
 
 def _parse(

@@ -54,6 +54,15 @@ def test_a_weak_secret_is_a_refused_configuration(
 
 
 @on_sqlite
+def test_the_line_break_of_a_file_in_a_secret_is_named(console: Console) -> None:
+    shown = console.run("doctor", JWT_SECRET_KEY=f"{SECRET}\n").stdout.decode()
+    assert "(set, 65 bytes) (environment); it ends with a line break" in shown
+    made = console.run("token", "--subject", "a", JWT_SECRET_KEY=f"{SECRET} ")
+    assert b"JWT_SECRET_KEY begins or ends with white space" in made.stderr
+    assert SECRET.encode() not in made.stderr
+
+
+@on_sqlite
 def test_an_unknown_setting_is_a_refused_configuration(console: Console) -> None:
     assert console.run("doctor", WORKRES="3").returncode == 78
 

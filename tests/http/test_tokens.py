@@ -93,6 +93,8 @@ WRONG_CLAIMS = [
     *(("nbf", kind, value)
       for kind, value in NO_MOMENTS.items() if kind != "missing"),
     *((name, "too large", 2**53) for name in ("exp", "iat", "nbf")),
+    *((name, "of the year 10000", 253_402_300_800) for name in ("exp", "iat", "nbf")),
+    ("exp", "in milliseconds", 1000 * (now() + 3600)),
     *((name, "NaN", math.nan) for name in ("exp", "iat", "nbf")),
     *((name, "infinite", math.inf) for name in ("exp", "iat", "nbf")),
     ("exp", "past", 1_700_000_000),
@@ -125,6 +127,12 @@ WRONG_CLAIMS = [
     ("experiments", "numbers", [1]),
     ("experiments", "urn", [UUID(int=1).urn]),
 ]  # fmt: skip
+
+
+KEY_IDS = (
+    *("1", "", "a\0b", "../../dev/null", "/etc/passwd", "$(id)|;`id`"),
+    *("' OR 1=1 --", "x' UNION SELECT 'secret' --", "http://127.0.0.1/key"),
+)
 
 
 def forged() -> dict[str, str]:
@@ -163,24 +171,13 @@ def forged() -> dict[str, str]:
         "crit b64": signed(good, header(crit=["b64"], b64=True)),
         "crit empty": signed(good, header(crit=[])),
         "b64 false": signed(good, header(b64=False, crit=["b64"])),
-        "kid": signed(good, header(kid="1")),
-        "kid traversal": signed(good, header(kid="../../dev/null")),
-        "kid number": signed(good, header(kid=1)),
         **{
-            f"kid {kind}": signed(good, header(kid=kid))
-            for kind, kid in {
-                "absolute": "/etc/passwd",
-                "shell": "$(id)|;`id`",
-                "SQL": "' OR 1=1 --",
-                "union": "x' UNION SELECT 'secret' --",
-                "NUL": "a\0b",
-                "empty": "",
-                "null": None,
-                "list": ["1"],
-                "URL": "http://127.0.0.1/key",
-                "of 5 KB": "x" * 5000,
-                "of 10 KB": "x" * 10_000,
-            }.items()
+            f"kid {kid!r:.20}": signed(good, header(kid=kid))
+            for kid in (1, None, ["1"], "x" * 10_000)
+        },
+        **{
+            f"kid {kid!r} and another secret": signed(good, header(kid=kid), key="")
+            for kid in KEY_IDS
         },
         **{
             f"alg {name} with {length} zero bytes": f"{segment(header(alg=name))}."
@@ -310,13 +307,17 @@ def test_a_header_that_names_a_key_leads_nowhere(service: Service) -> None:
             "x5u": url,
             "jwk": {**chosen, "x5u": url},
             "x5c": [url],
-            "kid": url,
         }.items():
             # Signed by whom the header names, and by us.
             for key in (secrets.token_hex(32), SECRET):
                 token = signed(claims(), header(**{name: value}), key=key)
                 response = authorized(service, f"Bearer {token}")
                 problem(response, 401, "unauthorized")
+        named = signed(claims(), header(kid=url), key=secrets.token_hex(32))
+        problem(authorized(service, f"Bearer {named}"), 401, "unauthorized")
+        assert is_accepted(
+            authorized(service, f"Bearer {signed(claims(), header(kid=url))}")
+        )
         listener.settimeout(0)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -380,8 +381,9 @@ def test_there_are_enough_forged_tokens() -> None:
         "{token}",
         "Bearer",
         "Bearer ",
-        "Bearer  {token}",
         "Bearer\t{token}",
+        "Bearer \t{token}",
+        " Bearer {token}",
         " ,Bearer {token}",
         "Bearer {token},",
         "Bearer {token} ",
@@ -427,9 +429,21 @@ def test_a_token_anywhere_else_is_none(service: Service) -> None:
         assert token not in response.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
-def test_the_scheme_is_read_in_any_case(service: Service, scheme: str) -> None:
+@pytest.mark.parametrize(
+    "scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer ", "Bearer     "]
+)
+def test_the_scheme_is_read_in_any_case_and_before_any_number_of_spaces(
+    service: Service, scheme: str
+) -> None:
     assert is_accepted(authorized(service, f"{scheme} {signed(claims())}"))
+
+
+@pytest.mark.parametrize("kid", [*KEY_IDS, "x" * 5000], ids=range(len(KEY_IDS) + 1))
+def test_a_key_id_is_a_hint_that_a_secret_does_not_need(
+    service: Service, kid: str
+) -> None:
+    token = signed(claims(), header(kid=kid))
+    assert is_accepted(authorized(service, f"Bearer {token}"))
 
 
 @pytest.mark.parametrize(
@@ -490,6 +504,29 @@ def test_the_log_says_why_and_never_holds_the_token(
     assert "jti is missing" in refusals[0]
     assert response.headers["X-Request-ID"] in refusals[0]
     assert token.rpartition(".")[2] not in caplog.text
+
+
+def test_the_log_says_that_moments_are_in_seconds(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    token = signed(claims(exp=1000 * (now() + 3600)))
+    problem(authorized(service, f"Bearer {token}"), 401, "unauthorized")
+    assert "exp" in caplog.text
+    assert "in seconds since 1970" in caplog.text
+
+
+def test_a_secret_with_the_line_break_of_a_file_is_named(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(service.settings.database_url, JWT_SECRET_KEY=f"{SECRET}\n")
+    other = Service(settings)
+    assert "PROMPTLOOPER_JWT_SECRET_KEY" in caplog.text
+    assert "ends with a line break" in caplog.text
+    assert SECRET not in caplog.text
+    # It is part of the key all the same.
+    assert is_accepted(authorized(other, bearer(settings)["Authorization"]))
+    problem(authorized(other, f"Bearer {signed(claims())}"), 401, "unauthorized")
 
 
 def test_an_issued_token_carries_what_it_was_asked_for(service: Service) -> None:

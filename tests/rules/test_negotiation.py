@@ -201,9 +201,16 @@ json < application/*;charset=utf-8
 - < text/csv;charset=latin1
 - < text/csv;charset=iso-8859-1
 - < text/csv;charset=""
-- < text/csv;header=present
 - < text/csv;header=absent;q=0.9
-- < text/csv;charset=utf-8;header=present
+csv < text/csv;charset=utf-8;header=present
+csv < text/csv; header=present
+csv < text/csv; HEADER="Present"
+csv < text/*;header=present
+csv < application/json;q=0.5, text/csv;header=present
+json < application/json, text/csv;header=present;q=0.5
+- < text/csv;header=present;q=0, text/csv
+- < text/csv;header=absent
+- < application/json;header=present
 - < text/csv;q=0.8;ext=1
 - < text/csv;level=1
 - < text/*;level=1
@@ -212,7 +219,7 @@ json < application/*;charset=utf-8
 - < application/json;indent=2
 - < text/csv;q*=UTF-8''0.9
 - < text/csv;charset=utf-16, application/json;profile=x
-json < text/csv;header=present, application/json
+json < text/csv;header=absent, application/json
 json < text/csv;charset=utf-8;q=0.3, application/json;q=0.5
 csv < text/csv;charset=utf-8;q=0.5, text/csv;q=0.1, application/json;q=0.3
 json < text/csv;charset=utf-8;q=0.1, text/csv;q=0.5, application/json;q=0.3
@@ -220,7 +227,8 @@ json < text/csv;charset=utf-8;q=0.1, text/csv;q=0.5, application/json;q=0.3
 csv < text/csv;charset=utf-8, text/csv;q=0
 env < text/*;charset=utf-8;q=0.5, text/*;q=0.1, */*;q=0.3
 csv < text/*;charset=utf-8, text/csv;q=0.5, text/plain;q=0, text/markdown;q=0, text/html;q=0
-json < text/csv;header=present;q=1, */*;q=0.1
+json < text/csv;header=absent;q=1, */*;q=0.1
+csv < text/csv;header=present;q=1, */*;q=0.1
 csv < text/csv;level=1;q=0, text/csv
 
 suffixes are no wildcards

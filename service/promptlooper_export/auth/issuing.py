@@ -14,7 +14,9 @@ from promptlooper_export.settings import Settings
 ACCESS = "access"
 """The `type` of a token for exports; a refresh token has another one."""
 
-_LATEST = 1 << 53
+LATEST = 253_402_300_800
+"""No claim is a moment after the year 9999; one in milliseconds would be."""
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -65,7 +67,7 @@ def identify(token: bytes) -> tuple[str, int | None]:
     if not isinstance(jti, str) or not is_name(jti):
         msg = "the token has no jti to revoke it by; a new signing key ends it"
         raise UsageError(msg)
-    if isinstance(end, int | float) and abs(end) < _LATEST:
+    if isinstance(end, int | float) and abs(end) < LATEST:
         return jti, math.ceil(end)
     return jti, None
 

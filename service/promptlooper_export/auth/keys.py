@@ -73,7 +73,9 @@ def key_finder(settings: Settings) -> FindKey:
                 f"{algorithm}; set PROMPTLOOPER_JWT_ALGORITHM or unset it"
             )
             raise SettingsError(msg)
-        return _with_secret(signing_key(settings))
+        secret = signing_key(settings)
+        # A `kid` is a hint (RFC 7515, section 4.1.4), and there is one key to choose.
+        return lambda _: secret
     # Refused rather than ignored: whoever set it may think that it still counts.
     if settings.jwt_secret_key is not None:
         msg = (
@@ -88,16 +90,6 @@ def key_finder(settings: Settings) -> FindKey:
     [(variable, file)] = given.items()
     read = _read_pem if variable == _PEM else _read_jwks
     return KeyFile(variable, Path(file), lambda text: read(text, algorithm)).find
-
-
-def _with_secret(secret: str) -> FindKey:
-    def find(header: Mapping[str, Any]) -> str:
-        if "kid" in header:  # a secret has no key id
-            msg = "the header has kid"
-            raise InvalidTokenError(msg)
-        return secret
-
-    return find
 
 
 class KeyFile:

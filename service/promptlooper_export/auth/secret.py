@@ -125,6 +125,16 @@ def signing_key(settings: Settings) -> str:
     raise SettingsError(msg)
 
 
+def surrounding_space(secret: str) -> str | None:
+    """Say which white space a secret begins or ends with; None if there is none."""
+    if secret == secret.strip():
+        return None
+    found = "ends with a line break"
+    if not secret.endswith("\n"):
+        found = "begins or ends with white space"
+    return f"{found}, which is part of the key; remove it unless the issuer has it too"
+
+
 def is_published(secret: str) -> bool:
     """Return whether a secret is in public documents, or the hash of a usual word."""
     plain = secret.strip().casefold()

@@ -12,9 +12,10 @@ from click.core import ParameterSource
 
 from promptlooper_export import settings
 from promptlooper_export.auth.issuing import identify, is_name, issue
+from promptlooper_export.auth.secret import surrounding_space
 from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.terminal import note, printable
-from promptlooper_export.settings import Settings
+from promptlooper_export.settings import PREFIX, Settings
 from promptlooper_export.store import state
 from promptlooper_export.store.experiments import find_whole
 from promptlooper_export.store.snapshot import open_store
@@ -114,9 +115,10 @@ def token(
     if subject is None:
         msg = "Missing option '--subject' or '--revoke'."
         raise click.UsageError(msg)
+    loaded = settings.load()
     click.echo(
         issue(
-            settings.load(),
+            loaded,
             subject=subject,
             groups=groups,
             scopes=scopes,
@@ -124,6 +126,8 @@ def token(
             expires=expires,
         )
     )
+    if found := surrounding_space(loaded.jwt_secret_key or ""):
+        note(f"{PREFIX}JWT_SECRET_KEY {found}")
 
 
 def _require_alone(ctx: click.Context, name: str) -> None:

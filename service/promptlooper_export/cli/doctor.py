@@ -8,6 +8,7 @@ import click
 
 from promptlooper_export import settings
 from promptlooper_export.auth.keys import key_finder
+from promptlooper_export.auth.secret import surrounding_space
 from promptlooper_export.cli.terminal import AS_JSON, printable, write_json, write_table
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
 from promptlooper_export.registry import discover
@@ -38,6 +39,9 @@ def setting_checks(settings: Settings) -> Iterator[Check]:
             except SettingsError as error:
                 state, _, remedy = _without(row.variable, error.detail).partition("; ")
                 remedy = remedy or f"correct {row.variable}"
+            else:
+                found = surrounding_space(settings.jwt_secret_key or "")
+                state += f"; it {found}" if found else ""
         yield Check(subject=row.variable, state=state.strip(), remedy=remedy)
 
 

@@ -103,8 +103,8 @@ def refusal(status: HTTPStatus, identifier: str) -> bytes:
 
 LOOPBACK, PORT = "127.0.0.1", 8000
 
-MAXIMUM_FIELD_BYTES = MAXIMUM_BYTES + len("Authorization: Bearer \r\n")
-"""The longest header field: one that holds the longest token."""
+MAXIMUM_FIELD_BYTES = MAXIMUM_BYTES + len("Authorization: Bearer \r\n") + 64
+"""The longest header field: one with the longest token, and room for more spaces."""
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  only checked for
 

@@ -25,11 +25,12 @@ from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import InvalidTokenError, PyJWTError
 
-from promptlooper_export.auth.issuing import ACCESS, is_name
+from promptlooper_export.auth.issuing import ACCESS, LATEST, is_name
 from promptlooper_export.auth.keys import key_finder
+from promptlooper_export.auth.secret import surrounding_space
 from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedError
-from promptlooper_export.events import TokenRefused
-from promptlooper_export.settings import Settings
+from promptlooper_export.events import SecretHasSpace, TokenRefused
+from promptlooper_export.settings import PREFIX, Settings
 from promptlooper_export.store.state import revoked_tokens
 from promptlooper_export.viewer import ADMIN_SCOPE, DEFAULT_SCOPES, Viewer
 from promptlooper_export.web.parameters import read_id
@@ -88,9 +89,10 @@ SESSION_COOKIE = "promptlooper_session"
 
 _REVOCATIONS = "promptlooper_export.revocations"
 _DETAIL = "This needs one valid token, sent as Authorization: Bearer TOKEN."
-_EXACT = 1 << 53  # above this, JSON readers may disagree about a number
-# RFC 6750, section 2.1, with a JWS in compact form (RFC 7515, section 7.1).
-_CREDENTIALS = re.compile(r"bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
+# RFC 9110, section 11.4: one space or more; a JWS in compact form (RFC 7515, 7.1).
+_CREDENTIALS = re.compile(
+    r"bearer ++([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE
+)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -99,6 +101,9 @@ def install(app: Flask, settings: Settings) -> None:
     Raises SettingsError if keys are missing or weak.
     """
     find_key = key_finder(settings)
+    if found := surrounding_space(settings.jwt_secret_key or ""):
+        variable = f"{PREFIX}JWT_SECRET_KEY"
+        logger.warning(SecretHasSpace(variable=variable, reason=found))
     app.config.update(
         # The cookie is turned into a header below, for GET and HEAD only.
         JWT_TOKEN_LOCATION=["headers"],
@@ -235,6 +240,8 @@ def _check_claims(claims: Mapping[str, Any], required: tuple[str, ...]) -> None:
     for name, is_valid in _CLAIMS.items():
         if name in claims and not is_valid(claims[name]):
             msg = f"the claim {name} has the wrong type or a value that is not allowed"
+            if name in _MOMENTS:
+                msg += ": it must be in seconds since 1970"
             raise InvalidTokenError(msg)
     if "type" in required and claims["type"] != ACCESS:
         msg = f"the token is not an {ACCESS} token"
@@ -246,7 +253,7 @@ def _is_moment(value: object) -> bool:
         isinstance(value, int | float)
         and not isinstance(value, bool)
         # False for NaN and infinity as well; math.isfinite(10**400) would overflow.
-        and abs(value) < _EXACT
+        and abs(value) < LATEST
     )
 
 
@@ -270,10 +277,9 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and read_id(value) is not None
 
 
+_MOMENTS = ("exp", "nbf", "iat")
 _CLAIMS: Mapping[str, Callable[[object], bool]] = {
-    "exp": _is_moment,
-    "nbf": _is_moment,
-    "iat": _is_moment,
+    **dict.fromkeys(_MOMENTS, _is_moment),
     "iss": _is_name,
     "sub": _is_name,
     "jti": _is_name,
