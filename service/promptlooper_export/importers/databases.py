@@ -131,7 +131,7 @@ def scratch(name: str, schema: str) -> Iterator["Sqlite"]:
     For files that do not hold their rows in an order in which they can be read. `name`
     is the source that the rows come from.
     """
-    with _sqlite_errors(name), closing(sqlite3.connect("")) as connection:
+    with closing(sqlite3.connect("")) as connection:
         connection.executescript(schema)
         yield Sqlite(name, connection)
 
@@ -155,7 +155,8 @@ class Sqlite:
 
     def add(self, sql: str, rows: Iterable[Row]) -> None:
         """Run a statement with each of the rows."""
-        self._connection.executemany(sql, rows)
+        with _sqlite_errors(self.name):
+            self._connection.executemany(sql, rows)
 
     def check(self) -> None:
         """Raise SourceError if pages, indexes and rows do not fit together."""
