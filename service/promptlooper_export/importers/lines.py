@@ -43,7 +43,7 @@ def read_lines(source: str, *, lenient: frozenset[str]) -> Iterator[Line]:
     the members named in `lenient` only. Raises SourceError.
     """
     name = "stdin" if source == STDIN else source
-    with _opened(source) as file:
+    with opened(source) as file:
         number = 0
         # One byte more than allowed shows a longer line without reading all of it.
         while raw := file.readline(LONGEST_LINE + 1):
@@ -56,7 +56,8 @@ def read_lines(source: str, *, lenient: frozenset[str]) -> Iterator[Line]:
                 yield parse(raw, place, lenient=lenient)
 
 
-def _opened(source: str) -> AbstractContextManager[BinaryIO]:
+def opened(source: str) -> AbstractContextManager[BinaryIO]:
+    """Open a file, or stdin for `-`. Raises SourceError."""
     if source == STDIN:
         return nullcontext(sys.stdin.buffer)
     try:

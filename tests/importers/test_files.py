@@ -1,0 +1,64 @@
+"""What holds for the files of every tool."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from databases import Database
+from importers.sources import DATA, read
+from promptlooper_export.errors import SourceError
+
+FILES = ["promptfoo/results.json", "promptfoo/results.csv"]
+
+CUTS = [0.02, 0.35, 0.71, 0.999]
+"""Where files end that were cut."""
+
+FLIPS = 12
+"""How many copies have one byte that is not as it was."""
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def loaded(database: Database, source: Path) -> tuple[int, int, int]:
+    found = (replace(record, runs=iter(runs)) for record, runs in read(source))
+    written = database.load(*found)
+    return written.experiments, written.runs, written.unchanged
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", FILES)
+def test_importing_twice_changes_nothing(database: Database, name: str) -> None:
+    experiments, runs, _ = loaded(database, DATA / name)
+    assert experiments >= 1
+    assert loaded(database, DATA / name) == (0, 0, runs)
+
+
+@pytest.mark.parametrize("where", CUTS)
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_was_cut_is_refused_in_one_line(
+    tmp_path: Path, name: str, where: float
+) -> None:
+    whole = (DATA / name).read_bytes()
+    copy = tmp_path / Path(name).name
+    copy.write_bytes(whole[: int(len(whole) * where)])
+    with pytest.raises(SourceError) as raised:
+        read(copy)
+    assert len(raised.value.detail.splitlines()) == 1
+    assert raised.value.detail.startswith(str(copy))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_byte_is_no_error_but_that_of_the_source(
+    tmp_path: Path, name: str
+) -> None:
+    whole = (DATA / name).read_bytes()
+    copy = tmp_path / Path(name).name
+    for number in range(FLIPS):
+        changed = bytearray(whole)
+        changed[len(whole) * number // FLIPS] ^= 0x80
+        copy.write_bytes(changed)
+        # What is not text any more; JSON and CSV have no sums to find the rest.
+        with pytest.raises(SourceError, match=re.escape(str(copy))):
+            read(copy)
