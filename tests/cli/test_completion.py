@@ -50,7 +50,18 @@ def test_without_a_database_nothing_is_completed_and_nothing_said(
     complete: Callable[[str], list[str]], console: Console
 ) -> None:
     console.environ["PROMPTLOOPER_DATABASE_URL"] = "sqlite:////nowhere/at/all.db"
-    assert complete("promptlooper-export export su") == []
+    assert complete("promptlooper-export delete su") == []
+
+
+@on_sqlite
+def test_what_is_no_experiment_is_completed_as_a_file(console: Console) -> None:
+    console.environ.update(
+        _PROMPTLOOPER_EXPORT_COMPLETE="fish_complete",
+        COMP_WORDS="promptlooper-export export su",
+        COMP_CWORD="su",
+    )
+    done = console.run()
+    assert done.stdout == b"file,su\n"
 
 
 @on_sqlite

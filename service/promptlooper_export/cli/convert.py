@@ -1,20 +1,19 @@
 """`promptlooper-export convert`."""
 
 import json
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from uuid import UUID
 
 import click
 
 from promptlooper_export import settings
 from promptlooper_export.cli.deployed import made_up, read_config
 from promptlooper_export.cli.files import format_named_by
+from promptlooper_export.cli.sources import WITHIN, imported, one_of
 from promptlooper_export.cli.writing import (
     FORMAT,
     OPTIONS,
@@ -38,9 +37,6 @@ from promptlooper_export.registry import (
     load_format_options,
 )
 from promptlooper_export.spool import Body, spool
-from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.snapshot import Store, open_store
-from promptlooper_export.store.writer import understood, write
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -49,11 +45,7 @@ from promptlooper_export.viewer import OPERATOR
 @FORMAT
 @OUTPUT
 @OPTIONS
-@click.option(
-    "--experiment",
-    metavar="ID|NAME",
-    help="Which experiment, if FILE holds several.",
-)
+@WITHIN
 @REPRODUCIBLE
 @UNREDACTED
 @STRICT
@@ -96,11 +88,11 @@ def convert(
         else:
             body = _alone(source, (render(one) for one in made_up(held)), limits)
     else:
-        with _imported(source) as store:
+        with imported(source) as store:
             body = export(
                 store,
                 OPERATOR,
-                _one(store, source, experiment),
+                one_of(store, source, experiment),
                 chosen,
                 options,
                 selection=selection,
@@ -181,29 +173,3 @@ def _alone(source: str, bodies: Iterable[Body], limits: Limits) -> Body:
         limit=limits.spool_bytes,
         directory=limits.spool_directory,
     )
-
-
-@contextmanager
-def _imported(source: str) -> Iterator[Store]:
-    """Import a file into a temporary database."""
-    with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
-        url = f"sqlite:///{folder}/converted.db"
-        migrate(url, create=True)
-        # What the rules leave in doubt, the export itself warns of.
-        read = choose(source, kind=None).read(source)
-        write(url, understood(read, lambda _: None))
-        with closing(open_store(url)) as store:
-            yield store
-
-
-def _one(store: Store, source: str, reference: str | None) -> UUID:
-    """Return the requested experiment, or the only one. Raises UsageError."""
-    with store.snapshot(OPERATOR) as snapshot:
-        if reference is not None:
-            return snapshot.find(reference)
-        ids = [row.id for row in snapshot.experiments()]
-    if len(ids) == 1:
-        return ids[0]
-    named = ", ".join(map(str, ids[:5]))
-    msg = f"{source} holds {len(ids)} experiments; use --experiment: {named}"
-    raise UsageError(msg)

@@ -1,13 +1,12 @@
 """`promptlooper-export export`."""
 
-from contextlib import closing
 from dataclasses import replace
 
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.selecting import Other, Selecting, selection_options
+from promptlooper_export.cli.sources import Subject, subject_argument
 from promptlooper_export.cli.writing import (
     FORMAT,
     OPTIONS,
@@ -21,7 +20,6 @@ from promptlooper_export.cli.writing import (
 )
 from promptlooper_export.export import export as render
 from promptlooper_export.registry import AnyFormat, discover, load_format_options
-from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 
 
@@ -47,7 +45,7 @@ def _summary(format: AnyFormat) -> str:
 
 
 @click.command(cls=ExportCommand)
-@EXPERIMENT
+@subject_argument
 @FORMAT
 @OUTPUT
 @OPTIONS
@@ -57,7 +55,7 @@ def _summary(format: AnyFormat) -> str:
 @STRICT
 def export(
     *,
-    reference: str,
+    subject: Subject,
     format_name: str | None,
     output: str,
     pairs: list[tuple[str, str]],
@@ -70,7 +68,8 @@ def export(
     """Write one experiment in one format.
 
     ID may be the beginning of an id; NAME must belong to only one experiment. The
-    bytes are the same as over HTTP.
+    bytes are the same as over HTTP. FILE is any that `import` reads; no database is
+    needed then.
     """
     loaded = settings.load()
     chosen = choose_format(
@@ -80,9 +79,8 @@ def export(
     selection = replace(
         selecting(chosen), reproducible=reproducible, redact=not unredacted
     )
-    with closing(open_store(loaded.database_url)) as store:
+    with subject.opened(loaded) as (store, experiment):
         with store.snapshot(OPERATOR) as snapshot:
-            experiment = snapshot.find(reference)
             selection = replace(selection, against=other.find(snapshot))
         body = render(
             store,

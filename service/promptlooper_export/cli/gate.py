@@ -2,19 +2,17 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.selecting import Election, election_options
+from promptlooper_export.cli.sources import Subject, subject_argument
 from promptlooper_export.cli.terminal import AS_JSON, write_json
 from promptlooper_export.documents import Report
 from promptlooper_export.errors import NothingToExportError, UsageError
 from promptlooper_export.schemas import VerdictSchema
-from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.verdicts import Verdict
 from promptlooper_export.viewer import OPERATOR
 
@@ -34,7 +32,7 @@ class _Answer:
 
 
 @click.command()
-@EXPERIMENT
+@subject_argument
 @click.option(
     "--min-score", type=float, help="The weighted score that the winner must reach."
 )
@@ -42,7 +40,7 @@ class _Answer:
 @AS_JSON
 def gate(
     *,
-    reference: str,
+    subject: Subject,
     min_score: float | None,
     election: Election,
     as_json: bool,
@@ -56,13 +54,12 @@ def gate(
     if election.baseline is None and min_score is None:
         msg = "name what the winner must reach: --baseline, --min-score or both"
         raise UsageError(msg)
-    loaded = settings.load()
     with (
-        closing(open_store(loaded.database_url)) as store,
+        subject.opened(settings.load()) as (store, experiment),
         store.snapshot(OPERATOR) as snapshot,
     ):
         report = snapshot.report(
-            snapshot.find(reference),
+            experiment,
             top_n=1,
             what_if=election.what_if,
             baseline=election.baseline,

@@ -27,10 +27,11 @@ TERMINATED = 128 + signal.SIGTERM
 # The summaries are repeated here so that --help and completion import no command.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo:demo", "Try everything on a throw-away database."),
+    "open": ("open:open_", "Show the report of what any tool wrote, in the browser."),
     "serve": ("serve:serve", "Serve the exports over HTTP."),
     "migrate": ("migrate:migrate", "Prepare a place for grants and revoked tokens."),
     "import": (
-        "experiments:import_",
+        "importing:import_",
         "Write experiments from files into the database.",
     ),
     "list": ("experiments:list_", "List the experiments, newest first."),

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from textwrap import wrap
 
 import click
 
 from promptlooper_export import settings
-from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.selecting import (
     Election,
     Other,
     election_options,
     other_options,
 )
+from promptlooper_export.cli.sources import Subject, subject_argument
 from promptlooper_export.cli.terminal import (
     AS_JSON,
     counted,
@@ -28,7 +27,6 @@ from promptlooper_export.documents import RankedRun, Report, RunCounts
 from promptlooper_export.findings import Failures, Rival
 from promptlooper_export.redaction import redact
 from promptlooper_export.schemas import ReportSchema
-from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.verdicts import Assessment, ExperimentComparison
 from promptlooper_export.viewer import OPERATOR
 
@@ -41,13 +39,13 @@ _FAILURES = 3
 
 
 @click.command()
-@EXPERIMENT
+@subject_argument
 @election_options
 @other_options
 @AS_JSON
 def show(
     *,
-    reference: str,
+    subject: Subject,
     election: Election,
     other: Other,
     as_json: bool,
@@ -60,14 +58,13 @@ def show(
     ID may be the beginning of an id; NAME must belong to only one experiment. Secrets
     are masked. The whole report is `export -f html` or `-f markdown`.
     """
-    loaded = settings.load()
     with (
-        closing(open_store(loaded.database_url)) as store,
+        subject.opened(settings.load()) as (store, experiment),
         store.snapshot(OPERATOR) as snapshot,
     ):
         report = redact(
             snapshot.report(
-                snapshot.find(reference),
+                experiment,
                 top_n=_TOP,
                 what_if=election.what_if,
                 baseline=election.baseline,

@@ -103,7 +103,7 @@ def write(
 
 
 def understood(records: Records, warn: Callable[[str], None]) -> Records:
-    """Yield the records; `warn` of what their importer and their rules may surprise by.
+    """Yield the records; `warn` of rules that are understood and may surprise.
 
     Raises SourceError for a weight or a direction word that is not understood: it would
     be left out, and another run win.
@@ -113,8 +113,6 @@ def understood(records: Records, warn: Callable[[str], None]) -> Records:
         for fault in faults(record.scoring_config):
             msg = f"{place}: {fault.what}{fault.hint or f'; correct {fault.path}'}"
             raise SourceError(msg)
-        for warning in record.warnings:
-            warn(f"{place}: {warning}")
         # Which scorers there are is not known before the runs are read.
         for notice in doubts(record.scoring_config, {}, frozenset()):
             warn(f"{place}: {notice.message}")

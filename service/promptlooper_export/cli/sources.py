@@ -1,0 +1,226 @@
+"""Reading what other tools wrote, for all commands that take files."""
+
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+from click.shell_completion import CompletionItem
+
+from promptlooper_export.cli.completion import complete_experiment
+from promptlooper_export.cli.mapping import takes_mapping
+from promptlooper_export.cli.terminal import counted, note, printable
+from promptlooper_export.errors import UsageError
+from promptlooper_export.importers.importer import (
+    ColumnMapping,
+    Importer,
+    choose,
+    installed,
+)
+from promptlooper_export.importers.lines import STDIN
+from promptlooper_export.records import Records, RunRecord
+from promptlooper_export.settings import Settings
+from promptlooper_export.store.migrate import migrate
+from promptlooper_export.store.snapshot import Store, open_store
+from promptlooper_export.store.writer import understood, write
+from promptlooper_export.viewer import OPERATOR
+
+_SHOWN = 500
+"""After how many runs a terminal shows how many there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How to read sources: as what kind, with which columns, leaving out what."""
+
+    kind: str | None = None
+    mapping: ColumnMapping | None = None
+    lenient: bool = False
+
+    def records(self, sources: tuple[str, ...]) -> Records:
+        """Yield what the sources hold; counts and warnings of them go to stderr.
+
+        Raises UsageError and SourceError, the latter at any experiment or run.
+        """
+        # All are recognised before the first is read.
+        chosen = [
+            (choose(one, kind=self.kind, is_mapped=self.mapping is not None), one)
+            for one in sources
+        ]
+        return _shown(chain.from_iterable(self._read(*pair) for pair in chosen))
+
+    def _read(self, importer: Importer, source: str) -> Records:
+        if self.mapping is not None and importer.read_columns is not None:
+            return importer.read_columns(source, self.mapping)
+        if not self.lenient or importer.read_leniently is None:
+            return importer.read(source)
+        told: set[str] = set()
+
+        def leave_out(place: str, name: str, hint: str) -> None:
+            if name not in told:
+                told.add(name)
+                warn(f"{place}: unknown member {name!r} left out wherever it is{hint}")
+
+        return importer.read_leniently(source, leave_out)
+
+
+_KIND = click.option(
+    "--from",
+    "kind",
+    metavar="KIND",
+    help=f"The kind of the sources ({', '.join(sorted(installed()))}); by default each "
+    "is recognised from its content.",
+)
+_LENIENT = click.option(
+    "--lenient",
+    is_flag=True,
+    help="Leave out members that are not part of the format, with a warning each, "
+    "instead of refusing the file.",
+)
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that make up its argument `reading`."""
+
+    @_KIND
+    @_LENIENT
+    @takes_mapping
+    @wraps(command)
+    def collected(
+        *,
+        kind: str | None,
+        mapping: ColumnMapping | None,
+        lenient: bool,
+        **values: Any,  # noqa: ANN401  the values of click's options
+    ) -> None:
+        reading = Reading(kind=kind, mapping=mapping, lenient=lenient)
+        command(reading=reading, **values)
+
+    return collected
+
+
+def is_source(reference: str) -> bool:
+    """Return whether this is a file to read, and not the id or name of an experiment.
+
+    A folder is one only if it is spelt with a slash: its name alone may well be that of
+    an experiment.
+    """
+    return (
+        reference == STDIN
+        or "://" in reference
+        # Path.is_file() raises for names that are too long, as those of experiments.
+        or os.path.isfile(reference)  # noqa: PTH113
+        or ("/" in reference and os.path.isdir(reference))  # noqa: PTH112
+    )
+
+
+@contextmanager
+def imported(source: str) -> Iterator[Store]:
+    """Import a file into a temporary database."""
+    with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
+        url = f"sqlite:///{Path(folder, 'imported.db')}"
+        migrate(url, create=True)
+        # What the rules leave in doubt, the export itself warns of.
+        write(url, understood(Reading().records((source,)), lambda _: None))
+        with closing(open_store(url)) as store:
+            yield store
+
+
+def one_of(store: Store, source: str, experiment: str | None) -> UUID:
+    """Return the requested experiment, or the only one. Raises UsageError."""
+    with store.snapshot(OPERATOR) as snapshot:
+        if experiment is not None:
+            return snapshot.find(experiment)
+        ids = [row.id for row in snapshot.experiments()]
+    if len(ids) == 1:
+        return ids[0]
+    named = ", ".join(map(str, ids[:5]))
+    msg = f"{source} holds {len(ids)} experiments; use --experiment: {named}"
+    raise UsageError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The experiment that a command is about: of the database or of a file."""
+
+    reference: str
+    experiment: str | None
+
+    @contextmanager
+    def opened(self, loaded: Settings) -> Iterator[tuple[Store, UUID]]:
+        """Give the experiment and the store that it is in."""
+        if is_source(self.reference):
+            with imported(self.reference) as store:
+                yield store, one_of(store, self.reference, self.experiment)
+            return
+        if self.experiment is not None:
+            msg = f"--experiment is for files; {self.reference} is not a file"
+            raise UsageError(msg)
+        with closing(open_store(loaded.database_url)) as store:
+            with store.snapshot(OPERATOR) as snapshot:
+                found = snapshot.find(self.reference)
+            yield store, found
+
+
+WITHIN = click.option(
+    "--experiment",
+    metavar="ID|NAME",
+    help="Which experiment, if FILE holds several.",
+)
+
+
+def _complete(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete an experiment; if there is none, let the shell complete a file."""
+    found = complete_experiment(ctx, param, incomplete)
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def subject_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what makes up its argument `subject`."""
+
+    @click.argument("reference", metavar="ID|NAME|FILE", shell_complete=_complete)
+    @WITHIN
+    @wraps(command)
+    def collected(*, reference: str, experiment: str | None, **values: Any) -> None:  # noqa: ANN401  the values of click's options
+        subject = Subject(reference=reference, experiment=experiment)
+        command(subject=subject, **values)
+
+    return collected
+
+
+def _shown(records: Records) -> Records:
+    """Say what the records warn of, and count their runs if stderr is a terminal."""
+    count = 0
+
+    def counting(runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        nonlocal count
+        for run in runs:
+            yield run
+            count += 1
+            if count % _SHOWN == 0:
+                # Whatever line comes next is longer, and is written over this one.
+                click.echo(f"{counted(count, 'run')}\r", nl=False, err=True)
+
+    for record in records:
+        for warning in record.warnings:
+            warn(f"{record.place or record.name}: {warning}")
+        if sys.stderr.isatty():
+            yield dataclasses.replace(record, runs=counting(record.runs))
+        else:
+            yield record
+
+
+def warn(text: str) -> None:
+    """Write a warning to stderr."""
+    note(f"warning: {printable(text)}")
