@@ -1,4 +1,6 @@
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# The index of all platforms, as it was on 2026-09-19. Newer ones:
+# docker buildx imagetools inspect python:3.11-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -36,9 +38,18 @@ ENV PATH=/opt/promptlooper/bin:$PATH \
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8000
+# Asks where the service listens: HOST:PORT, [HOST]:PORT or unix:PATH.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "\
-from http.client import HTTPConnection as Connection; \
-connection = Connection('127.0.0.1', 8000, timeout=2); \
+import os, socket; \
+from http.client import HTTPConnection; \
+host, _, port = os.environ['PROMPTLOOPER_BIND'].rpartition(':'); \
+kind = 'AF_UNIX' if host == 'unix' else 'AF_INET6' if host[:1] == '[' else 'AF_INET'; \
+connection = HTTPConnection('localhost'); \
+connection.sock = socket.socket(getattr(socket, kind)); \
+connection.sock.settimeout(2); \
+connection.sock.connect(port if host == 'unix' else (host.strip('[]'), int(port))); \
 connection.request('GET', '/health/live'); \
 raise SystemExit(connection.getresponse().status != 200)"]
-CMD ["promptlooper-export", "serve"]
+# docker run IMAGE doctor
+ENTRYPOINT ["promptlooper-export"]
+CMD ["serve"]

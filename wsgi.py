@@ -2,9 +2,19 @@
 
 import sys
 
+from gunicorn.arbiter import Arbiter
+
 from promptlooper_export import logs
 from promptlooper_export.errors import SettingsError
-from promptlooper_export.settings import load
+from promptlooper_export.settings import SYNC_REFUSED, load
+
+# Without our gunicorn.conf.py, nothing but its import tells of the worker's class.
+if "gunicorn.workers.sync" in sys.modules:
+    sys.stderr.write(f"promptlooper-export: {SYNC_REFUSED}\n")
+    # After this exit code of a worker, gunicorn ends; after 78 it starts another one.
+    sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+# A second's work, for which a refusal should not wait.
 from promptlooper_export.web.app import create_app
 
 try:

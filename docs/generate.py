@@ -31,7 +31,8 @@ CONFIGURATION = """\
 <!-- Written by `make docs` from the code. -->
 
 Settings come only from environment variables. An unknown `PROMPTLOOPER_` name or an
-invalid value is refused with exit code 78 and a line that names the variable.
+invalid value is refused with exit code 78 and a line that names the variable; what
+Kubernetes sets for a Service, such as `PROMPTLOOPER_EXPORT_PORT=tcp://…`, is ignored.
 `promptlooper-export config` shows the effective settings, secrets masked.
 
 """

@@ -10,8 +10,21 @@ from typing import Any
 from promptlooper_export.errors import SettingsError
 
 PREFIX = "PROMPTLOOPER_"
+# What Kubernetes sets in every container for a Service whose name begins like ours; it
+# would otherwise end the start. A port with a number is somebody's mistake for BIND.
+_OF_A_SERVICE = re.compile(
+    rf"{PREFIX}(\w+_)?("
+    r"SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|PORT=(tcp|udp|sctp)://.*"
+    r"|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=.*)"
+)
 SYMMETRIC = ("HS256", "HS384", "HS512")
 """The algorithms that sign and verify with one secret."""
+
+SYNC_REFUSED = (
+    "gunicorn's sync workers serve one client at a time, so two slow clients would "
+    "stop the service; leave out --worker-class (-k)"
+)
+"""Said to whoever starts gunicorn with workers that have no threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,8 +275,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     SettingsError, which names the variable.
     """
     known = {setting.variable for setting in SETTINGS}
-    for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in known:
+    for variable, value in sorted(environ.items()):
+        if (
+            variable.startswith(PREFIX)
+            and variable not in known
+            and not _OF_A_SERVICE.fullmatch(f"{variable}={value}")
+        ):
             # Refused: a misspelt setting would silently leave its default in force.
             close = difflib.get_close_matches(variable, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else "; unset it"

@@ -75,6 +75,40 @@ def test_an_unknown_setting_is_refused_with_a_suggestion(bare: Console) -> None:
     )
 
 
+def test_what_kubernetes_sets_for_a_service_is_no_setting(bare: Console) -> None:
+    for service in ("", "EXPORT_", "EXPORT_2_"):
+        links = {
+            "SERVICE_HOST": "10.96.3.7",
+            "SERVICE_PORT": "8000",
+            "SERVICE_PORT_HTTP": "8000",
+            "PORT": "tcp://10.96.3.7:8000",
+            "PORT_8000_TCP": "tcp://[fd00::7]:8000",
+            "PORT_8000_TCP_PROTO": "tcp",
+            "PORT_8000_TCP_PORT": "8000",
+            "PORT_8000_TCP_ADDR": "fd00::7",
+            "PORT_53_UDP": "udp://10.96.3.7:53",
+        }
+        named = {f"{service}{name}": value for name, value in links.items()}
+        assert bare.run("config", stdin=b"", **named).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "8000"),
+        ("EXPORT_PORT", "8000"),
+        ("PORT_HTTP", "tcp://10.96.3.7:8000"),
+        ("SERVICE_HOSTS", "10.96.3.7"),
+    ],
+)
+def test_a_port_as_people_set_it_is_an_unknown_setting(
+    bare: Console, name: str, value: str
+) -> None:
+    done = bare.run("config", stdin=b"", **{name: value})
+    assert done.returncode == 78
+    assert f"PROMPTLOOPER_{name} is not a setting" in done.stderr.decode()
+
+
 def test_a_database_that_does_not_answer_is_one_line(bare: Console) -> None:
     done = bare.run("list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert done.returncode == 1

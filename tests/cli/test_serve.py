@@ -4,13 +4,15 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 
 import pytest
 
 from builders import experiment, run
 from cli.console import Console, on_sqlite
 from databases import Database
+from processes import wait_until
 from webservice import SECRET
 
 LISTENING = re.compile(rb"Listening at: (http://127\.0\.0\.1:\d+)")
@@ -50,6 +52,38 @@ def test_exports_are_served_until_a_signal_ends_it_well(
     assert b'"weighted_score": 0.75' in body
     assert b"Traceback" not in log
     assert list(console.directory.iterdir()) == []
+
+
+@on_sqlite
+def test_new_clients_are_refused_while_a_download_goes_on(
+    console: Console, database: Database
+) -> None:
+    record = experiment(run({"accuracy": 1.0}, config={"prompt": "x" * (16 << 20)}))
+    database.load(record)
+    token = console.run("token", "--subject", "ada").stdout.decode().strip()
+    with served(console) as (running, url), ExitStack() as stack:
+        host, _, port = url.removeprefix("http://").partition(":")
+        slow = stack.enter_context(closing(HTTPConnection(host, int(port), timeout=60)))
+        path = f"/experiments/{record.id}/export?format=json"
+        slow.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = stack.enter_context(slow.getresponse())
+        # A browser that is connected and asks for nothing.
+        stack.enter_context(socket.create_connection((host, int(port)), 30))
+
+        running.terminate()
+        wait_until(lambda: is_refused(host, int(port)))
+
+        assert len(answer.read()) > 16 << 20
+        running.communicate(timeout=60)
+    assert running.returncode == 0
+
+
+def is_refused(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 30).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @on_sqlite

@@ -81,6 +81,30 @@ def test_a_token_of_8_kib_reaches_the_service(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "code"), [([], 78), (["--config", "/dev/null"], 3)]
+)
+def test_sync_workers_are_refused(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0"),
+            *("--worker-class=sync", *arguments, "wsgi:app"),
+        ],
+        cwd=ROOT,
+        env=environment(f"sqlite:///{tmp_path / 'missing.db'}"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert done.returncode == code
+    assert "gunicorn's sync workers serve one client at a time" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"PROMPTLOOPER_JWT_SECRET_KEY": ""},

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +15,7 @@ from uuid import uuid4
 import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import Request, errors
@@ -25,7 +27,7 @@ from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.logs import configure
 from promptlooper_export.proof import PROBLEM
-from promptlooper_export.settings import Settings
+from promptlooper_export.settings import SYNC_REFUSED, Settings
 from promptlooper_export.store.diagnosis import diagnose
 from promptlooper_export.store.state import locate
 from promptlooper_export.web.app import HEADERS, create_app
@@ -47,6 +49,17 @@ class Worker(ThreadWorker):
     gunicorn itself would answer in HTML, with 501 for an unknown transfer coding, and
     log the field that it cannot read, which may hold a token.
     """
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:  # noqa: FBT001  gunicorn's
+        """Close the listening sockets as soon as the worker is told to end.
+
+        gunicorn itself closes them after the last request. Until then, the kernel would
+        go on accepting connections, which nobody would answer.
+        """
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """End at once, and leave the threads to the interpreter's exit.
@@ -163,7 +176,15 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
         # The application handles forwarded headers: TRUSTED_PROXIES.
         "forwarded_allow_ips": "",
         "logger_class": RootLogger,
+        "on_starting": _refuse_sync,
     }
+
+
+def _refuse_sync(arbiter: Arbiter) -> None:
+    """End gunicorn if its command line asks for workers without threads."""
+    if arbiter.cfg.settings["worker_class"].get() == "sync":
+        sys.stderr.write(f"promptlooper-export: {SYNC_REFUSED}\n")
+        sys.exit(SettingsError.exit_code)
 
 
 @click.command()
