@@ -30,6 +30,7 @@ class Page(HTMLParser):
         self.elements: list[Element] = []
         self.words: list[str] = []
         self.open: list[str] = []
+        self.nested: list[Element] = []
         self.unbalanced: list[str] = []
         self.feed(text)
         self.close()
@@ -40,6 +41,7 @@ class Page(HTMLParser):
         self.handle_startendtag(tag, attrs)
         if tag not in EMPTY:
             self.open.append(tag)
+            self.nested.append(self.elements[-1])
 
     def handle_startendtag(
         self, tag: str, attrs: Sequence[tuple[str, str | None]]
@@ -50,11 +52,13 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
             self.unbalanced.append(tag)
+        if self.nested:
+            self.nested.pop()
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] == ["style"]:
-            self.elements[-1].text.append(data)
-        else:
+        if self.nested:
+            self.nested[-1].text.append(data)
+        if self.open[-1:] != ["style"]:
             self.words.append(data)
 
     @property

@@ -20,6 +20,7 @@ from promptlooper_export.documents import (
     RankedRun,
     Report,
     Run,
+    RunCounts,
     Runs,
     ScorerStatistics,
     StageResult,
@@ -31,6 +32,7 @@ from promptlooper_export.documents import (
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.findings import (
     Crossing,
+    Deviation,
     Failure,
     Failures,
     LeftOut,
@@ -70,6 +72,7 @@ __all__ = [
     "Columns",
     "ConfigScore",
     "Crossing",
+    "Deviation",
     "Difference",
     "Differences",
     "Distribution",
@@ -89,6 +92,7 @@ __all__ = [
     "Report",
     "ReportSchema",
     "Run",
+    "RunCounts",
     "Runs",
     "ScorerCoverage",
     "ScorerStatistics",

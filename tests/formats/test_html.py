@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,16 +178,24 @@ def test_the_page_needs_nothing_else() -> None:
     assert "@import" not in "".join(style.text)
 
 
+def test_a_page_that_is_served_links_to_downloads_and_to_the_list() -> None:
+    read = Page(render(HTML, filled("plain"), links=True).text)
+    links = [row.attributes["href"] for row in read.named("a")]
+    assert links[0] == "../../experiments"
+    assert "?format=env" in links
+    assert all(link.startswith("?format=") for link in links[1:])
+
+
 def test_the_answer_comes_first() -> None:
     words = page(filled("plain")).text
     verdict = words[: words.index("The winning config")]
     for fact in (
         "Winning score 0.5000",
-        "0.2500 ahead of the runner-up",
-        "Runs 2 2 count",
-        "Tokens 12 10 in, 2 out",
+        "Ahead of the next run 0.2500",
+        "Runs 2 2 plain",
         "Median duration 1 min 1 s",
-        "Cost 0.2500 USD",
+        "Cost of all runs 0.2500 USD",
+        "May I deploy it?",
         "Read with care",
     ):
         assert fact in verdict
@@ -202,7 +212,7 @@ def test_a_winner_whose_config_is_not_valid_is_named_all_the_same() -> None:
     words = page(won(None)).text
     assert "The stored config is not valid JSON" in words
     assert "Winning score 0.5000" in words
-    assert "ahead of" not in words
+    assert "Ahead of" not in words
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
@@ -213,3 +223,94 @@ def test_what_cannot_be_seen_is_shown() -> None:
 def test_the_same_report_gives_the_same_bytes() -> None:
     document = filled("plain")
     assert render(HTML, document) == render(HTML, document)
+
+
+def test_a_config_can_be_copied_as_it_is_deployed() -> None:
+    read = page(won({"model": "a", "key \N{BLACK STAR}": "it's"}))
+    shown = {
+        row.attributes["aria-label"]: "".join(row.text)
+        for row in read.named("pre")
+        if row.attributes["class"] == "whole"
+    }
+    assert json.loads(shown["The winning config as JSON"]) == {
+        "model": "a",
+        "key \N{BLACK STAR}": "it's",
+    }
+    assert yaml.safe_load(shown["The winning config as YAML"])["model"] == "a"
+
+
+def test_a_config_that_env_cannot_hold_says_why_and_shows_the_others() -> None:
+    words = page(won({"a": "NUL \0"})).text
+    assert "It cannot be written as .env" in words
+    assert "Copy as JSON" in words
+
+
+def test_prompts_are_shown_as_text_with_their_line_breaks() -> None:
+    read = page(won({"prompt": "first line\nsecond line", "model": "small"}))
+    (prompt,) = [
+        row for row in read.named("pre") if row.attributes["class"] == "prompt"
+    ]
+    assert "".join(prompt.text) == "first line\nsecond line"
+    assert 'model "small"' in read.text
+
+
+def test_a_changed_prompt_is_shown_word_by_word() -> None:
+    old, new = "Answer briefly.\nBe kind.", "Answer at length.\nBe kind."
+    difference = Difference(
+        path="prompt",
+        winner=new,
+        has_winner=True,
+        runner_up=old,
+        has_runner_up=True,
+        usual=old,
+        has_usual=True,
+        share=0.0,
+    )
+    found = replace(
+        won({"prompt": new}),
+        differences=Differences(compared=1, parameters=(difference,)),
+    )
+    read = page(found)
+    assert "".join(text for row in read.named("del") for text in row.text) == "briefly"
+    assert (
+        "".join(text for row in read.named("ins") for text in row.text) == "at length"
+    )
+
+
+def test_seeds_are_named_and_not_taken_for_a_difference() -> None:
+    found = replace(
+        won({"seed": 1}),
+        differences=Differences(
+            compared=3,
+            parameters=(
+                Difference(
+                    path="sampling.seed",
+                    winner=1,
+                    has_winner=True,
+                    runner_up=2,
+                    has_runner_up=True,
+                    usual=3,
+                    has_usual=True,
+                    share=0.0,
+                ),
+            ),
+        ),
+    )
+    words = page(found).text
+    assert "but for what only tells runs apart: sampling.seed." in words
+
+
+def test_what_is_still_running_is_said_before_the_config() -> None:
+    found = replace(
+        won({"a": 1}),
+        counts=RunCounts(
+            total=4, by_status={"completed": 1, "pending": 1, "running": 2}, scored=1
+        ),
+    )
+    words = page(found).text
+    assert "Still running: 3 runs to come." in words[: words.index("winning config")]
+    assert "3 runs are still to come and may change it." in words
+
+
+def test_unknown_tokens_are_not_shown_as_none() -> None:
+    assert "Tokens no run has any" in page(won({"a": 1})).text

@@ -1,14 +1,16 @@
 """Exports that a browser shows as pages."""
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from builders import experiment, run
 from databases import Database
-from pages import harmless
+from pages import Page, harmless
+from planted import plant
 from webservice import Service, settings_for
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -92,3 +94,42 @@ def test_data_has_no_policy(database: Database, name: str) -> None:
     service, path = served(database)
     response = service.ask(f"{path}?format={name}")
     assert "Content-Security-Policy" not in response.headers
+
+
+def numbers(value: object) -> Iterator[float]:
+    """Yield every number in a report as JSON."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for member in value:
+            yield from numbers(member)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def test_every_number_on_the_page_is_one_of_the_report_as_json(
+    database: Database,
+) -> None:
+    random = np.random.default_rng(5)
+    loaded = plant(
+        database,
+        {
+            f"config {number}": {
+                f"case {case}": float(random.normal(0.5 + number / 50, 0.1))
+                for case in range(20)
+            }
+            for number in range(12)
+        },
+    )
+    service = Service(settings_for(database.url))
+    url = f"/experiments/{loaded.id}/export"
+    shown = Page(service.ask(f"{url}?format=html").text).named("data")
+    exact = [float(element.attributes["value"]) for element in shown]
+    known = set(numbers(service.ask(f"{url}?format=report-json").get_json()))
+    assert len(exact) > 100
+    # How far the first run is ahead is the difference of two numbers.
+    assert set(exact) - known == set()
+    for element, value in zip(shown, exact, strict=True):
+        text = "".join(element.text).replace(",", "").replace("\u2212", "-")
+        if text != "< 0.001":
+            assert float(text) == pytest.approx(value, rel=6e-4, abs=6e-5)

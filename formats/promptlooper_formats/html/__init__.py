@@ -1,21 +1,23 @@
 """The report as one HTML file that loads nothing and runs nothing."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+from marshmallow import Schema, fields
+
 from promptlooper_export.plugin import (
     JSON,
-    Bin,
     Format,
     Notice,
-    Period,
     Report,
-    timestamp,
 )
-from promptlooper_formats.shared.markdown_text import duration, number, visible
+from promptlooper_formats.html import charts, page
+from promptlooper_formats.shared import quantities, sentences
+from promptlooper_formats.shared.markdown_text import visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -24,13 +26,22 @@ if TYPE_CHECKING:
 _TOGETHER = 1_000
 """Parts of the page, each a value or the text between two, that make a piece."""
 
-WIDTH = 600
-HEIGHT = 160
+
+class HtmlOptions(Schema):
+    """The options of the format."""
+
+    links = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "1: link to the downloads and to the list of experiments, "
+            "for a page that the service serves"
+        },
+    )
 
 
-def render(report: Report) -> Iterator[bytes | Notice]:
+def render(report: Report, *, links: bool = False) -> Iterator[bytes | Notice]:
     """Yield the page in pieces: it grows with the scorers and with the configs."""
-    pieces = _template().stream(report=report)
+    pieces = _template().stream(report=report, links=links)
     pieces.enable_buffering(_TOGETHER)
     for piece in pieces:
         yield piece.encode()
@@ -53,15 +64,7 @@ def _template() -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        duration=duration,
-        histogram=histogram,
-        history=history,
-        moment=lambda value: timestamp(value.replace(microsecond=0)),
-        number=number,
-        pretty=_pretty,
-        tojson_text=partial(json.dumps, ensure_ascii=False),
-    )
+    environment.filters.update(_FILTERS)
     return environment.get_template("report.html")
 
 
@@ -75,70 +78,117 @@ def _pretty(value: JSON) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
+def _data(value: float | None, text: str | None = None) -> Markup:
+    """Return a number as people read it, and in full for programs."""
+    if value is None:
+        return Markup()
+    shown = quantities.number(value) if text is None else text
+    return Markup('<data value="{}">{}</data>').format(json.dumps(value), shown)
+
+
+def _signed(value: float) -> Markup:
+    return _data(value, quantities.signed(value))
+
+
+def _weight(value: float | None) -> Markup:
+    """Return a number that a person chose, with the digits that they gave."""
+    return Markup() if value is None else _data(value, f"{value:g}")
+
+
+def _probability(value: float) -> Markup:
+    return _data(value, quantities.probability(value))
+
+
+def _column(values: Sequence[float | None]) -> list[Markup]:
+    return list(map(_data, values, quantities.column(values)))
+
+
 @dataclass(frozen=True, kw_only=True)
-class Bar:
-    """A bar of a histogram, from the top left."""
+class TopColumns:
+    """The numbers of the best runs, each column with its own precision."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-    bin: Bin
-
-
-@dataclass(frozen=True, kw_only=True)
-class Course:
-    """Scores over time: the mean of each period, and the steps of the best so far."""
-
-    means: tuple[tuple[float, float], ...]
-    steps: str
-    low: float
-    high: float
+    score: list[Markup]
+    cost: list[Markup]
+    scores: Mapping[str, list[Markup]]
+    has_cost: bool
+    has_duration: bool
+    has_tokens: bool
 
 
-def histogram(bins: Sequence[Bin]) -> list[Bar]:
-    """Return a bar for each bin; one that is not empty can be seen."""
-    highest = max((one.count for one in bins), default=0) or 1
-    width = 100 / (len(bins) or 1)
-    bars = []
-    for place, one in enumerate(bins):
-        # A single run must be visible beside a thousand.
-        height = max(1, round(30 * one.count / highest, 2)) if one.count else 0
-        bars.append(
-            Bar(
-                x=round(place * width, 2),
-                y=30 - height,
-                width=round(width * 0.9, 2),
-                height=height,
-                bin=one,
-            )
-        )
-    return bars
-
-
-def history(periods: Sequence[Period]) -> Course:
-    """Return the course of the scores; equal ones are half way up."""
-    scores = [score for row in periods for score in (row.mean, row.best_so_far)]
-    low, high = min(scores), max(scores)
-    step = WIDTH / len(periods)
-
-    def y(score: float) -> float:
-        share = (score - low) / (high - low) if high > low else 0.5
-        return round(HEIGHT * (1 - share), 2)
-
-    steps = [f"M0 {y(periods[0].best_so_far)}"]
-    for place, row in enumerate(periods):
-        steps.append(f"V{y(row.best_so_far)}H{round((place + 1) * step, 2)}")
-    return Course(
-        means=tuple(
-            (round((place + 0.5) * step, 2), y(row.mean))
-            for place, row in enumerate(periods)
+def _top_columns(report: Report, scorers: Sequence[str]) -> TopColumns:
+    runs = report.top
+    return TopColumns(
+        score=_column([run.weighted_score for run in runs]),
+        cost=_column([run.cost_usd for run in runs]),
+        scores={
+            name: _column([run.scores.get(name) for run in runs]) for name in scorers
+        },
+        has_cost=any(run.cost_usd is not None for run in runs),
+        has_duration=any(run.duration_ms is not None for run in runs),
+        has_tokens=any(
+            number is not None
+            for run in runs
+            for number in (run.tokens_in, run.tokens_out)
         ),
-        steps="".join(steps),
-        low=low,
-        high=high,
     )
 
+
+_LEFT_OUT = {
+    "constant": "all runs have the same value",
+    "unique": "each run has its own",
+    "not enough data": "too few runs of each value",
+}
+_RETRIES = {"yes": "may help", "no": "will not help", "unknown": "unknown"}
+
+
+_FILTERS: Mapping[str, Callable[..., object]] = {
+    "advice": sentences.advice,
+    "by_case_sentence": sentences.by_case,
+    "case_spots": charts.case_spots,
+    "cheaper": sentences.cheaper,
+    "changed_texts": page.changed_texts,
+    "chosen": sentences.chosen,
+    "column": _column,
+    "counted": quantities.counted,
+    "cut": page.cut,
+    "data": _data,
+    "differing": page.differing,
+    "distribution_chart": charts.distribution,
+    "distribution_sentence": sentences.distribution,
+    "duration": quantities.duration,
+    "files": page.files,
+    "front_sentence": sentences.front,
+    "gaps": sentences.gaps,
+    "history_chart": charts.history,
+    "history_sentence": sentences.history,
+    "left_out_reason": _LEFT_OUT.__getitem__,
+    "listed": quantities.listed,
+    "margin": sentences.margin,
+    "moment": quantities.moment,
+    "number": quantities.number,
+    "parameters_sentence": sentences.parameters,
+    "parallel": charts.parallel,
+    "percent": quantities.percent,
+    "pretty": _pretty,
+    "probability": _probability,
+    "redactions": sentences.redactions,
+    "retry": _RETRIES.__getitem__,
+    "runner_up_verdict": sentences.runner_up_verdict,
+    "score_table": page.score_table,
+    "settings": page.settings,
+    "signed": _signed,
+    "small_bars": charts.small_bars,
+    "spans": charts.spans,
+    "split_differences": sentences.split_differences,
+    "still_running": sentences.still_running,
+    "told_apart": sentences.told_apart,
+    "tojson_text": partial(json.dumps, ensure_ascii=False),
+    "top_columns": _top_columns,
+    "trade_off_chart": charts.trade_off,
+    "weight": _weight,
+    "verdict": sentences.VERDICTS.__getitem__,
+}
+"""What the templates call: charts, sentences, and values as people read them."""
 
 HTML = Format(
     name="html",
@@ -146,5 +196,6 @@ HTML = Format(
     document=Report,
     media_types=("text/html",),
     extension="html",
+    options=HtmlOptions,
     render=render,
 )

@@ -1,6 +1,6 @@
 """The report document: about an experiment, what does not grow with its runs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import starmap
 from typing import Any, NamedTuple
@@ -87,9 +87,7 @@ def read_report(
         history=survey.history,
         distribution=survey.distribution,
         assessment=assessment,
-        rivals=()
-        if winner is None
-        else tuple(_rivals(winner, zip(places[1:], configs[1:], strict=True))),
+        rivals=tuple(_rivals(places, configs)),
         parameters=survey.parameters,
         failures=statistics.failures,
         trade_offs=survey.trade_offs,
@@ -101,9 +99,13 @@ def read_report(
 
 
 def _rivals(
-    winner: Config, others: Iterable[tuple[Place, Config | None]]
+    places: Sequence[Place], configs: Sequence[Config | None]
 ) -> Iterator[Rival]:
     """Yield the next best runs with a config of their own that can be read."""
+    winner = configs[0] if configs else None
+    if winner is None:
+        return
+    others = zip(places[1:], configs[1:], strict=True)
     seen: list[tuple[Deviation, ...]] = [()]
     for rank, (place, config) in enumerate(others, start=2):
         found = () if config is None else deviations(winner, config)
