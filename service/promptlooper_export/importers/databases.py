@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 
 _HEADER = b"SQLite format 3\x00"
+_PAGE_SIZE, _VERSIONS = slice(16, 18), slice(18, 20)
+"""The bytes of a header that say how long a page is, and whether there is a WAL."""
+
+_LARGEST_PAGE = 1 << 16
+"""In bytes; written as 1."""
+
 _DRIVER = re.compile(r"^(sqlite|postgresql|postgres)\+\w+:")
 """A URL as SQLAlchemy has it names a driver, which is the other tool's business."""
 
@@ -151,7 +157,9 @@ class Sqlite:
     def rows(self, sql: str, *values: object) -> Iterator[Row]:
         """Yield the rows of a statement."""
         with _sqlite_errors(self.name):
-            yield from self._connection.execute(sql, values)
+            # Not from the cursor itself: what is not read to its end would close it,
+            # which fails after the connection.
+            yield from map(tuple, self._connection.execute(sql, values))
 
     def add(self, sql: str, rows: Iterable[Row]) -> None:
         """Run a statement with each of the rows."""
@@ -223,7 +231,13 @@ def _copy(path: Path, copy: Path) -> None:
     """Copy an SQLite file as it is at one moment, without leaving a trace beside it."""
     log, shared = (Path(f"{path}{end}") for end in ("-wal", "-shm"))
     with path.open("rb") as file:
-        is_wal = file.read(20)[18:] == b"\x02\x02"
+        header = file.read(_VERSIONS.stop)
+    size = int.from_bytes(header[_PAGE_SIZE], "big")
+    # SQLite itself takes what is missing of a page for zeros.
+    if path.stat().st_size % (_LARGEST_PAGE if size == 1 else size or 1):
+        msg = f"{path}: the database file is damaged: it ends within a page"
+        raise SourceError(msg)
+    is_wal = header[_VERSIONS] == b"\x02\x02"
     # In WAL mode, a reader needs the two files beside it. If nobody has made them,
     # nobody has the database open, and it may be copied as any file.
     if is_wal and not shared.exists():

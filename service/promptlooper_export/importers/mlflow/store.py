@@ -21,7 +21,7 @@ from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 TABLES = ("experiments", "runs", "params", "latest_metrics", "tags")
 """Tables that no other tool has together."""
 
-TESTED = {"dc11669786a5": "3.17"}
+TESTED = {"acf3f17fdcc7": "2.9", "dc11669786a5": "3.17"}
 """Revisions of the tables that were tried with the MLflow that writes them."""
 
 _REVISION = "SELECT version_num FROM alembic_version"
