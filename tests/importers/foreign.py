@@ -87,7 +87,8 @@ def to_postgresql(path: Path, url: str, tables: Iterable[str]) -> None:
             ((declared,),) = file.execute(
                 "SELECT sql FROM sqlite_master WHERE name = ?", [table]
             ).fetchall()
-            connection.execute(declared.replace("DATETIME", "TIMESTAMP"))
+            declared = declared.replace("DATETIME", "TIMESTAMP")
+            connection.execute(declared.replace("IN (0, 1)", "IN (false, true)"))
             copying = connection.cursor().copy(f"COPY {table} FROM STDIN")
             with copying as copy:
                 for row in file.execute(f"SELECT * FROM {table}"):
