@@ -71,14 +71,6 @@ def test_a_missing_file_is_named(console: Console) -> None:
 
 
 @on_sqlite
-def test_a_file_of_another_kind_is_not_guessed_at(console: Console) -> None:
-    (console.directory / "notes.txt").write_text("hello")
-    done = console.run("import", "notes.txt")
-    assert done.returncode == 1
-    assert b"notes.txt: not a file of a known kind (interchange" in done.stderr
-
-
-@on_sqlite
 def test_the_kind_can_be_named(console: Console, source: Path) -> None:
     source.rename(console.directory / "results.dat")
     done = console.run("import", "results.dat", "--from", "interchange")

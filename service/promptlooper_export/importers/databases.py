@@ -201,9 +201,11 @@ def _postgresql(url: str) -> Iterator[Database]:
     try:
         import psycopg  # noqa: PLC0415  an extra
     except ModuleNotFoundError as error:
-        msg = f"{_shown(url)}: run: pip install 'promptlooper-export[postgres]'"
+        msg = (
+            f"{without_password(url)}: run: pip install 'promptlooper-export[postgres]'"
+        )
         raise SourceError(msg) from error
-    name = _shown(url)
+    name = without_password(url)
     with (
         _postgresql_errors(name),
         psycopg.connect(url, connect_timeout=10) as connection,
@@ -220,7 +222,7 @@ def _url(source: str) -> str | None:
     return url if is_url else None
 
 
-def _shown(url: str) -> str:
+def without_password(url: str) -> str:
     """Return the URL without its password and options."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")

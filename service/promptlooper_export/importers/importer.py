@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 
 from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import SourceError, UsageError
+from promptlooper_export.importers.looks import unrecognised
 from promptlooper_export.records import Records
 from promptlooper_export.schemas import BestSchema
 
@@ -84,9 +85,9 @@ def choose(source: str, *, kind: str | None, is_mapped: bool = False) -> Importe
     recognises the source.
     """
     points = installed()
-    known = ", ".join(sorted(points))
     if kind is not None:
         if kind not in points:
+            known = ", ".join(sorted(points))
             msg = f"{kind!r} is not a kind of source; known are: {known}"
             raise UsageError(msg)
         named = _load(points[kind])
@@ -100,8 +101,7 @@ def choose(source: str, *, kind: str | None, is_mapped: bool = False) -> Importe
             continue
         if importer.recognises(source):
             return importer
-    msg = f"{source}: not a file of a known kind ({known})"
-    raise UnknownSourceError(msg)
+    raise UnknownSourceError(unrecognised(source))
 
 
 def _load(point: EntryPoint) -> Importer:

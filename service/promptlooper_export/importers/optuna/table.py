@@ -64,7 +64,8 @@ def recognises(source: str) -> bool:
         return False
     with path.open("rb") as file:
         line = file.readline(_FIRST_LINE).decode("utf-8-sig", "replace")
-    names = next(csv.reader([line]), [])
+    # Other kinds of files may have a lone carriage return there, which csv refuses.
+    names = next(csv.reader(line.splitlines()[:1]), [])
     return {*names} >= _NEEDED and any(map(_SCORER.fullmatch, names))
 
 
