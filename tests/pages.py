@@ -9,6 +9,9 @@ from html.parser import HTMLParser
 
 from werkzeug.test import TestResponse
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+"""What browsers send."""
+
 EMPTY = {"meta", "link", "br", "hr", "img", "input"}
 RUNNING = {"script", "iframe", "object", "embed", "base", "frame", "applet"}
 

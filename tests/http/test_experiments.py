@@ -9,11 +9,10 @@ import pytest
 
 from builders import experiment, run
 from databases import Database
-from pages import harmless
+from pages import BROWSER, harmless
 from promptlooper_export.records import ExperimentRecord
-from webservice import Claims, Service, problem, settings_for
-
-BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+from promptlooper_export.web import experiments
+from webservice import Claims, Service, problem, settings_for, without_instance
 
 
 def loaded(database: Database, count: int) -> list[ExperimentRecord]:
@@ -175,9 +174,8 @@ def test_a_browser_gets_a_page_with_a_link_to_every_export(
     assert following == f"/experiments?limit=1&after={newest.id}"
     assert newest.name in page.text
     assert "completed" in page.text
-    assert "2 runs" in page.text
     last = harmless(service.ask(following, headers=BROWSER))
-    assert "Older experiments" not in last.text
+    assert "Next page" not in last.text
 
 
 @pytest.mark.parametrize(
@@ -200,6 +198,121 @@ def test_a_hostile_name_is_only_text(database: Database, name: str) -> None:
     assert not page.named("img")
     assert len(page.named("style")) == 1
     assert listed(service)["items"][0]["name"] == name
+
+
+def test_a_page_names_each_winner_its_score_and_the_verdict(database: Database) -> None:
+    service = Service(settings_for(database.url))
+    repeats = [
+        run({"a": 0.9 - i / 1000}, config={"t": 1}, name="best") for i in range(5)
+    ]
+    others = [run({"a": 0.5 + i / 1000}, config={"t": 2}) for i in range(5)]
+    database.load(experiment(*repeats, *others))
+    database.load(experiment(run()))
+
+    text = harmless(service.ask("/experiments", headers=BROWSER)).text
+
+    assert "best 0.9000 Better 10 " in text
+    assert "No scored run yet 1 " in text
+    without = service.ask("/experiments", headers=BROWSER, scopes=("export:best",))
+    assert "Better" not in harmless(without).text
+
+
+def test_a_page_compares_no_more_runs_than_it_has_time_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "RANKED_RUNS", 2)
+    service = Service(settings_for(database.url))
+    database.load(experiment(run({"a": 0.7})))
+    database.load(experiment(run({"a": 0.9}), run({"a": 0.8})))
+
+    text = harmless(service.ask("/experiments", headers=BROWSER)).text
+
+    assert "0.9000" in text
+    assert "Too many runs to compare here" in text
+    assert "0.7000" not in text
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["Élan", "beta", "Beta 2", "alpha"]),
+        ("sort=oldest", ["alpha", "Beta 2", "beta", "Élan"]),
+        ("sort=name", ["alpha", "beta", "Beta 2", "Élan"]),
+        ("search=BETA&sort=oldest", ["Beta 2", "beta"]),
+        ("search=%C3%A9L", ["Élan"]),
+        ("search=gamma", []),
+        ("search=%25", []),
+    ],
+)
+def test_experiments_are_found_by_name_and_put_in_order(
+    service: Service, database: Database, accept: str, query: str, expected: list[str]
+) -> None:
+    for name in ("alpha", "Beta 2", "beta", "Élan"):
+        database.load(experiment(name=name))
+    path: str | None = f"/experiments?limit=1&{query}"
+    found = list[str]()
+    while path:
+        if accept == "text/html":
+            page = harmless(service.ask(path, headers=BROWSER))
+            found += [
+                name
+                for name in ("alpha", "Beta 2", "beta", "Élan")
+                if f" {name} " in page.text
+            ]
+            path = next((link for link in page.links if "after=" in link), None)
+        else:
+            document = listed(service, path)
+            found += [row["name"] for row in document["items"]]
+            path = document["next"]
+
+    assert found == expected
+
+
+def test_what_is_masked_is_not_found(service: Service, database: Database) -> None:
+    database.load(
+        experiment(name="key sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD")
+    )
+    assert listed(service, "/experiments?search=key")["items"]
+    assert not listed(service, "/experiments?search=sk-proj-abcdef")["items"]
+
+
+def test_an_experiment_has_a_page_with_its_verdict_and_downloads(
+    service: Service, database: Database
+) -> None:
+    (row,) = loaded(database, 1)
+    found = listed(service, f"/experiments/{row.id}")
+    assert found == listed(service)["items"][0]
+
+    response = service.ask(f"/experiments/{row.id}", headers=BROWSER)
+
+    page = harmless(response)
+    assert response.headers["Vary"] == "Accept"
+    assert row.name in page.text
+    assert "1.0000" in page.text
+    assert set(found["formats"].values()) <= set(page.links)
+    best = service.ask(
+        f"/experiments/{row.id}", headers=BROWSER, scopes=("export:best",)
+    )
+    assert "1.0000" not in harmless(best).text
+    assert "format=html" not in str(harmless(best).links)
+
+
+def test_a_name_leads_to_the_experiment(service: Service, database: Database) -> None:
+    only, *others = (experiment(name=name) for name in ("a ü?", "twice", "twice"))
+    for row in (only, *others):
+        database.load(row)
+    for name, location in (
+        ("a%20%C3%BC%3F", f"/experiments/{only.id}"),
+        ("twice", "/experiments?search=twice"),
+        (only.id.hex, None),
+    ):
+        response = service.ask(f"/experiments/{name}")
+        assert response.headers.get("Location") == location
+    hidden = service.ask("/experiments/twice", experiments=(only.id,))
+    missing = service.ask("/experiments/thrice")
+    assert without_instance(hidden.data) == without_instance(missing.data)
+    problem(missing, 404, "experiment-not-found")
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])

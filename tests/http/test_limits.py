@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from builders import experiment, run
 from databases import Database
+from pages import BROWSER, harmless
 from promptlooper_export import spool
 from promptlooper_export.web import slots
 from webservice import Service, problem, settings_for
@@ -92,6 +93,9 @@ def test_a_subject_gets_half_of_the_slots_and_others_the_rest(slow: Slow) -> Non
     refused = slow.ask("alice")
     problem(refused, 429, "too-many-exports")
     assert int(refused.headers["Retry-After"]) > 0
+    page = slow.service.ask(f"{slow.path}json", subject="alice", headers=BROWSER)
+    assert page.status_code == 429
+    assert f"{slow.path}json" in harmless(page).links
     assert slow.ask("bob").status_code == 200
     slow.begin("bob")
     slow.begin("carol")

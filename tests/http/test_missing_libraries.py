@@ -6,6 +6,7 @@ import pytest
 
 from builders import experiment, run
 from databases import Database
+from pages import BROWSER, harmless
 from webservice import Service, problem, settings_for
 
 STRANGER = """
@@ -47,6 +48,16 @@ def test_asking_for_it_says_how_to_get_it(lacking: tuple[Service, str]) -> None:
     found = problem(service.ask(f"{path}?format=stranger"), 422, "format-not-installed")
     assert found["install"] == COMMAND
     assert COMMAND in found["detail"]
+
+
+def test_no_list_links_to_it(lacking: tuple[Service, str]) -> None:
+    service, path = lacking
+    experiment = path.removesuffix("/export")
+    for address in ("/experiments", experiment):
+        page = harmless(service.ask(address, headers=BROWSER))
+        assert f"{path}?format=json" in page.links
+        assert f"{path}?format=stranger" not in page.links
+        assert "format=stranger" not in service.ask(address).text
 
 
 def test_accept_passes_it_over(lacking: tuple[Service, str]) -> None:

@@ -1,16 +1,19 @@
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from http import HTTPStatus
 from typing import NoReturn
 from uuid import UUID
 
 import pytest
 from flask import abort
+from werkzeug.test import TestResponse
 
 from builders import experiment, run
 from databases import Database
-from pages import harmless
+from pages import BROWSER, Page, harmless
 from promptlooper_export import errors
+from promptlooper_export.auth.issuing import issue
 from promptlooper_export.errors import ProblemError, SettingsError
 from promptlooper_export.web.problems import PROBLEMS
 from webservice import SECRET, Service, problem, settings_for
@@ -194,3 +197,65 @@ def test_what_the_framework_refuses_is_a_problem_too(
     assert response.content_type == "application/problem+json"
     assert document["type"] == "about:blank"
     assert document["title"] == document["detail"] == HTTPStatus(status).phrase
+
+
+def shown(response: TestResponse, status: int, document: TestResponse) -> Page:
+    """Return the page that a browser gets where a program gets this document."""
+    assert (response.status_code, document.status_code) == (status, status)
+    assert response.headers["Vary"] == document.headers["Vary"]
+    told = document.get_json()
+    page = harmless(response)
+    assert told["title"] in page.text
+    assert told["detail"] in page.text
+    assert "/experiments" in page.links
+    assert told["type"] in page.links
+    for name in ("Retry-After", "Allow", "Link"):
+        assert response.headers.get(name) == document.headers.get(name)
+    return page
+
+
+def test_a_browser_gets_a_page_that_leads_on(database: Database) -> None:
+    service = Service(settings_for(database.url))
+    unscored = experiment()
+    database.load(unscored)
+    best = f"/experiments/{unscored.id}/export?format=json"
+    for path, status, link in (
+        ("/nothing", 404, "/experiments"),
+        (PATH, 404, "/experiments"),
+        (best, 404, best.replace("json", "html")),
+        (f"{PATH}?format=pdf", 422, f"{PATH}?format=csv"),
+        ("/experiments/x/export", 422, "/experiments"),
+        ("/experiments?sort=size", 422, "/experiments"),
+    ):
+        page = shown(service.ask(path, headers=BROWSER), status, service.ask(path))
+        assert link in page.links, path
+
+
+def test_a_browser_that_takes_no_coding_gets_a_page(service: Service) -> None:
+    refusing = {"Accept-Encoding": "identity;q=0, *;q=0"}
+    page = shown(
+        service.ask(PATH, headers=BROWSER | refusing),
+        406,
+        service.ask(PATH, headers=refusing),
+    )
+    assert "gzip" in page.text
+
+
+def test_a_page_says_when_to_try_again_and_leads_there(
+    service_without_database: Service,
+) -> None:
+    service = service_without_database
+    path = f"{PATH}?top_n=3&format=html"
+    page = shown(service.ask(path, headers=BROWSER), 503, service.ask(path))
+    assert path in page.links
+
+
+def test_a_page_repeats_no_token_that_stands_in_the_address(
+    service_without_database: Service,
+) -> None:
+    service = service_without_database
+    token = issue(service.settings, subject="a", expires=timedelta(hours=1))
+    path = f"{PATH}?format=html&baseline={token}"
+    page = service.ask(path, headers=BROWSER)
+    assert page.status_code == 503
+    assert token not in page.text

@@ -13,13 +13,12 @@ from werkzeug.test import TestResponse
 from builders import experiment, run
 from cli.console import on_sqlite
 from databases import Database
-from pages import harmless
+from pages import BROWSER, harmless
 from promptlooper_export.auth.issuing import issue
 from webservice import Service, bearer, problem, settings_for, without_instance
 
 pytestmark = on_sqlite
 
-BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 HERE = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 
 
@@ -162,12 +161,31 @@ def test_a_person_signs_in_by_the_form_goes_on_and_signs_out(
 
     assert (signed_in.status_code, signed_in.headers["Location"]) == (303, wanted)
     assert service.client.get(wanted, headers=BROWSER).status_code == 200
-    assert "alice" in service.client.get("/session").text
+    session = harmless(service.client.get("/session"))
+    assert re.search(r"signed in as alice until \d+ \w+ \d{4}, ", session.text)
 
     signed_out = send_form(service, {"action": "sign-out"})
 
     assert (signed_out.status_code, signed_out.headers["Location"]) == (303, "/session")
     assert service.client.get(wanted, headers=BROWSER).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Bearer ", "bearer\t", " Authorization: Bearer ", "authorization:BEARER  "],
+)
+def test_what_is_copied_along_with_a_token_is_taken_off(
+    service: Service, label: str
+) -> None:
+    response = send_form(service, {"token": f"{label}{token_of(service)}\n"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/experiments")
+
+
+def test_enter_sends_the_form(service: Service) -> None:
+    page = harmless(service.client.get("/session"))
+    fields = {row.attributes["name"]: row for row in page.named("input")}
+    assert not page.named("textarea")
+    assert fields["token"].attributes["type"] == "password"
 
 
 def test_a_cookie_of_another_application_is_no_token(service: Service) -> None:
@@ -285,5 +303,6 @@ def test_no_body_is_read_beyond_a_bound(
 
     response = service.client.post("/session", input_stream=body, **given)
 
-    problem(response, 413, "request-too-large")
+    assert response.status_code == 413
+    assert "Request too large" in harmless(response).text
     assert body.tell() <= 1 << 17

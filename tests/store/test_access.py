@@ -9,7 +9,7 @@ import pytest
 from builders import experiment, run
 from databases import Database
 from promptlooper_export.errors import ExperimentNotFoundError
-from promptlooper_export.store.experiments import ExperimentSummary
+from promptlooper_export.store.listing import ExperimentSummary, Page
 from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.viewer import OPERATOR, Viewer
 
@@ -147,12 +147,12 @@ def test_pages_are_made_of_what_is_to_be_seen(database: Database) -> None:
         grant(database, UUID(int=number), "user:ada")
     store = open_store(database.url, open_experiments=True)
     with store.snapshot(Viewer(subject="eve")) as snapshot:
-        assert page(snapshot.experiments(limit=2)) == [2, 4]
-        assert page(snapshot.experiments(limit=2, after=UUID(int=4))) == [5, 6]
-        assert page(snapshot.experiments(after=UUID(int=6))) == []
+        assert page(snapshot.experiments(Page(limit=2))) == [2, 4]
+        assert page(snapshot.experiments(Page(limit=2, after=UUID(int=4)))) == [5, 6]
+        assert page(snapshot.experiments(Page(after=UUID(int=6)))) == []
         for hidden in (3, 99):
             with pytest.raises(ExperimentNotFoundError):
-                page(snapshot.experiments(after=UUID(int=hidden)))
+                page(snapshot.experiments(Page(after=UUID(int=hidden))))
     store.close()
 
 
@@ -178,4 +178,4 @@ def test_the_order_is_that_of_time_however_it_is_spelt(database: Database) -> No
         )
     with open_store(database.url).snapshot(OPERATOR) as snapshot:
         assert page(snapshot.experiments()) == [5, 4, 3, 2, 1]
-        assert page(snapshot.experiments(after=UUID(int=4), limit=2)) == [3, 2]
+        assert page(snapshot.experiments(Page(after=UUID(int=4), limit=2))) == [3, 2]

@@ -17,7 +17,7 @@ from promptlooper_export.cli.completion import EXPERIMENT
 from promptlooper_export.cli.terminal import note, printable
 from promptlooper_export.settings import PREFIX, Settings
 from promptlooper_export.store import state
-from promptlooper_export.store.experiments import find_whole
+from promptlooper_export.store.listing import find_whole
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.state import revoke_token
 from promptlooper_export.viewer import OPERATOR, SCOPES

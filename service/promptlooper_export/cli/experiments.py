@@ -19,7 +19,7 @@ from promptlooper_export.cli.terminal import (
 from promptlooper_export.schemas import ExperimentSummarySchema
 from promptlooper_export.store import deletion
 from promptlooper_export.store.deletion import require_deletable
-from promptlooper_export.store.experiments import ExperimentSummary, find_whole
+from promptlooper_export.store.listing import ExperimentSummary, find_whole
 from promptlooper_export.store.ranking import Place
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.state import looking

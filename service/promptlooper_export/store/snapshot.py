@@ -18,7 +18,7 @@ from promptlooper_export.errors import (
     ExperimentNotFoundError,
     InvalidParameterError,
 )
-from promptlooper_export.store import best, experiments, report, runs, table
+from promptlooper_export.store import best, experiments, listing, report, runs, table
 from promptlooper_export.store.against import Opponent, Side, compare
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session, close, open_for_reading
@@ -26,9 +26,10 @@ from promptlooper_export.store.evidence import find_run
 from promptlooper_export.store.experiments import (
     Condition,
     ExperimentRow,
-    ExperimentSummary,
 )
 from promptlooper_export.store.freshness import Kept, Token
+from promptlooper_export.store.headline import Headline, read_headline
+from promptlooper_export.store.listing import ExperimentSummary, Page
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking
@@ -204,6 +205,15 @@ class Snapshot:
         ranking = self._standings.ranking(self._row(experiment), STORED)
         return next(iter(ranking.places), None)
 
+    def headline(self, experiment: UUID) -> Headline | None:
+        """Return what came out of it, or None. Raises ExperimentNotFoundError."""
+        row = self._row(experiment)
+        ranking = self._standings.ranking(row, STORED)
+        if not ranking.places:
+            return None
+        found = self._assessment(row, ranking, STORED, None, MARGIN)
+        return read_headline(self._session, self._catalog, ranking.places[0], found)
+
     def runs(
         self,
         experiment: UUID,
@@ -262,35 +272,27 @@ class Snapshot:
         found: bytes | None = self._kept.get(("note", experiment, key), self._token)
         return found
 
-    def experiments(
-        self, *, after: UUID | None = None, limit: int | None = None
-    ) -> Iterator[ExperimentSummary]:
-        """Yield the experiments to be seen, newest first.
+    def experiments(self, page: Page = listing.WHOLE) -> Iterator[ExperimentSummary]:
+        """Yield the experiments to be seen, newest first unless the page says so.
 
-        Start after `after`; yield at most `limit`. Raises ExperimentNotFoundError if
-        `after` is not one of them.
+        Raises ExperimentNotFoundError if it starts after one that is not among them.
         """
-        return experiments.experiments(
-            self._session, self._catalog, self._visible(), after=after, limit=limit
-        )
+        visible = self._visible()
+        return listing.experiments(self._session, self._catalog, visible, page)
 
     def find(self, reference: str) -> UUID:
         """Return the id that an id, the start of one, or a unique name stands for.
 
         Raises ExperimentNotFoundError for none and UsageError for several.
         """
-        return experiments.find(
-            self._session, self._catalog, self._visible(), reference
-        )
+        return listing.find(self._session, self._catalog, self._visible(), reference)
 
     def owner(self, identity: UUID) -> UUID | None:
         """Return the experiment with this id, or the one that a run with it belongs to.
 
         None if the viewer may not see it, or there is none.
         """
-        return experiments.owner(
-            self._session, self._catalog, self._visible(), identity
-        )
+        return listing.owner(self._session, self._catalog, self._visible(), identity)
 
     def _row(self, experiment: UUID) -> ExperimentRow:
         """Return the experiment's row if the viewer may see it.

@@ -20,7 +20,7 @@ from promptlooper_export.web import (
     exports,
     health,
     pages,
-    problems,
+    problem_pages,
     reference,
     session,
 )
@@ -66,7 +66,7 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
             x_prefix=hops,
         )
     authentication.install(app, settings)
-    problems.install(app)
+    problem_pages.install(app)
     session.install(app)
     pages.install(app)
     store = open_store(
@@ -84,8 +84,13 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
         log_format=settings.log_format,
     )
     app.register_blueprint(exports.blueprint(served))
+<<<<<<< HEAD
     app.register_blueprint(experiments.blueprint(store, formats))
     app.register_blueprint(session.blueprint(invitation))
+=======
+    app.register_blueprint(experiments.blueprint(served))
+    app.register_blueprint(session.blueprint())
+>>>>>>> 2711c25 (Show errors as pages in a browser, give each experiment a page, and find experiments by name)
     app.register_blueprint(health.blueprint(store))
     reference.install(app, formats, invitation)
     app.before_request(_begin)

@@ -1,5 +1,6 @@
 """HTML pages with one style, and a policy that lets nothing else load or run."""
 
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
@@ -14,13 +15,30 @@ from promptlooper_export.web.delivery import page_policy
 TEMPLATES = "web/templates"
 """The folder of the templates, relative to the package."""
 
+_UNITS = (
+    (31_557_600, "year"),
+    (2_629_800, "month"),
+    (86_400, "day"),
+    (3_600, "hour"),
+    (60, "minute"),
+)
+"""Units of time by their length in seconds, the longest first."""
+
+_TINY = 0.001
+_LARGE = 10_000
+
 
 def install(app: Flask) -> None:
     """Set up the templates; a missing value is an error, never empty text."""
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
-    app.jinja_env.filters["marked"] = _marked
-    app.jinja_env.filters["timestamp"] = timestamp
+    app.jinja_env.filters |= {
+        "ago": _ago,
+        "marked": _marked,
+        "moment": _moment,
+        "score": _score,
+        "timestamp": timestamp,
+    }
     app.jinja_env.globals["version"] = __version__
 
 
@@ -39,6 +57,29 @@ def page(template: str, *, form_action: str = "'none'", **values: object) -> Res
 def _style() -> str:
     path = files("promptlooper_export").joinpath(TEMPLATES, "style.css")
     return path.read_text(encoding="utf-8")
+
+
+def _moment(moment: datetime) -> str:
+    """Write a time as people do."""
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+
+
+def _ago(moment: datetime) -> str:
+    """Write how long ago a time was, in its largest unit."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for length, unit in _UNITS:
+        count = int(seconds // length)
+        if count >= 1:
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
+def _score(value: float) -> str:
+    """Write a score with four decimals, or four significant digits if it is tiny."""
+    if 0 < abs(value) < _TINY:
+        return f"{value:.4g}"
+    return f"{value:,.4f}" if abs(value) < _LARGE else f"{value:,.0f}"
 
 
 def _marked(text: str) -> Markup:

@@ -1,5 +1,6 @@
 """Turn every error into a problem document (RFC 9457)."""
 
+import inspect
 import json
 import logging
 import re
@@ -8,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, Response, g, request
+from flask import Response, g, request
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
@@ -46,6 +47,7 @@ from promptlooper_export.errors import (
     UnrepresentableError,
 )
 from promptlooper_export.events import RequestFailed
+from promptlooper_export.negotiation import Offer, choose
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +93,11 @@ RETRY_SECONDS: Mapping[type[ProblemError], int] = {
 }
 """Seconds after which a client may try again."""
 
+_OFFERS = (
+    Offer(name="document", media_types=(MEDIA_TYPE, "application/json")),
+    Offer(name="page", media_types=("text/html",)),
+)
+
 _ADVICE: Mapping[type[ProblemError], str] = {
     ExportTooLargeError: (
         "Write it to a file: promptlooper-export export ID -f FORMAT -o FILE"
@@ -102,19 +109,34 @@ _ADVICE: Mapping[type[ProblemError], str] = {
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def install(app: Flask) -> None:
-    """Answer every exception of the application with a problem document."""
-    app.register_error_handler(ProblemError, refuse)
-    app.register_error_handler(HTTPException, _refuse_http)
-    app.register_error_handler(Exception, _fail)
-
-
 def request_id() -> str:
     """Return the request's id: the client's if it is well-formed, else a new one."""
     if "request_id" not in g:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
     return str(g.request_id)
+
+
+def prefers_page() -> bool:
+    """Return whether Accept prefers HTML, as browsers do, to a problem document."""
+    choice = choose(request.headers.get("Accept"), _OFFERS)
+    return choice.offer is not None and choice.offer.name == "page"
+
+
+def explanation(kind: type[ProblemError]) -> tuple[str, str]:
+    """Return what a kind of problem means and what to do, from its docstring."""
+    meaning, _, remedy = (inspect.getdoc(kind) or "").rpartition("\n\n")
+    return meaning, remedy
+
+
+def answer(error: Exception) -> Response:
+    """Answer with the problem document of any exception of the application."""
+    match error:
+        case ProblemError():
+            return refuse(error)
+        case HTTPException():
+            return _refuse_http(error)
+    return _fail(error)
 
 
 def refuse(error: ProblemError) -> Response:

@@ -7,7 +7,11 @@ link that signs in once: see `invitation`.
 """
 
 import re
+<<<<<<< HEAD
 from functools import partial
+=======
+from datetime import UTC, datetime
+>>>>>>> 2711c25 (Show errors as pages in a browser, give each experiment a page, and find experiments by name)
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -22,7 +26,6 @@ from promptlooper_export.errors import (
     RequestTooLargeError,
     UnauthorizedError,
 )
-from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import load_options
 from promptlooper_export.web import authentication, pages, problems
@@ -37,10 +40,8 @@ MAXIMUM_COOKIE_BYTES = 3800
 """Browsers ignore cookies of more than 4096 bytes, including their attributes."""
 
 _SIGN_OUT = "sign-out"
-_OFFERS = (
-    Offer(name="problem", media_types=(problems.MEDIA_TYPE, "application/json")),
-    Offer(name="page", media_types=("text/html",)),
-)
+# People copy a whole header as often as the token alone.
+_LABEL = re.compile(r"\s*(authorization\s*:)?\s*(bearer\s)?\s*", re.IGNORECASE)
 # Browsers drop tabs and line breaks from URLs, and read \ as /.
 _MISREAD = re.compile(r"[\x00-\x20\\\x7f]")
 
@@ -87,13 +88,14 @@ def blueprint(invitation: Invitation | None) -> Blueprint:
 
 def _show() -> Response:
     asked = load_options(SessionParameters, list(request.args.items(multi=True)))
-    subject = None
+    following = _local(asked["next"])
     if request.headers.get("Authorization") or authentication.session_credentials():
         try:
             subject = authentication.viewer().subject
         except UnauthorizedError:
-            subject = None
-    return _page(subject=subject, following=_local(asked["next"]))
+            return _page(following=following)
+        return _page(subject=subject, until=_until(), following=following)
+    return _page(following=following)
 
 
 def _begin() -> Response:
@@ -107,7 +109,7 @@ def _begin() -> Response:
     if request.form.get("action") == _SIGN_OUT:
         return _signed_out(_go_to(url_for("session.page")))
     # Copying from a terminal often takes a line break along.
-    token = request.form.get("token", "").strip()
+    token = _LABEL.sub("", request.form.get("token", ""), count=1).rstrip()
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     following = _local(request.form.get("next", ""))
     return _signed_in(_go_to(following or url_for("experiments.list")))
@@ -181,11 +183,23 @@ def _go_to(address: str) -> Response:
     return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
-def _page(*, subject: str | None, following: str, failed: bool = False) -> Response:
+def _until() -> datetime | None:
+    seconds = authentication.expires()
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _page(
+    *,
+    following: str,
+    subject: str | None = None,
+    until: datetime | None = None,
+    failed: bool = False,
+) -> Response:
     return pages.page(
         "session.html",
         form_action="'self'",
         subject=subject,
+        until=until,
         following=following,
         failed=failed,
     )
@@ -195,14 +209,12 @@ def _refuse(error: UnauthorizedError) -> Response:
     """Return the sign-in page to browsers and a problem document to everyone else."""
     response = problems.refuse(error)
     response.vary.add("Accept")
-    choice = choose(request.headers.get("Accept"), _OFFERS)
-    if choice.offer is None or choice.offer.name != "page":
+    if not problems.prefers_page():
         return response
     failed = request.method == "POST"
     # Whoever signs in goes on to the page that they asked for.
     asked = request.form.get("next", "") if failed else request.full_path.rstrip("?")
     shown = _page(
-        subject=None,
         following=_local(asked if failed else redact_text(request.script_root + asked)),
         failed=failed,
     )

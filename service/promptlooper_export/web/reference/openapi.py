@@ -5,11 +5,11 @@ from typing import Any, cast
 from apispec import APISpec
 
 from promptlooper_export import __version__
-from promptlooper_export.errors import ProblemError, UnauthorizedError
+from promptlooper_export.errors import ProblemError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import problems
 from promptlooper_export.web.delivery import BODILESS
-from promptlooper_export.web.problems import PROBLEMS
+from promptlooper_export.web.problems import PROBLEMS, explanation
 from promptlooper_export.web.reference import headers
 from promptlooper_export.web.reference.export_operations import export_operations
 from promptlooper_export.web.reference.json_schema import (
@@ -22,7 +22,6 @@ from promptlooper_export.web.reference.operations import (
     Answer,
     Operation,
 )
-from promptlooper_export.web.reference.pages import explanation
 from promptlooper_export.web.reference.schemas import DOCUMENTS, ProblemSchema
 
 DESCRIPTION = """\
@@ -30,7 +29,7 @@ Which run of an experiment won, and how to get its config to where it is used.
 
 Every resource with GET also has HEAD, the same answer without its body, and OPTIONS. An
 unknown or repeated parameter is refused. An error is a problem document (RFC 9457); its
-`type` is the page that says what to do.
+`type` is the page that says what to do. If Accept prefers HTML, an error is a page.
 """
 TOKEN = "bearer"  # noqa: S105  the name of the scheme
 
@@ -101,18 +100,16 @@ def _answer(answer: Answer, *, has_body: bool) -> dict[str, Any]:
 
 def _refusal(kinds: list[type[ProblemError]]) -> dict[str, Any]:
     """Describe the problems of one status."""
-    names = [*headers.ALWAYS, *headers.WITH_BODY]
+    names = [*headers.ALWAYS, *headers.WITH_BODY, "Content-Security-Policy"]
     for kind in kinds:
         names += headers.OF_PROBLEMS.get(kind, ())
-    content: dict[str, Any] = {
+    content = {
         problems.MEDIA_TYPE: {
             "schema": ProblemSchema,
             "examples": {kind.slug: kind.slug for kind in kinds},
-        }
+        },
+        **PAGE,
     }
-    if UnauthorizedError in kinds:  # the sign-in page, if Accept prefers HTML
-        content |= PAGE
-        names.append("Content-Security-Policy")
     return {
         "description": " ".join(f"{kind.title}." for kind in kinds),
         "headers": {name: name for name in names},

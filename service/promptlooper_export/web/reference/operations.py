@@ -116,8 +116,9 @@ WITHOUT_EXPORTS = (
         path="/experiments",
         id="listExperiments",
         tag="Experiments",
-        summary="List the experiments that the token may see, newest first.",
-        description="JSON, or if Accept prefers HTML, a page with links to exports.",
+        summary="List the experiments that the token may see.",
+        description="JSON, or if Accept prefers HTML, a page that also names the "
+        "winners.",
         parameters=(
             {"in": "query", "schema": experiments.PageParameters},
             IF_NONE_MATCH,
@@ -128,6 +129,41 @@ WITHOUT_EXPORTS = (
             "Content-Security-Policy",
         ),
         refusals=experiments.REFUSALS,
+        needs_token=True,
+    ),
+    Operation(
+        path="/experiments/{reference}",
+        id="getExperiment",
+        tag="Experiments",
+        summary="Get one experiment with the URLs of its exports.",
+        description="JSON, or if Accept prefers HTML, a page with the verdict on its "
+        "winner and every download. A name leads to the id.",
+        parameters=(
+            {
+                "in": "path",
+                "name": "reference",
+                "required": True,
+                "description": "The experiment's id or its whole name.",
+                "schema": {"type": "string"},
+            },
+            IF_NONE_MATCH,
+        ),
+        answers={
+            **_tagged(
+                {
+                    "application/json": {"schema": experiments.ListedExperimentSchema},
+                    **PAGE,
+                },
+                "The experiment.",
+                "Content-Security-Policy",
+            ),
+            HTTPStatus.SEE_OTHER: Answer(
+                description="The experiment of this name, or the list of those that "
+                "have it.",
+                headers=("Location",),
+            ),
+        },
+        refusals=experiments.REFUSALS_OF_ONE,
         needs_token=True,
     ),
     Operation(

@@ -1,6 +1,5 @@
 """Describe the service for programs and people; no token needed."""
 
-import inspect
 import json
 import shlex
 from collections.abc import Mapping
@@ -9,12 +8,16 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from promptlooper_export.errors import NotFoundError, ProblemError
+from promptlooper_export.errors import NotFoundError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import pages
 from promptlooper_export.web.delivery import with_etag
+<<<<<<< HEAD
 from promptlooper_export.web.invitation import Invitation
 from promptlooper_export.web.problems import PROBLEMS
+=======
+from promptlooper_export.web.problems import PROBLEMS, explanation
+>>>>>>> 2711c25 (Show errors as pages in a browser, give each experiment a page, and find experiments by name)
 from promptlooper_export.web.reference.formats import rows, snippets
 from promptlooper_export.web.reference.schemas import DOCUMENTS
 
@@ -115,9 +118,3 @@ def problem(slug: str) -> Response:
         meaning=meaning,
         remedy=remedy,
     )
-
-
-def explanation(kind: type[ProblemError]) -> tuple[str, str]:
-    """Return what a kind of problem means and what to do, from its docstring."""
-    meaning, _, remedy = (inspect.getdoc(kind) or "").partition("\n\n")
-    return meaning, remedy
