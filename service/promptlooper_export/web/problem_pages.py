@@ -1,6 +1,6 @@
 """Show problems to people: a page, if Accept prefers HTML to a problem document."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Flask, Response, request, url_for
@@ -48,7 +48,7 @@ def _answer(error: Exception) -> Response:
         "refusal.html",
         problem=document,
         remedy=problems.explanation(kind)[1] if kind else "",
-        facts=[(_TITLES[name], document[name]) for name in _TITLES if name in document],
+        facts=list(_facts(document)),
         links=list(_links(kind, response)),
     )
     page.status_code = response.status_code
@@ -56,6 +56,13 @@ def _answer(error: Exception) -> Response:
         if name not in _BODY:
             page.headers[name] = value
     return page
+
+
+def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, title in _TITLES.items():
+        # The links say which values are allowed.
+        if name in document and not (name == "allowed" and "available" in document):
+            yield title, document[name]
 
 
 def _links(
