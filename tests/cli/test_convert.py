@@ -116,7 +116,6 @@ def test_a_best_config_is_converted_as_of_the_moment_of_its_export(
     ("arguments", "code", "said"),
     [
         (("best.json", "-f", "csv"), 2, "header=1"),
-        (("plain.ndjson", "-f", "csv"), 1, "header=1"),
         (("missing.ndjson", "-f", "csv"), 1, "missing.ndjson"),
         (("broken.json", "-f", "env"), 1, "incomplete"),
         (("two.ndjson", "-f", "env"), 2, "--experiment"),

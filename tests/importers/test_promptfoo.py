@@ -197,7 +197,7 @@ def test_csv_has_the_same_cases_and_rounded_scores(
 def test_a_cell_of_csv_that_is_no_score_is_named(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     path.write_bytes(SHEET.read_bytes().replace(b",PASS,1.00,", b",PASS,high,", 1))
-    with pytest.raises(SourceError, match="csv:6: Score: 'high' is not a number"):
+    with pytest.raises(SourceError, match="csv:2: Score: 'high' is not a number"):
         read_one(path)
 
 

@@ -40,7 +40,7 @@ from promptlooper_export.importers.fields import (
     Whole,
 )
 from promptlooper_export.importers.importer import Importer, OnUnknown, hint, refuse
-from promptlooper_export.importers.lines import STDIN, Line, read_lines
+from promptlooper_export.importers.lines import STDIN, Line, parse, read_lines
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
 NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
@@ -297,15 +297,27 @@ def _hash(config: JSON) -> str:
 
 
 def recognises(source: str) -> bool:
-    """Return whether the extension or the first line is ours; stdin always is."""
+    """Return whether the first line is ours, or broken and of our extension.
+
+    Stdin always is: looking into it would take its first line away from `read`.
+    """
     path = Path(source)
-    # Looking into stdin would take its first line away from `read`.
-    if source == STDIN or path.suffix in {".ndjson", ".jsonl"}:
-        return True
-    if not path.is_file():
-        return False
+    is_named_so = path.suffix in {".ndjson", ".jsonl"}
+    if source == STDIN or not path.is_file():
+        return source == STDIN or is_named_so
     with path.open("rb") as file:
-        return _TYPE.search(file.readline(_HEAD)) is not None
+        first = file.readline(_HEAD)
+    return _TYPE.search(first) is not None or (is_named_so and not _is_object(first))
+
+
+def _is_object(line: bytes) -> bool:
+    """Return whether the line holds an object, as that of any other tool does."""
+    try:
+        parse(line, "")
+    except SourceError:
+        # Too long a line to be read as a whole here is not broken.
+        return len(line) == _HEAD
+    return True
 
 
 INTERCHANGE = Importer(

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +36,21 @@ class Line:
     members: Mapping[str, Member]
 
 
-def read_lines(source: str, *, lenient: frozenset[str]) -> Iterator[Line]:
+def read_lines(source: str, *, lenient: Container[str]) -> Iterator[Line]:
     """Yield the lines of a file, or of stdin for `-`, holding one at a time.
 
     Blank lines are passed over. NaN and infinity, which JSON does not have, are read in
     the members named in `lenient` only. Raises SourceError.
+    """
+    for place, raw in raw_lines(source):
+        if raw.strip():
+            yield parse(raw, place, lenient=lenient)
+
+
+def raw_lines(source: str) -> Iterator[tuple[str, bytes]]:
+    """Yield each line of a file, or of stdin for `-`, after its place `FILE:LINE`.
+
+    Raises SourceError.
     """
     name = "stdin" if source == STDIN else source
     with opened(source) as file:
@@ -52,8 +62,7 @@ def read_lines(source: str, *, lenient: frozenset[str]) -> Iterator[Line]:
             if len(raw) > LONGEST_LINE:
                 msg = f"{place}: the line is longer than {LONGEST_LINE} bytes"
                 raise SourceError(msg)
-            if raw.strip():
-                yield parse(raw, place, lenient=lenient)
+            yield place, raw
 
 
 def opened(source: str) -> AbstractContextManager[BinaryIO]:
@@ -67,7 +76,7 @@ def opened(source: str) -> AbstractContextManager[BinaryIO]:
         raise SourceError(msg) from error
 
 
-def parse(raw: bytes, place: str, *, lenient: frozenset[str] = frozenset()) -> Line:
+def parse(raw: bytes, place: str, *, lenient: Container[str] = frozenset()) -> Line:
     """Read one line; raises SourceError."""
     try:
         # Windows editors put a byte order mark first, which JSON does not have.
@@ -89,7 +98,7 @@ def parse(raw: bytes, place: str, *, lenient: frozenset[str] = frozenset()) -> L
 
 # Member by member: a config is stored as it was written, because decoding and encoding
 # it would alter numbers such as 1.10 and 1e5.
-def _members(text: str, lenient: frozenset[str]) -> dict[str, Member]:
+def _members(text: str, lenient: Container[str]) -> dict[str, Member]:
     members: dict[str, Member] = {}
     separator, position = _punctuation(text, 0, "{")
     while separator != "}":
