@@ -84,13 +84,8 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
         log_format=settings.log_format,
     )
     app.register_blueprint(exports.blueprint(served))
-<<<<<<< HEAD
-    app.register_blueprint(experiments.blueprint(store, formats))
-    app.register_blueprint(session.blueprint(invitation))
-=======
     app.register_blueprint(experiments.blueprint(served))
-    app.register_blueprint(session.blueprint())
->>>>>>> 2711c25 (Show errors as pages in a browser, give each experiment a page, and find experiments by name)
+    app.register_blueprint(session.blueprint(invitation))
     app.register_blueprint(health.blueprint(store))
     reference.install(app, formats, invitation)
     app.before_request(_begin)

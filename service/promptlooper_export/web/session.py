@@ -7,11 +7,8 @@ link that signs in once: see `invitation`.
 """
 
 import re
-<<<<<<< HEAD
-from functools import partial
-=======
 from datetime import UTC, datetime
->>>>>>> 2711c25 (Show errors as pages in a browser, give each experiment a page, and find experiments by name)
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 

@@ -12,12 +12,8 @@ from promptlooper_export.errors import NotFoundError
 from promptlooper_export.registry import Registry
 from promptlooper_export.web import pages
 from promptlooper_export.web.delivery import with_etag
-<<<<<<< HEAD
 from promptlooper_export.web.invitation import Invitation
-from promptlooper_export.web.problems import PROBLEMS
-=======
 from promptlooper_export.web.problems import PROBLEMS, explanation
->>>>>>> 2711c25 (Show errors as pages in a browser, give each experiment a page, and find experiments by name)
 from promptlooper_export.web.reference.formats import rows, snippets
 from promptlooper_export.web.reference.schemas import DOCUMENTS
 
