@@ -51,8 +51,8 @@ ERRORS = """\
 <!-- Written by `make docs` from the code. -->
 
 Over HTTP, an error is `application/problem+json` (RFC 9457); its `type` is `/problems/`
-followed by the name below. Where Accept prefers HTML, as in a browser, it is a page that
-says the same and leads on. On the command line, it is one line and an exit code.
+followed by the name below. Where Accept prefers HTML, as in a browser, it is a page
+that says the same and leads on. On the command line, it is one line and an exit code.
 """
 REDACTION = """\
 # What is redacted
