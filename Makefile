@@ -2,6 +2,9 @@
 #
 # Tools are installed into .venv, once for each state of setup.cfg.
 
+# Tests start Python some hundred times, which must not compile everything each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +23,7 @@ demo: $(VENV)/core.stamp
 
 ## make test    every test, on SQLite and on a real PostgreSQL
 test: $(VENV)/test.stamp programs readers
-	@$(BIN)/pytest --numprocesses auto
+	@$(BIN)/pytest --numprocesses auto --dist worksteal
 
 ## make faults  cut exports everywhere, on every way to a client: is each one noticed?
 faults: $(VENV)/test.stamp programs
@@ -86,11 +89,13 @@ $(VENV)/core.stamp: setup.cfg pyproject.toml | $(BIN)/pip
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# uv is quick, but does not know the mirror that only pip was told about.
+# uv is quick, but does not know the mirror that only pip was told about, and it
+# compiles nothing unless asked to.
 $(VENV)/test.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: setup.cfg pyproject.toml | $(BIN)/pip
 	@echo "Installing what make needs for $* into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$*]' \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
+		--editable '.[$*]' \
 		|| $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@ $(VENV)/core.stamp
 
