@@ -13,7 +13,8 @@ from promptlooper_export.registry import discover
 MORE = 48 << 20
 """Bytes of address space that an export of 52 MB of text may take."""
 
-TEXT = "x" * 65_000
+# Words: to look for a secret in one long word takes several times as long.
+TEXT = "some words " * 6_000
 
 
 @pytest.fixture(scope="module")
