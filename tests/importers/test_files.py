@@ -10,7 +10,12 @@ from databases import Database
 from importers.sources import DATA, read
 from promptlooper_export.errors import SourceError
 
-FILES = ["promptfoo/results.json", "promptfoo/results.csv"]
+FILES = [
+    "promptfoo/results.json",
+    "promptfoo/results.csv",
+    "lm-eval/results_2026-11-23T16-04-29.json",
+    "lm-eval/samples_mini_gen_2026-11-23T16-04-29.jsonl",
+]
 
 CUTS = [0.02, 0.35, 0.71, 0.999]
 """Where files end that were cut."""

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from promptlooper_export.configs import JSON
 from promptlooper_export.importers import values
-from promptlooper_export.importers.evaluations import Judgements, derived
+from promptlooper_export.importers.evaluations import Facts, Judgements, derived, run
 from promptlooper_export.records import ExperimentRecord, RunRecord
 
 OVERALL = "score"
@@ -148,7 +148,6 @@ def _run(
     found: Eval, prompt: Prompt, summary: _Summary, *, identity: UUID
 ) -> RunRecord:
     place = f"{found.place}: {prompt.name}"
-    config = values.config(prompt.config, place)
     judged = summary.judged
     own: dict[str, JSON] = {"eval": found.identity, **prompt.own, **summary.outcomes}
     if summary.errors:
@@ -156,23 +155,17 @@ def _run(
     for name in judged.scores:
         values.text(name, f"{place}: a metric's name")
     is_failed = summary.status == "failed"
-    return RunRecord(
+    facts = Facts(
         id=identity,
         name=values.text(prompt.name, place),
         status=summary.status,
-        config=config.text,
-        config_hash=config.hash,
-        scores=judged.scores,
-        cases=judged.cases,
+        config=values.config(prompt.config, place),
         tokens_in=prompt.tokens_in,
         tokens_out=prompt.tokens_out,
         duration_ms=prompt.duration_ms,
         cost_usd=prompt.cost_usd,
         error=values.text(next(iter(summary.errors)), place) if is_failed else None,
         tags=values.tags(found.tags, "promptfoo", own, place),
-        stage_results=(),
         created_at=found.created_at,
-        started_at=None,
-        finished_at=None,
-        updated_at=None,
     )
+    return run(judged, facts)
