@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.console import run_here
 from promptlooper_export.errors import SourceError, UsageError
 from promptlooper_export.importers.importer import choose
 from promptlooper_export.importers.interchange import read
@@ -72,6 +73,14 @@ def test_a_mapping_of_columns_goes_to_an_importer_that_takes_one() -> None:
 def test_a_mapping_of_columns_that_are_known_is_refused() -> None:
     with pytest.raises(UsageError, match="Notebook: its columns are known"):
         choose("results.ipynb", kind="notebook", is_mapped=True)
+
+
+@pytest.mark.usefixtures("site")
+def test_a_source_that_holds_no_experiment_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "results.ipynb").touch()
+    done = run_here("show", str(tmp_path / "results.ipynb"))
+    assert done.exit_code == 1
+    assert done.stderr.endswith("results.ipynb: holds no experiment\n")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from itertools import chain
@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 from promptlooper_export.cli.completion import complete_experiment
 from promptlooper_export.cli.mapping import takes_mapping
 from promptlooper_export.cli.terminal import counted, note, printable
-from promptlooper_export.errors import UsageError
+from promptlooper_export.errors import SourceError, UsageError
 from promptlooper_export.importers.importer import (
     ColumnMapping,
     Importer,
@@ -56,7 +56,16 @@ class Reading:
             (choose(one, kind=self.kind, is_mapped=self.mapping is not None), one)
             for one in sources
         ]
-        return _shown(chain.from_iterable(self._read(*pair) for pair in chosen))
+        return _shown(chain.from_iterable(self._some(*pair) for pair in chosen))
+
+    def _some(self, importer: Importer, source: str) -> Records:
+        is_empty = True
+        for record in self._read(importer, source):
+            is_empty = False
+            yield record
+        if is_empty:
+            msg = f"{source}: holds no experiment"
+            raise SourceError(msg)
 
     def _read(self, importer: Importer, source: str) -> Records:
         if self.mapping is not None and importer.read_columns is not None:
@@ -124,15 +133,20 @@ def is_source(reference: str) -> bool:
 
 
 @contextmanager
-def imported(source: str) -> Iterator[Store]:
-    """Import a file into a temporary database."""
+def temporary_store(records: Records) -> Iterator[Store]:
+    """Write the records into a temporary database."""
     with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
         url = f"sqlite:///{Path(folder, 'imported.db')}"
         migrate(url, create=True)
-        # What the rules leave in doubt, the export itself warns of.
-        write(url, understood(Reading().records((source,)), lambda _: None))
+        write(url, records)
         with closing(open_store(url)) as store:
             yield store
+
+
+def imported(source: str) -> AbstractContextManager[Store]:
+    """Import a file into a temporary database."""
+    # What the rules leave in doubt, the export itself warns of.
+    return temporary_store(understood(Reading().records((source,)), lambda _: None))
 
 
 def one_of(store: Store, source: str, experiment: str | None) -> UUID:

@@ -183,16 +183,19 @@ def take_away(
     return (*script.statements, *statements)
 
 
-def prepare_own(url: str, state_url: str | None) -> None:
+def prepare_own(url: str, state_url: str | None, *, dry_run: bool = False) -> bool:
     """Make our tables in a missing or empty database, to import into.
 
-    Raises MigrationError for a database that is not our own.
+    Return whether they were there before. With `dry_run`, nothing is made. Raises
+    MigrationError for a database that is not our own.
     """
-    if _look(url) in (Standing.EMPTY, Standing.OWN):
+    standing = _look(url)
+    if standing not in (Standing.EMPTY, Standing.OWN):
+        with looking(url) as session:
+            require_own(session)
+    elif not dry_run:
         migrate(url, state_url=state_url, create=True)
-        return
-    with looking(url) as session:
-        require_own(session)
+    return standing is not Standing.EMPTY
 
 
 def require_own(session: Session, *, instead: str = IMPORT_ELSEWHERE) -> None:
