@@ -38,12 +38,13 @@ def served(
     database: Database | None = None,
     prompt: str = "",
     site: str = "",
+    arguments: str = "",
     **settings: str,
 ) -> Iterator[Served]:
     """Serve an experiment whose winner has this prompt; all files are in the folder.
 
     Without a migrated database, it makes one. `site` is where other packages are
-    installed.
+    installed, and `arguments` are gunicorn's.
     """
     if database is None:
         database = Database(kind="sqlite", url=f"sqlite:///{folder / 'served.db'}")
@@ -53,7 +54,8 @@ def served(
     spool = folder / "spool"
     spool.mkdir()
     environ = environment(database.url, SPOOL_DIR=str(spool), **settings)
-    with gunicorn(environ | {"PYTHONPATH": site}) as server:
+    environ |= {"PYTHONPATH": site, "GUNICORN_CMD_ARGS": arguments}
+    with gunicorn(environ) as server:
         yield Served(
             server=server,
             database=database,

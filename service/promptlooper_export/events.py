@@ -23,16 +23,41 @@ class FormatLeftOut(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestServed(Event):
-    """An HTTP request was answered; `route` is the rule, never the raw path."""
+class RequestEvent(Event):
+    """Base of the events that end a request: who asked, from where, for what.
+
+    `route` is the rule, never the raw path, which may hold a token by mistake. `status`
+    is None if there was no answer yet.
+    """
 
     request_id: str
+    client: str | None = None
+    subject: str | None = None
     method: str
     route: str
-    status: int
-    format: str | None
-    bytes: int | None
+    experiment: str | None = None
+    format: str | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestServed(RequestEvent):
+    """A request is over: how many bytes of the body were sent in how many seconds.
+
+    `outcome` is `complete`, `aborted` if the client left before the end, or `failed` if
+    the body could not be read to its end.
+    """
+
+    bytes: int
     seconds: float
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestLost(RequestEvent):
+    """A worker ended while it answered this request, which may be the cause."""
+
+    worker: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +65,7 @@ class TokenRefused(Event):
     """A token was refused; only the log says why."""
 
     request_id: str
+    client: str | None
     reason: str
 
 

@@ -9,6 +9,10 @@ from promptlooper_export.events import TokenRefused
 HOSTILE = "a\r\n2026 INFO forged\x1b[31m\x00\x85\u2028\u202e\x7fé"
 
 
+def refused(reason: str) -> TokenRefused:
+    return TokenRefused(request_id="r", client=None, reason=reason)
+
+
 def lines(
     capfd: pytest.CaptureFixture[str],
     log_format: str,
@@ -30,17 +34,19 @@ def lines(
 def test_a_text_line_says_when_how_bad_where_and_what(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    event = TokenRefused(request_id="r", reason="because")
+    event = refused("because")
     (line,) = lines(capfd, "text", event)
     moment, rest = line.split(" ", 1)
     assert moment.endswith("Z")
-    assert rest == "WARNING some.where TokenRefused request_id='r' reason='because'"
+    assert rest == (
+        "WARNING some.where TokenRefused request_id='r' client=None reason='because'"
+    )
 
 
 def test_a_json_line_has_the_fields_of_the_event(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    (line,) = lines(capfd, "json", TokenRefused(request_id="r", reason=HOSTILE))
+    (line,) = lines(capfd, "json", refused(HOSTILE))
     record = json.loads(line)
     assert record.pop("time").endswith("Z")
     assert record == {
@@ -48,6 +54,7 @@ def test_a_json_line_has_the_fields_of_the_event(
         "logger": "some.where",
         "event": "TokenRefused",
         "request_id": "r",
+        "client": None,
         "reason": HOSTILE,
     }
 
@@ -63,7 +70,7 @@ def test_a_json_line_of_a_plain_message_has_the_message(
 def test_a_hostile_value_cannot_make_a_line_or_move_the_cursor(
     capfd: pytest.CaptureFixture[str], log_format: str
 ) -> None:
-    for message in (HOSTILE, TokenRefused(request_id="r", reason=HOSTILE)):
+    for message in (HOSTILE, refused(HOSTILE)):
         (line,) = lines(capfd, log_format, message)
         assert not set(line) & set("\r\n\x1b\x00\x85\u2028\u202e\x7f")
 

@@ -1,15 +1,17 @@
 """`promptlooper-export serve`, and what `demo` and `open` share with it: gunicorn."""
 
 import json
+import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
+from typing import Any
 from uuid import uuid4
 
 import click
@@ -20,11 +22,13 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import Request, errors
 from gunicorn.util import parse_address, write_nonblock
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from promptlooper_export import settings
 from promptlooper_export.auth.keys import key_finder
+from promptlooper_export.cli.inflight import InFlight
 from promptlooper_export.errors import SettingsError
+from promptlooper_export.events import RequestLost
 from promptlooper_export.logs import configure
 from promptlooper_export.proof import PROBLEM
 from promptlooper_export.settings import SYNC_REFUSED, Settings
@@ -34,6 +38,9 @@ from promptlooper_export.web.app import HEADERS, create_app
 from promptlooper_export.web.authentication import MAXIMUM_BYTES
 from promptlooper_export.web.delivery import digest_field
 from promptlooper_export.web.invitation import Invitation
+from promptlooper_export.web.requestlog import NOTE
+
+logger = logging.getLogger(__name__)
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -49,6 +56,28 @@ class Worker(ThreadWorker):
     gunicorn itself would answer in HTML, with 501 for an unknown transfer coding, and
     log the field that it cannot read, which may hold a token.
     """
+
+    in_flight: InFlight
+
+    def load_wsgi(self) -> None:
+        """Load the application, and have it note what it is answering."""
+        super().load_wsgi()
+        app = self.wsgi
+
+        def noted(
+            environ: MutableMapping[str, Any], start_response: Callable[..., Any]
+        ) -> Iterable[bytes]:
+            environ[NOTE] = self.in_flight.note
+            return app(environ, start_response)
+
+        self.wsgi = noted
+
+    def handle_request(self, req: Request, conn: TConn) -> bool:
+        """Answer a request, and forget it afterwards."""
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            self.in_flight.clear()
 
     def set_accept_enabled(self, enabled: bool | None) -> None:  # noqa: FBT001  gunicorn's
         """Close the listening sockets as soon as the worker is told to end.
@@ -177,7 +206,19 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
         "forwarded_allow_ips": "",
         "logger_class": RootLogger,
         "on_starting": _refuse_sync,
+        "pre_fork": _make_room,
+        "child_exit": _name_lost,
     }
+
+
+def _make_room(_: Arbiter, worker: Worker) -> None:
+    worker.in_flight = InFlight(worker.cfg.threads)
+
+
+def _name_lost(_: Arbiter, worker: Worker) -> None:
+    """Log what a worker was answering when it ended."""
+    for note in worker.in_flight.left():
+        logger.error(RequestLost(worker=int(worker.pid), **json.loads(note)))
 
 
 def _refuse_sync(arbiter: Arbiter) -> None:

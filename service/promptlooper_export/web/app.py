@@ -1,14 +1,10 @@
 """The WSGI application: its parts, and what all requests have in common."""
 
-import logging
-import time
-
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from promptlooper_export import registry
 from promptlooper_export.codings import installed_codings
-from promptlooper_export.events import RequestServed
 from promptlooper_export.export import Limits
 from promptlooper_export.sandbox.processes import hide_memory
 from promptlooper_export.settings import Settings
@@ -27,9 +23,8 @@ from promptlooper_export.web import (
 from promptlooper_export.web.delivery import Exports
 from promptlooper_export.web.invitation import Invitation
 from promptlooper_export.web.problems import request_id
+from promptlooper_export.web.requestlog import Logged, remember
 from promptlooper_export.web.slots import Slots
-
-logger = logging.getLogger(__name__)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -52,19 +47,10 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
     app = Flask(
         "promptlooper_export", static_folder=None, template_folder=pages.TEMPLATES
     )
+    app.wsgi_app = Logged(app.wsgi_app)  # type: ignore[method-assign]
     app.url_map.merge_slashes = False  # each resource has one address, and no redirects
-    hops = settings.trusted_proxies
-    if hops:
-        # Each proxy appends to these fields, so only the last `hops` values are the
-        # proxies' own; a client may have forged the others.
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app,
-            x_for=hops,
-            x_proto=hops,
-            x_host=hops,
-            x_port=hops,
-            x_prefix=hops,
-        )
+    if settings.trusted_proxies:
+        _trust_proxies(app, settings.trusted_proxies)
     authentication.install(app, settings)
     problem_pages.install(app)
     session.install(app)
@@ -93,6 +79,15 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
     return app
 
 
+def _trust_proxies(app: Flask, hops: int) -> None:
+    """Take the client's address and the service's own from the proxies' headers."""
+    # Each proxy appends to these fields, so only the last `hops` values are the
+    # proxies' own; a client may have forged the others.
+    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
+    )
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         spool_bytes=settings.spool_max_bytes,
@@ -102,26 +97,21 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _begin() -> None:
-    g.started = time.perf_counter()
+    remember(
+        request_id=request_id(),
+        client=request.remote_addr,
+        method=request.method,
+        # A path or query may hold a token that somebody put there by mistake.
+        route=request.url_rule.rule if request.url_rule else "-",
+    )
 
 
 def _finish(response: Response) -> Response:
-    """Set the headers of every answer and log it: the route, never the raw path."""
+    """Set the headers of every answer."""
     # setdefault(): answers with secrets or sessions already have a no-store.
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = request_id()
     delivery.prove(response)
-    logger.info(
-        RequestServed(
-            request_id=request_id(),
-            method=request.method,
-            # A path or query may hold a token that somebody put there by mistake.
-            route=request.url_rule.rule if request.url_rule else "-",
-            status=response.status_code,
-            format=g.get("format"),
-            bytes=response.content_length,
-            seconds=round(time.perf_counter() - g.started, 6),
-        )
-    )
+    remember(status=response.status_code)
     return response

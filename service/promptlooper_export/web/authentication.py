@@ -35,6 +35,7 @@ from promptlooper_export.store.state import revoked_tokens
 from promptlooper_export.viewer import ADMIN_SCOPE, DEFAULT_SCOPES, Viewer
 from promptlooper_export.web.parameters import read_id
 from promptlooper_export.web.problems import request_id
+from promptlooper_export.web.requestlog import remember
 
 MAXIMUM_AGE = 1.0
 """Seconds after which the set is read again."""
@@ -138,6 +139,7 @@ def viewer() -> Viewer:
     except (PyJWTError, JWTExtendedException) as error:
         refuse(str(error))
     claims = get_jwt()
+    remember(subject=claims["sub"])
     scopes = claims.get("scope")
     ids = claims.get("experiments")
     # An empty scope is not a missing one: it opens nothing.
@@ -195,7 +197,10 @@ def _check_revocation(claims: Mapping[str, Any]) -> str | None:
 
 def refuse(reason: str, *, sent: bool = True) -> NoReturn:
     """Raise the same UnauthorizedError for any reason; only the log has the reason."""
-    logger.info(TokenRefused(request_id=request_id(), reason=reason[:200]))
+    event = TokenRefused(
+        request_id=request_id(), client=request.remote_addr, reason=reason[:200]
+    )
+    logger.info(event)
     raise UnauthorizedError(_DETAIL, sent=sent)
 
 

@@ -62,6 +62,7 @@ from promptlooper_export.web.parameters import (
     read_options,
     selection_of,
 )
+from promptlooper_export.web.requestlog import remember
 
 REFUSALS = (
     UnauthorizedError,
@@ -235,6 +236,7 @@ def _read(common: type[Schema], experiment: str) -> _Asked:
     # Token, id, parameters: the order is promised above.
     viewer = authentication.viewer()
     identifier = read_experiment(experiment)
+    remember(experiment=str(identifier))
     pairs = list(request.args.items(multi=True))
     values = read_common(common, pairs)
     return _Asked(
@@ -255,7 +257,7 @@ def _answer(
     *,
     location: str | None = None,
 ) -> Response:
-    g.format = format.name
+    remember(format=format.name)
     selection = asked.selection
     # 406 comes before 403, and both before the format's own options.
     coding = choose_coding(exports, media_type, selection)
