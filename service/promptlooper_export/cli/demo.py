@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import click
 
-from promptlooper_export.cli.demo_data import demo_experiment
+from promptlooper_export.cli.demo_data import EXPERIMENT, demo_experiments
 from promptlooper_export.cli.loopback import (
     Served,
     database_in,
@@ -24,15 +24,14 @@ AUTHORIZATION = '-H "Authorization: Bearer $EXPORT_TOKEN"'
 def demo() -> None:
     """Try everything on a throw-away database.
 
-    Serves a made-up experiment until Ctrl-C. Prints a link that signs your browser in
-    and shows the report, and commands to try in another shell. Everything is in a
+    Serves made-up experiments until Ctrl-C. Prints a link that signs your browser in
+    and shows a report, and commands to try in another shell. Everything is in a
     temporary folder, which is removed at the end.
     """
     with suppress(KeyboardInterrupt), throw_away_folder() as folder:
-        experiment = demo_experiment()
         migrate(database_in(folder), create=True)
-        write(database_in(folder), iter([experiment]))
-        serve_until_stopped(folder, experiment.id, introduce)
+        write(database_in(folder), demo_experiments())
+        serve_until_stopped(folder, EXPERIMENT, introduce)
 
 
 def introduce(served: Served) -> None:
