@@ -45,7 +45,9 @@ def test_a_browser_gets_the_report_as_a_page(database: Database) -> None:
     page = harmless(response)
 
     assert response.content_type == "text/html; charset=utf-8"
-    assert response.headers["Content-Security-Policy"].endswith("; sandbox")
+    assert response.headers["Content-Security-Policy"].endswith(
+        "; sandbox allow-same-origin allow-downloads"
+    )
     assert response.headers["Content-Location"] == f"{path}?format=html"
     assert "Accept" in response.vary
     assert "<script>alert(1)</script>" in page.text
@@ -85,7 +87,8 @@ def test_a_strangers_page_may_have_its_style_and_nothing_else(
 
     assert policy == (
         f"default-src 'none'; style-src {allowed}; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'; img-src data:; sandbox"
+        "form-action 'none'; frame-ancestors 'none'; img-src data:; "
+        "sandbox allow-same-origin allow-downloads"
     )
 
 

@@ -49,7 +49,9 @@ def test_the_link_leads_to_the_report_signed_in(
     answer = client.get(link(invitation), headers=BROWSER)
 
     assert answer.status_code == 303
-    assert answer.headers["Location"] == f"/experiments/{id_}/export?format=html"
+    assert (
+        answer.headers["Location"] == f"/experiments/{id_}/export?format=html&links=1"
+    )
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert "SameSite=Strict" in answer.headers["Set-Cookie"]

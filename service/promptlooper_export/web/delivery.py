@@ -58,6 +58,7 @@ HEAD_BYTES = 1 << 18
 """A style is allowed only if it ends within this many bytes of an exported page."""
 
 _NONE = "'none'"
+_SANDBOX = "sandbox allow-same-origin allow-downloads"
 
 # Media types that browsers show as a document that could load and run things.
 _ACTIVE = re.compile(r"text/html|.+[/+]xml")
@@ -232,6 +233,11 @@ def export_url(experiment: UUID | str, pairs: Pairs) -> str:
     return f"{path}?{urlencode(pairs)}"
 
 
+def report_url(experiment: UUID | str) -> str:
+    """Return the URL of the report for a browser, which leads on from there."""
+    return export_url(experiment, [(FORMAT, "html"), ("links", "1")])
+
+
 def available(registry: Registry, experiment: UUID | str) -> list[dict[str, JSON]]:
     """Describe every format by its name, its media types and its URL."""
     return [
@@ -304,8 +310,10 @@ def page_policy(style: str, *, form_action: str = _NONE) -> str:
 def export_policy(media_type: str, file: IO[bytes]) -> str | None:
     """Return the policy for an export, whoever wrote its format; None for plain data.
 
-    It allows the style elements in the head, and images inside the file; `sandbox`
-    separates the page from the service's origin. The file is left at its start.
+    It allows the style elements in the head, and images inside the file. Nothing runs:
+    scripts have no source, and `sandbox` does not allow them either. It allows the
+    page's origin, since a browser sends the session's cookie along with a link only
+    from the same site. The file is left at its start.
     """
     if not _ACTIVE.fullmatch(media_type):
         return None
@@ -316,7 +324,7 @@ def export_policy(media_type: str, file: IO[bytes]) -> str | None:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     head = _BODY.split(text, maxsplit=1)[0]
     styles = [style for style, end in _STYLE.findall(head) if end]
-    return f"{_policy(styles, _NONE)}; img-src data:; sandbox"
+    return f"{_policy(styles, _NONE)}; img-src data:; {_SANDBOX}"
 
 
 def _policy(styles: Iterable[str], form_action: str) -> str:

@@ -31,7 +31,7 @@ from promptlooper_export.store.listing import ExperimentSummary, Order, Page
 from promptlooper_export.store.snapshot import Snapshot
 from promptlooper_export.viewer import REPORT_SCOPE, Viewer
 from promptlooper_export.web import authentication, delivery, pages
-from promptlooper_export.web.delivery import Exports, export_url
+from promptlooper_export.web.delivery import Exports, export_url, report_url
 from promptlooper_export.web.exports import SCOPES
 from promptlooper_export.web.parameters import (
     FORMAT,
@@ -206,6 +206,7 @@ def _page_of_one(
         report=report,
         formats=formats,
         links=_links(row, formats),
+        report_url=report_url(row.id),
     )
 
 

@@ -13,8 +13,8 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.web import pages, problems
-from promptlooper_export.web.delivery import export_url
-from promptlooper_export.web.parameters import FORMAT, read_id
+from promptlooper_export.web.delivery import report_url
+from promptlooper_export.web.parameters import read_id
 
 _BODY = {"Content-Type", "Content-Length"}
 _TITLES = {
@@ -76,7 +76,7 @@ def _links(
     experiment = read_id((request.view_args or {}).get("experiment", ""))
     if experiment is not None and kind is not ExperimentNotFoundError:
         if kind is NothingToExportError:
-            yield "The report", export_url(experiment, [(FORMAT, "html")])
+            yield "The report", report_url(experiment)
         yield "The experiment", url_for("experiments.one", reference=experiment)
     yield "All experiments", url_for("experiments.list")
     if kind is not None:

@@ -26,9 +26,8 @@ from promptlooper_export.errors import (
 from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import load_options
 from promptlooper_export.web import authentication, pages, problems
-from promptlooper_export.web.delivery import export_url
+from promptlooper_export.web.delivery import report_url
 from promptlooper_export.web.invitation import Invitation
-from promptlooper_export.web.parameters import FORMAT
 
 MAXIMUM_FORM_BYTES = 16_384
 """The largest body we read: a token, the URL to go to next, and their encoding."""
@@ -122,7 +121,7 @@ def _enter(invitation: Invitation, code: str) -> Response:
         raise NotFoundError(detail)
     landing = url_for("experiments.list")
     if invitation.experiment is not None:
-        landing = export_url(invitation.experiment, [(FORMAT, "html")])
+        landing = report_url(invitation.experiment)
     if not invitation.use():
         return _go_to(landing)
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {invitation.token}"
