@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PROGRAMS := bash busybox caddy chromium-headless-shell curl dash haproxy httpie nginx nodejs npm \
 	pgbouncer ruby varnishd:varnish zsh
 
-.PHONY: help demo test faults fidelity secrets soak fuzz lint bench docs lock image
+.PHONY: help demo test faults fidelity secrets soak fuzz lint bench docs screenshots lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -67,6 +67,10 @@ bench: $(VENV)/test.stamp
 ## make docs    write the pages that are generated from the code
 docs: $(VENV)/core.stamp
 	$(BIN)/python docs/generate.py
+
+## make screenshots  the pictures of README.md, from the demo's data
+screenshots: $(VENV)/core.stamp programs
+	$(BIN)/python docs/screenshots.py
 
 ## make lock    pin every runtime dependency, with hashes
 lock: $(VENV)/dev.stamp

@@ -200,6 +200,7 @@ def test_no_file_names_somebodys_machine() -> None:
         for path in files()
         # Files of other tools are kept as those wrote them.
         if not path.is_relative_to(ROOT / "tests" / "data")
+        if path.suffix != ".png"
         for place in PLACES.findall(path.read_text(encoding="utf-8"))
     ]
 

@@ -14,16 +14,17 @@ from promptlooper_export.plugin import (
     JSON,
     Bin,
     ByCase,
+    Measure,
     Parameter,
     ParameterValue,
     Period,
-    RankedRun,
     Report,
     TopParameter,
     TradeOff,
     TradeOffPoint,
 )
 from promptlooper_formats.html.scales import Axis, costs, linear, times
+from promptlooper_formats.shared.sentences import runner_up
 
 FEWEST_SCORES = 8
 """Of fewer scores, a histogram would show nothing that the table does not."""
@@ -139,25 +140,18 @@ def small_bars(bins: Sequence[Bin]) -> list[Bar]:
     ]
 
 
-_PLACES: tuple[Mark, ...] = ("winner", "runner-up")
-
-
-def trade_off(found: TradeOff, top: Sequence[RankedRun]) -> Chart | None:
+def trade_off(found: TradeOff, report: Report) -> Chart | None:
     """Return score against cost or duration, with the runs that none beats.
 
     None if that were fewer than three points.
     """
-    marked: dict[UUID, Mark] = {
-        run.run_id: mark for run, mark in zip(top, _PLACES, strict=False)
-    }
-    best = [
-        TradeOffPoint(
-            run_id=run.run_id, weighted_score=run.weighted_score, value=float(value)
-        )
-        for run in top[:2]
-        if (value := getattr(run, found.measure)) is not None
-    ]
-    points = {one.run_id: one for one in (*found.others, *found.points, *best)}
+    marks: dict[UUID, Mark] = {one.run_id: "front" for one in found.points}
+    points = {one.run_id: one for one in (*found.others, *found.points)}
+    # What has a label is drawn last, over the others.
+    for point, mark in _labelled(found.measure, report):
+        points.pop(point.run_id, None)
+        points[point.run_id] = point
+        marks[point.run_id] = mark
     if len({(one.value, one.weighted_score) for one in points.values()}) < 3:  # noqa: PLR2004
         return None
     is_duration = found.measure == "duration_ms"
@@ -173,24 +167,32 @@ def trade_off(found: TradeOff, top: Sequence[RankedRun]) -> Chart | None:
         f"H{10 * x.place(one.value):g}V{_down(y, one.weighted_score)}"
         for one in front[1:]
     ]
-    unbeaten: dict[UUID, Mark] = {one.run_id: "front" for one in front}
-    marks = unbeaten | marked
-    return Chart(
-        x=x,
-        y=y,
-        steps="".join(path),
-        dots=tuple(
-            Dot(
-                x=x.place(one.value),
-                y=_up(y, one.weighted_score),
-                mark=marks.get(run_id, "run"),
-            )
-            # What has a label is drawn last, over the others.
-            for run_id, one in sorted(
-                points.items(), key=lambda item: item[0] in marked
-            )
-        ),
+    dots = tuple(
+        Dot(
+            x=x.place(one.value),
+            y=_up(y, one.weighted_score),
+            mark=marks.get(run_id, "run"),
+        )
+        for run_id, one in points.items()
     )
+    return Chart(x=x, y=y, steps="".join(path), dots=dots)
+
+
+def _labelled(measure: Measure, report: Report) -> Iterator[tuple[TradeOffPoint, Mark]]:
+    """Yield the runner-up and the winner, if they are known to have the measure."""
+    rival = runner_up(report)
+    marks: dict[int, Mark] = {1: "winner"} | (
+        {rival.rank: "runner-up"} if rival else {}
+    )
+    for run in reversed(report.top):
+        value = run.cost_usd if measure == "cost_usd" else run.duration_ms
+        if run.rank in marks and value is not None:
+            point = TradeOffPoint(
+                run_id=run.run_id,
+                weighted_score=run.weighted_score,
+                value=float(value),
+            )
+            yield point, marks[run.rank]
 
 
 def _up(axis: Axis, value: float) -> float:

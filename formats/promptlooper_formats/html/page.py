@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from promptlooper_export.plugin import (
     JSON,
     Best,
-    Difference,
+    Deviation,
     Format,
     Report,
     TopParameter,
@@ -16,7 +16,7 @@ from promptlooper_export.plugin import (
 )
 from promptlooper_formats.env import ENV
 from promptlooper_formats.json import JSON_FORMAT
-from promptlooper_formats.shared.sentences import tells_runs_apart
+from promptlooper_formats.shared.sentences import Contrast, tells_runs_apart
 from promptlooper_formats.shared.word_diff import Piece, word_diff
 from promptlooper_formats.yaml import YAML
 
@@ -126,23 +126,32 @@ class ChangedText:
     pieces: tuple[Piece, ...]
 
 
-def changed_texts(found: Sequence[Difference]) -> Iterator[ChangedText]:
+def changed_texts(found: Sequence[Contrast]) -> Iterator[ChangedText]:
     """Yield the long texts in which the winner differs from the runner-up.
 
     If it does not, then from the usual one.
     """
     for row in found:
-        sources = (("runner-up's", row.runner_up), ("usual one", row.usual))
-        for source, text in sources:
-            if not (isinstance(text, str) and isinstance(row.winner, str)):
-                continue
-            if text != row.winner and (_is_long(text) or _is_long(row.winner)):
-                yield ChangedText(
-                    path=row.path,
-                    source=source,
-                    pieces=tuple(word_diff(text, row.winner)),
-                )
-                break
+        is_new = row.runner_up != row.winner
+        source, text = (
+            ("runner-up's", row.runner_up) if is_new else ("usual one", row.usual)
+        )
+        yield from _changed(row.path, source, text, row.winner)
+
+
+def deviating_texts(found: Sequence[Deviation]) -> Iterator[ChangedText]:
+    """Yield the long texts in which the winner differs from another winner."""
+    for row in found:
+        yield from _changed(row.path, "other winner's", row.other, row.winner)
+
+
+def _changed(path: str, source: str, old: JSON, new: JSON) -> Iterator[ChangedText]:
+    if (
+        isinstance(old, str)
+        and isinstance(new, str)
+        and (_is_long(old) or _is_long(new))
+    ):
+        yield ChangedText(path=path, source=source, pieces=tuple(word_diff(old, new)))
 
 
 @dataclass(frozen=True, kw_only=True)

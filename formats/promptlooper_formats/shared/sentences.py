@@ -1,13 +1,15 @@
 """What a report says in sentences: the same in each of its forms."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from promptlooper_export.plugin import (
+    JSON,
     Deviation,
-    Difference,
     Parameters,
     Report,
+    Rival,
     RunCounts,
     ScorerCoverage,
     TradeOff,
@@ -36,6 +38,19 @@ def runner_up_verdict(report: Report) -> Verdict | None:
         return None
     found = (one for one in report.assessment.verdicts if one.against == "runner-up")
     return next(found, None)
+
+
+def runner_up(report: Report) -> Rival | None:
+    """Return the next best config; None if no other can be compared.
+
+    The one that the verdict is about, if it is among the next best runs.
+    """
+    verdict = runner_up_verdict(report)
+    wanted = verdict.other.run_id if verdict else None
+    return next(
+        (one for one in report.rivals if one.run_id == wanted),
+        report.rivals[0] if report.rivals else None,
+    )
 
 
 def margin(report: Report) -> float | None:
@@ -75,7 +90,7 @@ def advice(report: Report) -> str:
 
 
 _ADVICE: Mapping[str, str] = {
-    "better": "Deploy it: the data show that it is better than the runner-up.",
+    "better": "Yes: the data show that it is better than the runner-up.",
     "worse": (
         "Look at the runner-up first: over all its runs and cases it is better, and "
         "this run was lucky. by=config elects by the mean of all runs."
@@ -130,11 +145,60 @@ def tells_runs_apart(report: Report, path: str) -> bool:
     return any(one.path == path and one.reason == "unique" for one in left_out)
 
 
-def split_differences(report: Report) -> tuple[list[Difference], list[str]]:
-    """Return what the winner does differently, and the seeds that were left out."""
-    found = report.differences.parameters if report.differences else ()
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """A parameter in which the winner differs from the runner-up or from the usual.
+
+    A value that a config lacks is None, and its `has_` flag False. `share` is the
+    fraction of the next best runs that agree with the winner; None if most do.
+    """
+
+    path: str
+    winner: JSON
+    has_winner: bool
+    runner_up: JSON
+    has_runner_up: bool
+    usual: JSON
+    has_usual: bool
+    share: float | None
+
+
+def contrasts(report: Report) -> tuple[list[Contrast], list[str]]:
+    """Return what the winner does differently, and the seeds that were left out.
+
+    The runner-up is the next best config, not a repeat of the winner's.
+    """
+    found = list(_contrasts(report))
     kept = [one for one in found if not tells_runs_apart(report, one.path)]
     return kept, [one.path for one in found if tells_runs_apart(report, one.path)]
+
+
+def _contrasts(report: Report) -> Iterator[Contrast]:
+    rival = runner_up(report)
+    others = {one.path: one for one in rival.deviations} if rival else {}
+    known = report.differences.parameters if report.differences else ()
+    for one in known:
+        contrast = Contrast(**vars(one))
+        if other := others.pop(one.path, None):
+            contrast = replace(
+                contrast, runner_up=other.other, has_runner_up=other.has_other
+            )
+        elif rival:  # which agrees with the winner, whatever the next run does
+            contrast = replace(
+                contrast, runner_up=one.winner, has_runner_up=one.has_winner
+            )
+        yield contrast
+    for path, other in others.items():
+        yield Contrast(
+            path=path,
+            winner=other.winner,
+            has_winner=other.has_winner,
+            runner_up=other.other,
+            has_runner_up=other.has_other,
+            usual=other.winner,
+            has_usual=other.has_winner,
+            share=None,
+        )
 
 
 def told_apart(report: Report, found: Sequence[Deviation]) -> list[Deviation]:
@@ -248,15 +312,17 @@ def redactions(report: Report) -> str:
 
 
 def cheaper(report: Report) -> str:
-    """Compare what the first two runs cost and took; nothing if it is not known."""
+    """Compare what the winner and the runner-up cost and took, if it is known."""
     found = list(_ratios(report))
     return f"The runner-up {' and '.join(found)}." if found else ""
 
 
 def _ratios(report: Report) -> Iterator[str]:
-    if len(report.top) < 2:  # noqa: PLR2004
+    rival = runner_up(report)
+    second = next((run for run in report.top if rival and run.rank == rival.rank), None)
+    if second is None:
         return
-    first, second = report.top[:2]
+    first = report.top[0]
     if first.cost_usd and second.cost_usd is not None:
         yield f"costs {_ratio(second.cost_usd / first.cost_usd)}as much as the winner"
     if first.duration_ms and second.duration_ms is not None:

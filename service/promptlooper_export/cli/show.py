@@ -164,10 +164,10 @@ def _rival(rival: Rival) -> Iterator[str]:
 
 def _failures(found: Failures) -> Iterator[str]:
     yield f"{counted(found.runs, 'run')} failed"
-    retry = {"yes": "a retry may help", "no": "a retry will not help", "unknown": ""}
+    retry = {"yes": "retry may help", "no": "retry will not help", "unknown": ""}
     yield from _indented(
         [
-            (f"{one.count:,}", one.message or "without an error", retry[one.retry])
+            (f"{one.count:,}", retry[one.retry], one.message or "without an error")
             for one in found.groups[:_FAILURES]
         ]
     )
