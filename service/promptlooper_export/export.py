@@ -103,20 +103,23 @@ def export(
     """
     deadline = time.monotonic() + limits.seconds
     # Rendered within the snapshot: rows are read from it while they are written.
-    with store.snapshot(viewer) as snapshot:
-        document = _document(snapshot, experiment, format, selection)
-        body = export_document(
-            document,
-            format,
-            options,
-            redacted=selection.redact,
-            has_clock=selection.has_clock(format.document),
-            limits=limits,
-            deadline=deadline,
-        )
-        if note is not None:
-            snapshot.note(experiment, note, body.content)
-        return body
+    try:
+        with store.snapshot(viewer, deadline=deadline) as snapshot:
+            document = _document(snapshot, experiment, format, selection)
+            body = export_document(
+                document,
+                format,
+                options,
+                redacted=selection.redact,
+                has_clock=selection.has_clock(format.document),
+                limits=limits,
+                deadline=deadline,
+            )
+            if note is not None:
+                snapshot.note(experiment, note, body.content)
+            return body
+    except TimeoutError:
+        raise FormatTimeoutError(format.name) from None
 
 
 def export_document(
@@ -226,10 +229,13 @@ def _document(
 
 
 def _in_time(rows: Iterator[Run], format: str, deadline: float) -> Iterator[Run]:
-    for row in rows:
-        if time.monotonic() > deadline:
-            raise FormatTimeoutError(format)
-        yield row
+    try:
+        for row in rows:
+            if time.monotonic() > deadline:
+                raise FormatTimeoutError(format)
+            yield row
+    except TimeoutError:  # of the database
+        raise FormatTimeoutError(format) from None
 
 
 def _title(document: Document) -> str:

@@ -5,8 +5,9 @@ pooler which lends the session to others between transactions does no harm, and 
 options of a URL or of PGOPTIONS stay as they are.
 """
 
-import re
+import math
 import sqlite3
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,22 +19,20 @@ from peewee import (
     Database,
     DatabaseError,
     InterfaceError,
-    PeeweeException,
     PostgresqlDatabase,
     SqliteDatabase,
 )
 from playhouse.pool import (
-    MaxConnectionsExceeded,
     PooledPostgresqlDatabase,
     PooledSqliteDatabase,
 )
 
-from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.store.locations import (
     SqliteFile,
     postgresql_location,
     sqlite_path,
 )
+from promptlooper_export.store.refusals import in_time, refusals
 from promptlooper_export.store.rows import microseconds
 
 Row = tuple[Any, ...]
@@ -46,14 +45,14 @@ _MOST_TOGETHER = 1000
 _CHARACTERS_TOGETHER = 2_000_000
 """Rows that PostgreSQL sends together if they are streamed, by what they hold."""
 
+_STEPS = 1_000_000
+"""After how many of its steps, some tens of milliseconds, SQLite asks for the time."""
+
+_HURRY = 0.8
+"""The part of PostgreSQL's time limit below which the rest of the time is its limit."""
+
 LOCK_SECONDS = 30
 """How long a writer waits for a lock."""
-
-# SQLITE_CORRUPT and SQLITE_NOTADB, as SQLite words them.
-_DAMAGED = ("disk image is malformed", "file is not a database")
-
-# libpq quotes a parameter that it cannot use, which may be a misplaced password.
-_UNUSABLE = re.compile(r'(invalid \w+ value):? ".*"')
 
 _POOLS = (PooledPostgresqlDatabase, PooledSqliteDatabase)
 
@@ -73,10 +72,16 @@ _BEGIN_WRITING = (
 
 
 class Session:
-    """One transaction on one connection; placeholders are `?` for both databases."""
+    """One transaction on one connection; placeholders are `?` for both databases.
 
-    def __init__(self, database: Database) -> None:
+    After `deadline`, a moment of time.monotonic(), statements raise TimeoutError. On
+    PostgreSQL one may take `seconds`.
+    """
+
+    def __init__(self, database: Database, *, deadline: float = math.inf) -> None:
         self.database = database
+        self.deadline = deadline
+        self.seconds: float = READ_SECONDS
         self._streams: list[Generator[Row]] = []
         self.begun: Row | None = None
         self.kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgresql"
@@ -155,7 +160,15 @@ class Session:
         return value.hex if self.kind == "sqlite" else value
 
     def _execute(self, sql: str, values: tuple[object, ...]) -> Any:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
         if self.kind == "postgresql":
+            # Not for each statement, since that would be one more to send.
+            if left < _HURRY * self.seconds:
+                self.seconds = left
+                limit = f"SET LOCAL statement_timeout = {math.ceil(1000 * left)}"
+                self.database.execute_sql(limit)
             sql = _for_postgresql(sql)
         return self.database.execute_sql(sql, values)
 
@@ -299,21 +312,39 @@ def close(database: Database) -> None:
 
 
 @contextmanager
-def reading(database: Database, *, then: str | None = None) -> Iterator[Session]:
+def reading(
+    database: Database, *, then: str | None = None, deadline: float = math.inf
+) -> Iterator[Session]:
     """Begin a read-only transaction that sees one moment, for the length of the block.
 
     On PostgreSQL, the statements `then` are part of the beginning; the last one's row
     is the session's `begun`. Raises DatabaseUnavailableError if the database does not
-    answer or cannot be read.
+    answer or cannot be read, and TimeoutError after `deadline`, a moment of
+    time.monotonic().
     """
-    with refusals(), database.connection_context():
-        session = Session(database)
+    with in_time(deadline), refusals(), database.connection_context():
+        session = Session(database, deadline=deadline)
         try:
             begin(session, then)
-            yield session
+            with _interrupted(database, deadline):
+                yield session
         finally:
             session.end_streams()
             _end(session)
+
+
+@contextmanager
+def _interrupted(database: Database, deadline: float) -> Iterator[None]:
+    """Let SQLite give up a statement after the deadline; PostgreSQL has its limit."""
+    if math.isinf(deadline) or not isinstance(database, SqliteDatabase):
+        yield
+        return
+    connection = database.connection()
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def begin(session: Session, then: str | None = None) -> None:
@@ -322,6 +353,10 @@ def begin(session: Session, then: str | None = None) -> None:
         session.script("BEGIN")
         return
     sql = session.database.beginning
+    left = session.deadline - time.monotonic()
+    if left < READ_SECONDS:
+        session.seconds = max(1, math.ceil(left))
+        sql = f"{sql};SET LOCAL statement_timeout = '{session.seconds}s'"
     session.begun = session.script(f"{sql};{then}" if then else sql)
 
 
@@ -353,43 +388,6 @@ def writing(database: Database) -> Iterator[Session]:
         if session.kind == "postgresql":
             session.script(_BEGIN_WRITING)
         yield session
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what a driver raises within the block into DatabaseUnavailableError."""
-    try:
-        yield
-    except MaxConnectionsExceeded as error:
-        msg = "All connections to the database are taken; try again shortly."
-        raise DatabaseUnavailableError(msg) from error
-    # Peewee translates what a statement raises, not what reading its rows does: SQLite
-    # finds a damaged page only there.
-    except (DatabaseError, InterfaceError, sqlite3.DatabaseError) as error:
-        raise DatabaseUnavailableError(_reason(error)) from error
-
-
-def sqlstate(error: BaseException) -> str | None:
-    """Return PostgreSQL's code of the error that led to this one, if there is one."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if (code := getattr(cause, "sqlstate", None)) is not None:
-            return str(code)
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
-def _reason(error: PeeweeException | sqlite3.DatabaseError) -> str:
-    """Say what the database said, in one line."""
-    text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
-    text = _UNUSABLE.sub(r"\1", text)
-    if any(sign in text for sign in _DAMAGED):
-        return f"The database file is damaged ({text}): restore it from a backup."
-    if "permission denied" in text:
-        return f"The database refuses to be read ({text}): GRANT SELECT on it."
-    if "must be owner" in text:
-        return f"The database refuses: {text}. Ask its owner to run this."
-    return f"The database does not answer: {text}"
 
 
 def _next_size(size: int, rows: Sequence[Row]) -> int:

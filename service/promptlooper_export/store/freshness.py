@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 from peewee import OperationalError
 
 from promptlooper_export.store.catalog import Catalog
-from promptlooper_export.store.connection import refusals
 from promptlooper_export.store.locations import SqliteFile
+from promptlooper_export.store.refusals import refusals
 
 V = TypeVar("V")
 

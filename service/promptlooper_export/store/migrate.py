@@ -24,7 +24,6 @@ from promptlooper_export.store.connection import (
     close,
     open_for_reading,
     open_for_writing,
-    refusals,
     writing,
 )
 from promptlooper_export.store.earlier import (
@@ -46,6 +45,7 @@ from promptlooper_export.store.parts import (
     is_own,
     recorded,
 )
+from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.state import (
     VARIABLE,
     beside,

@@ -1,5 +1,6 @@
 """How a moment of the database begins: a transaction, its tables and its token."""
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from promptlooper_export.errors import (
     DatabaseUnavailableError,
 )
 from promptlooper_export.store.catalog import Catalog, fingerprint, read_catalog
-from promptlooper_export.store.connection import Session, reading, sqlstate
+from promptlooper_export.store.connection import Session, reading
 from promptlooper_export.store.earlier import is_earlier
 from promptlooper_export.store.freshness import Sentinel, Token, taking_token
+from promptlooper_export.store.refusals import sqlstate
 
 _ATTEMPTS = 6
 """How often to ask for the locks; each time waits a little less than a second."""
@@ -41,15 +43,15 @@ class Moments:
         self._known = _Known()
 
     def begin(
-        self,
+        self, *, deadline: float = math.inf
     ) -> AbstractContextManager[tuple[Session, Catalog, Token | None]]:
         """Begin a moment: a session in it, its tables, and its token if it is exact.
 
-        Raises DatabaseUnavailableError.
+        Raises DatabaseUnavailableError, and TimeoutError after the deadline.
         """
         if self._sentinel is None:
-            return self._look_at_postgresql()
-        return self._look_at_sqlite(self._sentinel)
+            return self._look_at_postgresql(deadline)
+        return self._look_at_sqlite(self._sentinel, deadline)
 
     def close(self) -> None:
         """Close the connection that only looks."""
@@ -58,20 +60,22 @@ class Moments:
 
     @contextmanager
     def _look_at_sqlite(
-        self, sentinel: Sentinel
+        self, sentinel: Sentinel, deadline: float
     ) -> Iterator[tuple[Session, Catalog, Token | None]]:
         # SQLite cannot say which version a snapshot sees. If the sentinel says the same
         # before and after it was taken, nobody committed meanwhile.
         before = sentinel.token()
-        with reading(self._database) as session:
+        with reading(self._database, deadline=deadline) as session:
             catalog = self._current(session)  # here the moment begins
             after = sentinel.token()
             yield session, catalog, after if before == after else None
 
     @contextmanager
-    def _look_at_postgresql(self) -> Iterator[tuple[Session, Catalog, Token | None]]:
+    def _look_at_postgresql(
+        self, deadline: float
+    ) -> Iterator[tuple[Session, Catalog, Token | None]]:
         with ExitStack() as stack:
-            session, known = self._begin_behind_locks(stack)
+            session, known = self._begin_behind_locks(stack, deadline)
             # What the last statement of the beginning gave; None on a standby and for
             # views, where a snapshot proves nothing.
             token = None if session.begun is None else session.begun[0]
@@ -84,7 +88,9 @@ class Moments:
                 self._known = _Known(catalog=catalog, token=token)
             yield session, catalog, token
 
-    def _begin_behind_locks(self, stack: ExitStack) -> tuple[Session, _Known]:
+    def _begin_behind_locks(
+        self, stack: ExitStack, deadline: float
+    ) -> tuple[Session, _Known]:
         """Begin a snapshot after taking the locks that make it exact.
 
         Tries again if a table has gone since it was last looked at, or if somebody's
@@ -93,13 +99,17 @@ class Moments:
         """
         for attempt in range(1, _ATTEMPTS + 1):
             if self._known.catalog is None:
-                with reading(self._database) as session:
+                with reading(self._database, deadline=deadline) as session:
                     self._current(session)
             # Another thread may replace it, so this one keeps what it locks by.
             known = self._known
             try:
                 session = stack.enter_context(
-                    reading(self._database, then=taking_token(known.catalog))
+                    reading(
+                        self._database,
+                        then=taking_token(known.catalog),
+                        deadline=deadline,
+                    )
                 )
             except DatabaseUnavailableError as error:
                 if sqlstate(error) not in _PASSING or attempt == _ATTEMPTS:

@@ -24,9 +24,10 @@ from promptlooper_export.documents import (
 from promptlooper_export.errors import InvalidConfigError, InvalidParameterError
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
-from promptlooper_export.store.connection import Row, Session, refusals
+from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.ranking import exact_scores, judgements
+from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import (
     COMPLETED,
     UNKNOWN,

@@ -1,5 +1,6 @@
 """A database as the rest of the service sees it: snapshots for reading."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -346,15 +347,18 @@ class Store:
         self._moments = Moments(database, path)
 
     @contextmanager
-    def snapshot(self, viewer: Viewer) -> Iterator[Snapshot]:
+    def snapshot(
+        self, viewer: Viewer, *, deadline: float = math.inf
+    ) -> Iterator[Snapshot]:
         """Open one moment of the database; its connection is given back at the end.
 
-        Raises DatabaseUnavailableError, also for a viewer whose token is unconfirmed.
+        Raises DatabaseUnavailableError, also for a viewer whose token is unconfirmed,
+        and TimeoutError after `deadline`, a moment of time.monotonic().
         """
         # Whether the token was revoked could not be asked: refuse rather than open up.
         if viewer.unconfirmed is not None:
             raise DatabaseUnavailableError(viewer.unconfirmed)
-        with self._moments.begin() as (session, catalog, token):
+        with self._moments.begin(deadline=deadline) as (session, catalog, token):
             yield Snapshot(
                 session,
                 catalog,

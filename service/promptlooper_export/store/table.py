@@ -11,8 +11,9 @@ from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import FINITE
-from promptlooper_export.store.connection import Session, refusals
+from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
+from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import label, row_id
 
 MOST_COLUMNS = 10_000
