@@ -260,6 +260,11 @@ def test_an_unknown_revision_is_said_and_read(storage: Path, tmp_path: Path) -> 
         ("ALTER TABLE trials DROP COLUMN number", "no such column: number"),
         ("UPDATE trial_params SET param_value = 99", "'model' does not fit"),
         ("UPDATE trial_user_attributes SET value_json = '{'", "not valid JSON"),
+        ("UPDATE trial_user_attributes SET value_json = '1e400'", "written as JSON"),
+        (
+            """UPDATE trial_user_attributes SET value_json = '"\\ud800"'""",
+            "note: cannot be written as JSON",
+        ),
         ("UPDATE trial_values SET value = 'high'", "'high' is not a number"),
         ("UPDATE trials SET datetime_start = 'noon'", "'noon' is not a time"),
         ("UPDATE trial_values SET objective = 7 WHERE trial_id = 9", "objective 7"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,6 +17,9 @@ from promptlooper_export.importers.fields import LARGEST, as_double, check_text
 _STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+_RISKY = re.compile(r"\\u[dD]|[eE]\+?\d{3}|\d{300}")
+"""Finds half a surrogate pair and numbers that are too large, and others as well."""
+
 _CONSTANTS = json.JSONDecoder(parse_constant=str)
 """Reads NaN and infinities, which Python's writer puts in, as their names."""
 
@@ -50,13 +54,16 @@ def strict_json(value: object, place: str) -> str:
 def read_json(text: object, place: str) -> JSON:
     """Read JSON that Python wrote; NaN and infinities become their names, as text.
 
-    Raises SourceError for anything else.
+    Raises SourceError for anything else, numbers beyond a double included.
     """
+    given = str(text)
     try:
-        value: JSON = _CONSTANTS.decode(str(text))
+        value: JSON = _CONSTANTS.decode(given)
     except (ValueError, RecursionError) as error:
         msg = f"{place}: not valid JSON: {error}"
         raise SourceError(msg) from error
+    if _RISKY.search(given):
+        strict_json(value, place)
     return value
 
 
@@ -78,6 +85,8 @@ def number(value: object, place: str) -> float:
 
     Raises SourceError for what is not a number.
     """
+    if type(value) is float:
+        return value
     double = float(str(value)) if value in _NOT_FINITE else as_double(value)
     if double is None:
         msg = f"{place}: {value!r} is not a number"
@@ -105,17 +114,22 @@ def cost(value: object) -> float | None:
     return double if double is not None and math.isfinite(double) else None
 
 
-def tags(
-    given: Mapping[str, JSON], tool: str, own: Mapping[str, JSON], place: str
-) -> JSON:
-    """Return what the author tagged a run with, and under the tool's name, its own.
-
-    Raises SourceError for what cannot be written.
-    """
+def tagged(given: Mapping[str, JSON], tool: str, own: Mapping[str, JSON]) -> JSON:
+    """Return what the author tagged a run with, and under the tool's name, its own."""
     kept = {name: value for name, value in own.items() if value not in ({}, [], "")}
     if tool in given:
         kept["tags"] = {tool: given[tool]}
-    found: dict[str, JSON] = {**given, tool: kept}
+    return {**given, tool: kept}
+
+
+def tags(
+    given: Mapping[str, JSON], tool: str, own: Mapping[str, JSON], place: str
+) -> JSON:
+    """Return the same of values that were not read with `read_json`.
+
+    Raises SourceError for what cannot be written.
+    """
+    found = tagged(given, tool, own)
     strict_json(found, f"{place}: a tag")
     return found
 

@@ -18,6 +18,8 @@ from promptlooper_export.errors import SourceError
 from promptlooper_export.records import RunRecord
 from promptlooper_export.store.connection import Session
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
 _RUNS = 500
 _CHARACTERS = 1 << 20
 """A batch ends with so many runs, or sooner with so many characters of text."""
@@ -168,7 +170,7 @@ def _run(session: Session, experiment: object, run: RunRecord) -> tuple[object, 
 
 def json_text(value: JSON) -> str | None:
     """Return a value as our own tables hold it."""
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else _JSON.encode(value)
 
 
 def stored(session: Session, moment: datetime | None) -> object:

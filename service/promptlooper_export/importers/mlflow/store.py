@@ -322,7 +322,7 @@ def _run(
         duration_ms=columns.get("duration_ms", values.milliseconds(begun, ended)),
         cost_usd=columns.get("cost_usd"),
         error=None,
-        tags=values.tags(tags, "mlflow", own, place),
+        tags=values.tagged(tags, "mlflow", own),
         stage_results=(),
         created_at=begun,
         started_at=begun,

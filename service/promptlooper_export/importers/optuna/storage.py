@@ -270,10 +270,7 @@ def _run(
     attributes = _attributes(((key, text) for _, key, text in user), place)
     hidden = _attributes(((key, text) for _, key, text in system), place)
     begun, ended = values.moment(begun, place), values.moment(ended, place)
-    config = values.config(
-        {name: _external(value, text, place, name) for _, name, value, text in params},
-        place,
-    )
+    config = values.config(_params(params, place), place)
     judged = _judged(study, scores, place)
     if study.is_constrained and _is_feasible(hidden, place):
         judged[FEASIBLE] = (1.0,)
@@ -304,7 +301,7 @@ def _run(
         duration_ms=values.milliseconds(begun, ended),
         cost_usd=values.cost(attributes.get("cost_usd")),
         error=_error(attributes, hidden, place) if status == "failed" else None,
-        tags=values.tags(attributes, "optuna", own, place),
+        tags=values.tagged(attributes, "optuna", own),
         stage_results=(),
         created_at=begun,
         started_at=begun,
@@ -317,13 +314,17 @@ def _attributes(rows: Iterable[tuple[Any, Any]], place: str) -> dict[str, JSON]:
     return {key: values.read_json(text, f"{place}: {key}") for key, text in rows}
 
 
-def _external(value: object, distribution: str, place: str, name: str) -> JSON:
-    """Return a parameter's value as the author of the study sees it."""
+def _params(rows: Sequence[Row], place: str) -> dict[str, JSON]:
+    """Return the parameters as the author of the study sees them."""
+    params: dict[str, JSON] = {}
+    name = None
     try:
-        return _decoder(distribution)(value)
+        for _, name, value, distribution in rows:
+            params[name] = _decoder(distribution)(value)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         msg = f"{place}: the parameter {name!r} does not fit its distribution: {error}"
         raise SourceError(msg) from error
+    return params
 
 
 @lru_cache(maxsize=1_000)

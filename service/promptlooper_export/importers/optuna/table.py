@@ -184,7 +184,7 @@ def _run(place: str, cells: Cells, survey: _Survey, study: UUID) -> RunRecord:
         duration_ms=values.milliseconds(begun, ended),
         cost_usd=values.cost(user.get("cost_usd")),
         error=None if error is None else values.text(str(error), place),
-        tags=values.tags(user, "optuna", own, place),
+        tags=values.tagged(user, "optuna", own),
         stage_results=(),
         created_at=begun,
         started_at=begun,
