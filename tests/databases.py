@@ -43,6 +43,10 @@ class Database:
         """Write experiments with their runs, as an import does."""
         return write(self.url, iter(experiments))
 
+    def replace(self, *experiments: ExperimentRecord) -> Written:
+        """Let experiments take the place of those that have their names."""
+        return write(self.url, iter(experiments), replace=True)
+
     def execute(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement on a connection of its own, committed; return its rows.
 

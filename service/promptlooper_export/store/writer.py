@@ -130,19 +130,22 @@ class _Replacement:
     def __init__(self, url: str, state_url: str | None) -> None:
         self._urls = (url, state_url)
         self._state = place(url, state_url)
-        self._names: set[str] = set()
+        self._new: dict[str, UUID] = {}
         self._gone: list[UUID] = []
 
     def make_room(self, session: Session, record: ExperimentRecord) -> bool:
         """Remove the experiment of the record's name; return whether there was one."""
         where = record.place or f"experiment {record.id}"
-        if record.name in self._names:
+        # An importer may hand out an experiment in parts, such as a file for each.
+        if self._new.get(record.name) == record.id:
+            return False
+        if record.name in self._new:
             msg = (
                 f"{where}: a second experiment named {record.name!r}; with --replace, "
                 "each name may be there once"
             )
             raise SourceError(msg)
-        self._names.add(record.name)
+        self._new[record.name] = record.id
         keys = [key for (key,) in session.all(_NAMED, record.name)]
         if len(keys) > 1:
             ids = ", ".join(str(row_id(key, "experiments")) for key in keys)
