@@ -6,7 +6,7 @@ if there was one.
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from marshmallow import missing
 from promptlooper_export import errors
 from promptlooper_export.cli.main import COMMANDS, promptlooper_export
 from promptlooper_export.errors import CommandError, ExportError, ProblemError
+from promptlooper_export.importers.interchange import CONFIG, SCHEMAS
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
 from promptlooper_export.redaction import names
 from promptlooper_export.redaction.issuers import SHAPES, SOURCES
@@ -258,27 +259,44 @@ def default(value: object) -> str:
     return "" if value is missing or value is None else code(str(value))
 
 
-def readme(text: str) -> str:
-    """Return the README with its table of formats as it should be."""
-    rows = "".join(formats_table())
-    return re.sub(
-        r"(<!-- formats -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}{rows}{found[2]}",
-        text,
-        flags=re.DOTALL,
+def members(kind: str) -> Iterator[str]:
+    """Yield the table of the members of an object in the interchange file."""
+    own = {
+        "experiment": {"type": '`"experiment"`.'},
+        "run": {"type": '`"run"`.', "config": CONFIG},
+        "stage": {},
+    }[kind]
+    described = {
+        name: field.metadata["description"]
+        for name, field in SCHEMAS[kind].fields.items()
+    }
+    yield from table(
+        ("Member", "What it is"),
+        [(code(name), what) for name, what in {**own, **described}.items()],
     )
+
+
+def filled(path: Path, tables: Mapping[str, Iterator[str]]) -> str:
+    """Return a page with the tables between its comments as they should be."""
+    text = path.read_text(encoding="utf-8")
+    for name, rows in tables.items():
+        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+        before, _, after = text.partition(begin)
+        text = "".join((before, begin, *rows, *after.partition(end)[1:]))
+    return text
 
 
 def pages() -> dict[Path, str]:
     """Return every generated file's text."""
-    front = ROOT / "README.md"
+    front, interchange = ROOT / "README.md", ROOT / "docs" / "interchange.md"
     return {
         ROOT / "docs" / "configuration.md": "".join(configuration()),
         ROOT / "docs" / "formats.md": "".join(formats()),
         ROOT / "docs" / "errors.md": "".join(refusals()),
         ROOT / "docs" / "redaction.md": "".join(redaction()),
         ROOT / "docs" / "commands.md": "".join(commands()),
-        front: readme(front.read_text(encoding="utf-8")),
+        front: filled(front, {"formats": formats_table()}),
+        interchange: filled(interchange, {kind: members(kind) for kind in SCHEMAS}),
     }
 
 

@@ -16,7 +16,8 @@ from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import Service, problem, settings_for
 
-DOCUMENTS = ("best", "report", "runs", "problem")
+ANSWERS = ("best", "report", "runs", "problem")
+DOCUMENTS = (*ANSWERS, "interchange")
 PATH = f"/experiments/{UUID(int=1)}/export"
 
 
@@ -106,7 +107,7 @@ def test_every_document_keeps_to_its_schema(database: Database) -> None:
     assert found > 5
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", ANSWERS)
 def test_a_document_that_lacks_a_member_does_not_keep_to_its_schema(
     service_without_database: Service, document: str
 ) -> None:

@@ -1,7 +1,6 @@
 """A source that nobody can import is described, with what to do about it."""
 
 import gzip
-import json
 import pickle
 import sqlite3
 import zipfile
@@ -76,12 +75,6 @@ KINDS: dict[str, tuple[Make, str]] = {
     "JSON Lines": (holding(b'{"a":1}\n{"a":2}'), "JSON Lines with the members a"),
     "cut JSON": (holding(b'{"a": 1,'), "JSON that is not whole, or not valid"),
     "deep JSON": (holding(b"[" * 99_999), "JSON that is not whole, or not valid"),
-    "best": (
-        holding(
-            json.dumps(dict.fromkeys(("run_id", "config_hash", "config"))).encode()
-        ),
-        "an export of the best config; it holds the best config alone; to read it, use",
-    ),
 }
 
 

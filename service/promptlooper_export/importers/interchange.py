@@ -47,58 +47,116 @@ NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
 """The namespace of derived ids."""
 
 _HEAD = 1 << 16
+_LINES = ("experiment", "run")
 _TYPE = re.compile(rb'"type"\s*:\s*"(experiment|run)"')
+
+
+_MOMENT = "A moment such as `2026-01-31T12:00:00Z`; without an offset, in UTC."
+
+
+def _is(description: str) -> dict[str, str]:
+    return {"description": description}
 
 
 class _LineSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    id = fields.UUID(load_default=None)
-    name = Text(load_default=None)
-    created_at = Moment(load_default=None)
-    updated_at = Moment(load_default=None)
-
 
 class _ExperimentSchema(_LineSchema):
-    description = Text(load_default=None)
-    status = Text(load_default="completed")
-    parameter_space = Json(load_default=None)
-    scoring_config = Json(load_default=None)
+    id = fields.UUID(
+        load_default=None,
+        metadata=_is("A UUID; by default derived from the line and the file's name."),
+    )
+    name = Text(
+        load_default=None,
+        metadata=_is("A text; by default the file's name without its extension."),
+    )
+    description = Text(load_default=None, metadata=_is("A text."))
+    status = Text(
+        load_default="completed", metadata=_is("A word; by default `completed`.")
+    )
+    parameter_space = Json(
+        load_default=None, metadata=_is("What was searched: any JSON.")
+    )
+    scoring_config = Json(
+        load_default=None, metadata=_is("How the winner is chosen: see below.")
+    )
+    created_at = Moment(load_default=None, metadata=_is(_MOMENT))
+    updated_at = Moment(load_default=None, metadata=_is(_MOMENT))
 
 
-class _StageSchema(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-    stage_name = Text(required=True)
-    output = Text(load_default=None, allow_none=True)
-    tokens_in = Whole(load_default=None, allow_none=True)
-    tokens_out = Whole(load_default=None, allow_none=True)
-    duration_ms = Whole(load_default=None, allow_none=True)
+class _StageSchema(_LineSchema):
+    stage_name = Text(required=True, metadata=_is("Required. A text."))
+    output = Text(load_default=None, allow_none=True, metadata=_is("A text."))
+    tokens_in = Whole(load_default=None, allow_none=True, metadata=_is("Tokens sent."))
+    tokens_out = Whole(
+        load_default=None, allow_none=True, metadata=_is("Tokens received.")
+    )
+    duration_ms = Whole(
+        load_default=None, allow_none=True, metadata=_is("Whole milliseconds.")
+    )
 
 
 class _RunSchema(_LineSchema):
-    status = Text(validate=validate.OneOf(get_args(Status)))
-    config_hash = Text()
-    scores = Scores(load_default=dict)
-    tokens_in = Whole(load_default=None)
-    tokens_out = Whole(load_default=None)
-    duration_ms = Whole(load_default=None)
-    cost_usd = Number(load_default=None)
-    error = Text(load_default=None)
-    tags = Json(load_default=None)
-    stage_results = fields.List(fields.Nested(_StageSchema), load_default=list)
-    started_at = Moment(load_default=None)
-    finished_at = Moment(load_default=None)
+    id = fields.UUID(
+        load_default=None,
+        metadata=_is("A UUID; by default derived from the line and the experiment."),
+    )
+    name = Text(
+        load_default=None,
+        metadata=_is("A text, such as the number of the trial; by default none."),
+    )
+    status = Text(
+        validate=validate.OneOf(get_args(Status)),
+        metadata=_is(
+            f"One of {', '.join(f'`{word}`' for word in get_args(Status))}; by default "
+            "`completed` with a score, else `failed` with an error, else `pending`."
+        ),
+    )
+    config_hash = Text(
+        metadata=_is(
+            "Runs with the same one have the same config; by default the SHA-256, in "
+            "hex, of the config as JSON with sorted keys and without spaces."
+        )
+    )
+    scores = Scores(
+        load_default=dict,
+        metadata=_is(
+            "An object of scorers, each with a number, null, or a list of them: one "
+            "for each time that it judged. `NaN` and `Infinity` are allowed here only."
+        ),
+    )
+    tokens_in = Whole(load_default=None, metadata=_is("Tokens sent."))
+    tokens_out = Whole(load_default=None, metadata=_is("Tokens received."))
+    duration_ms = Whole(load_default=None, metadata=_is("Whole milliseconds."))
+    cost_usd = Number(load_default=None, metadata=_is("US dollars."))
+    error = Text(load_default=None, metadata=_is("Why the run failed."))
+    tags = Json(load_default=None, metadata=_is("Whatever else there is: any JSON."))
+    stage_results = fields.List(
+        fields.Nested(_StageSchema),
+        load_default=list,
+        metadata=_is("A list of objects, one for each stage of a pipeline: see below."),
+    )
+    created_at = Moment(load_default=None, metadata=_is(_MOMENT))
+    started_at = Moment(load_default=None, metadata=_is(_MOMENT))
+    finished_at = Moment(load_default=None, metadata=_is(_MOMENT))
+    updated_at = Moment(load_default=None, metadata=_is(_MOMENT))
 
 
-_SCHEMAS = {"experiment": _ExperimentSchema(), "run": _RunSchema()}
+CONFIG = "Required. An object, kept as it is written."
+
+SCHEMAS: Mapping[str, Schema] = {
+    "experiment": _ExperimentSchema(),
+    "run": _RunSchema(),
+    "stage": _StageSchema(),
+}
+"""The members of each kind of object, apart from `type` and the config of a run."""
 
 _OWN = {
-    "experiment": frozenset({"type", *_ExperimentSchema().fields}),
-    "run": frozenset({"type", "config", *_RunSchema().fields}),
-    "stage": frozenset(_StageSchema().fields),
+    "experiment": frozenset({"type", *SCHEMAS["experiment"].fields}),
+    "run": frozenset({"type", "config", *SCHEMAS["run"].fields}),
+    "stage": frozenset(SCHEMAS["stage"].fields),
 }
 """The members of each kind of object."""
 
@@ -188,7 +246,7 @@ def _look_through(
 
 def _kind(line: Line) -> str:
     kind = line.members["type"].value if "type" in line.members else None
-    if not isinstance(kind, str) or kind not in _SCHEMAS:
+    if not isinstance(kind, str) or kind not in _LINES:
         msg = (
             f'{line.place}: the member "type" must be "experiment" or "run"; an '
             "export as ndjson has it with the option header=1"
@@ -263,7 +321,7 @@ def _status(values: dict[str, Any]) -> str:
 
 
 def _load(line: Line) -> dict[str, Any]:
-    schema = _SCHEMAS[str(line.members["type"].value)]
+    schema = SCHEMAS[str(line.members["type"].value)]
     given = {
         name: member.value
         for name, member in line.members.items()

@@ -20,7 +20,6 @@ _PARSED = 1 << 22
 _NAMED = 5
 _OURS = frozenset({"experiments", "runs", "scores"})
 _UNPACK = "unpack it and import the file in it"
-_CONFIG = "it holds the best config alone; to read it, use convert"
 
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x1f\x8b", "a file compressed with gzip", _UNPACK),
@@ -146,8 +145,6 @@ def _json(path: Path, first: str, *, has_more: bool) -> tuple[str, str]:
         kind, found = "a JSON array", next(iter(found), None)
     if not isinstance(found, dict) or not found:
         return kind, advice
-    if found.keys() >= {"run_id", "config_hash", "config"}:
-        return "an export of the best config", _CONFIG
     return f"{kind} {_with(list(found), 'the members ')}", advice
 
 

@@ -17,7 +17,7 @@ from promptlooper_export.web import experiments, health, session
 from promptlooper_export.web.problems import PROBLEMS
 from promptlooper_export.web.reference import json_schema
 from promptlooper_export.web.reference.schemas import (
-    DOCUMENTS,
+    SCHEMAS,
     FormatsSchema,
     HealthSchema,
 )
@@ -253,7 +253,7 @@ WITHOUT_EXPORTS = (
         tag="About the service",
         summary="Describe a document as JSON Schema 2020-12.",
         parameters=(
-            _one_of("document", list(DOCUMENTS), "The document to describe."),
+            _one_of("document", list(SCHEMAS), "What to describe."),
             IF_NONE_MATCH,
         ),
         answers=_tagged(

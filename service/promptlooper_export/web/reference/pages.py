@@ -15,7 +15,7 @@ from promptlooper_export.web.delivery import with_etag
 from promptlooper_export.web.invitation import Invitation
 from promptlooper_export.web.problems import PROBLEMS, explanation
 from promptlooper_export.web.reference.formats import rows, snippets
-from promptlooper_export.web.reference.schemas import DOCUMENTS
+from promptlooper_export.web.reference.schemas import DOCUMENTS, SCHEMAS
 
 EXPORT = "/experiments/{experiment}/export"
 
@@ -47,7 +47,7 @@ def blueprint(registry: Registry, invitation: Invitation | None) -> Blueprint:
             api=described(),
             formats=[_format(row, described()) for row in rows(registry)],
             kinds=PROBLEMS,
-            documents=DOCUMENTS,
+            documents=SCHEMAS,
             variables=variables(request.url_root, invitation),
         )
         return with_etag(page)
@@ -72,13 +72,16 @@ def variables(base: str, invitation: Invitation | None) -> dict[str, str]:
 
 
 def schema(document: str) -> Response:
-    """Return the JSON Schema of a document."""
-    if document not in DOCUMENTS:
-        detail = f"There is no such schema; available: {', '.join(DOCUMENTS)}."
-        raise NotFoundError(detail, available=list(DOCUMENTS))
-    from promptlooper_export.web.reference import json_schema  # noqa: PLC0415  see blueprint
+    """Return the JSON Schema of a document, or of the interchange file's lines."""
+    if document not in SCHEMAS:
+        detail = f"There is no such schema; available: {', '.join(SCHEMAS)}."
+        raise NotFoundError(detail, available=list(SCHEMAS))
+    from promptlooper_export.web.reference import interchange, json_schema  # noqa: PLC0415  see blueprint
 
-    described = json_schema.json_schema(document, DOCUMENTS[document])
+    if document in DOCUMENTS:
+        described = json_schema.json_schema(document, DOCUMENTS[document])
+    else:
+        described = interchange.interchange_schema()
     return _json(described, json_schema.MEDIA_TYPE)
 
 

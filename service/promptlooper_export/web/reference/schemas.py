@@ -56,7 +56,10 @@ DOCUMENTS: Mapping[str, type[Schema]] = {
     "runs": RunSchema,
     "problem": ProblemSchema,
 }
-"""The documents whose JSON Schema is served, by name."""
+"""The documents of answers, by name."""
+
+SCHEMAS = (*DOCUMENTS, "interchange")
+"""What has a JSON Schema that is served."""
 
 
 class OptionSchema(DocumentSchema):
