@@ -1,4 +1,4 @@
-"""The report on a phone and on a screen, in light and dark, as axe-core judges it."""
+"""Pages on a phone and on a screen, in light and dark, as axe-core judges them."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from builders import experiment, run
 from cli.console import on_sqlite
 from databases import Database
+from pages import BROWSER
 from servers import ROOT
 from webservice import Service, settings_for
 
@@ -56,8 +57,8 @@ def judge(page: str, folder: Path, *, width: int, scheme: str) -> Judged:
 
 
 @pytest.fixture
-def page(database: Database) -> str:
-    """Export a report with something in every place, and names that are too long."""
+def service(database: Database) -> Service:
+    """Serve a report with something in every place, and names that are too long."""
     random = np.random.default_rng(3)
     cases = tuple(f"{LONG} {case}" for case in range(12))
     judged = [
@@ -74,15 +75,44 @@ def page(database: Database) -> str:
     failed = [run({}, status="failed", error=LONG) for _ in range(3)]
     loaded = experiment(*judged, *failed, name=LONG, description=LONG)
     database.load(loaded)
-    service = Service(settings_for(database.url))
-    return service.ask(f"/experiments/{loaded.id}/export?format=html&links=1").text
+    database.load(experiment(name="empty"))
+    return Service(settings_for(database.url))
+
+
+def experiment_of(service: Service) -> str:
+    items = service.ask("/experiments?sort=oldest").get_json()["items"]
+    return f"/experiments/{items[0]['id']}"
 
 
 @on_sqlite
 def test_anybody_can_read_the_report_at_any_width_in_light_and_dark(
-    page: str, tmp_path: Path
+    service: Service, tmp_path: Path
 ) -> None:
+    page = service.ask(f"{experiment_of(service)}/export?format=html&links=1").text
     for width, scheme in ((360, "light"), (360, "dark"), (1280, "light")):
         judged = judge(page, tmp_path, width=width, scheme=scheme)
         assert judged.violations == []
         assert judged.width <= width
+
+
+@on_sqlite
+def test_anybody_can_read_every_page_of_the_service(
+    service: Service, tmp_path: Path
+) -> None:
+    one = experiment_of(service)
+    for address, width, scheme in (
+        ("/experiments", 360, "dark"),
+        ("/experiments", 1280, "light"),
+        (one, 360, "light"),
+        (f"{one}/export?format=pdf", 360, "dark"),
+        ("/session?next=/docs", 360, "light"),
+        ("/docs", 360, "dark"),
+    ):
+        page = service.ask(address, headers=BROWSER).text
+        # What is folded is judged as well.
+        page = page.replace("<details open", "<details").replace(
+            "<details", "<details open"
+        )
+        judged = judge(page, tmp_path, width=width, scheme=scheme)
+        assert judged.violations == [], address
+        assert judged.width <= width, address

@@ -222,7 +222,7 @@ def test_a_browser_gets_a_page_that_leads_on(database: Database) -> None:
     for path, status, link in (
         ("/nothing", 404, "/experiments"),
         (PATH, 404, "/experiments"),
-        (best, 404, best.replace("json", "html")),
+        (best, 404, best.replace("json", "html&links=1")),
         (f"{PATH}?format=pdf", 422, f"{PATH}?format=csv"),
         ("/experiments/x/export", 422, "/experiments"),
         ("/experiments?sort=size", 422, "/experiments"),
