@@ -181,9 +181,9 @@ def trade_off(found: TradeOff, report: Report) -> Chart | None:
 def _labelled(measure: Measure, report: Report) -> Iterator[tuple[TradeOffPoint, Mark]]:
     """Yield the runner-up and the winner, if they are known to have the measure."""
     rival = runner_up(report)
-    marks: dict[int, Mark] = {1: "winner"} | (
-        {rival.rank: "runner-up"} if rival else {}
-    )
+    marks: dict[int, Mark] = {1: "winner"}
+    if rival is not None:
+        marks[rival.rank] = "runner-up"
     for run in reversed(report.top):
         value = run.cost_usd if measure == "cost_usd" else run.duration_ms
         if run.rank in marks and value is not None:
