@@ -76,6 +76,14 @@ def measure(url: str) -> None:
             CLASSIC_ROUNDS,
         )
         compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
+        for name in ("html", "report-json"):
+            ours, bare = alternate(
+                exporting(store, many.id, formats[name]),
+                partial(plain.scan, url, many.id),
+                CLASSIC_ROUNDS,
+                before=partial(plain.change, url, many.id),
+            )
+            compare(f"{name} of {MANY:,} runs, one scan of the scores", ours, bare)
         statistics, rest = verdict.split(store, many.id)
         compare(f"statistics of {MANY:,} runs, rest of the report", statistics, rest)
         for name, reference in PLAINEST.items():

@@ -65,6 +65,13 @@ def fetch(url: str, experiment: UUID) -> None:
             pass
 
 
+def scan(url: str, experiment: UUID) -> None:
+    """Read each score once and throw it away."""
+    with _opened(url) as session:
+        for _ in session.stream(SCORES, session.key(experiment)):
+            pass
+
+
 @contextmanager
 def _opened(url: str) -> Iterator[Session]:
     database = open_for_reading(url)
