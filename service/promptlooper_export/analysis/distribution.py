@@ -1,46 +1,53 @@
 """How values are spread: their quartiles and their histogram."""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import accumulate
 
 from promptlooper_export.documents import Bin, Distribution
 
 BINS = 20
 
-QUARTILES = (("q1", 25), ("median", 50), ("q3", 75))
+_QUARTILES = (("q1", 25), ("median", 50), ("q3", 75))
 
 
 def distribute(values: Sequence[float]) -> Distribution:
-    """Return the distribution of one value or more, whose squares are finite."""
-    ranked = sorted(values)
-    count = len(ranked)
-    mean = math.fsum(ranked) / count
-    summary: dict[str, float] = {
-        "count": count,
-        "min": ranked[0],
-        "max": ranked[-1],
-        "mean": mean,
-    }
+    """Return the distribution of one value or more, whose squares are finite.
+
+    Sums are exact before they are rounded. Only those bars of the histogram are sorted
+    in which a quartile is: the values may be an array much smaller than a list of them.
+    """
+    count = len(values)
+    low, high = min(values), max(values)
+    mean = math.fsum(values) / count
+    summary: dict[str, float] = {"count": count, "min": low, "max": high, "mean": mean}
     if count > 1:
-        squares = math.fsum((value - mean) ** 2 for value in ranked)
+        squares = math.fsum((value - mean) * (value - mean) for value in values)
         summary["standard_deviation"] = math.sqrt(squares / (count - 1))
-    for name, percent in QUARTILES:
-        summary[name] = quantile(ranked, count, percent)
-    edges = bin_edges(ranked[0], ranked[-1])
+    # The upper edge as it is: low + (high - low) may round to something else.
+    edges = [low + (high - low) * bar / BINS for bar in range(BINS)] + [high]
+    if low == high:
+        edges = [low, high]
     # Bars include their lower edge only, but for the last.
-    places = [0, *(bisect_left(ranked, edge) for edge in edges[1:-1]), count]
+    bar_of = partial(bisect_right, edges[1:-1])
+    counts = Counter(map(bar_of, values))
+    bars = [counts[bar] for bar in range(len(edges) - 1)]
+    places = _places(values, bars, bar_of)
+    for name, percent in _QUARTILES:
+        summary[name] = quantile(places, count, percent)
     return Distribution(
         values=summary,
-        histogram=histogram(
-            edges, {bar: places[bar + 1] - places[bar] for bar in range(len(edges) - 1)}
+        histogram=tuple(
+            Bin(low=edges[bar], high=edges[bar + 1], count=number)
+            for bar, number in enumerate(bars)
         ),
     )
 
 
-def quantile(
-    places: Sequence[float] | Mapping[int, float], count: int, percent: int
-) -> float:
+def quantile(places: Mapping[int, float], count: int, percent: int) -> float:
     """Interpolate linearly between the two nearest of `count` sorted values.
 
     `places` holds at least these two, by their place from 0.
@@ -51,17 +58,24 @@ def quantile(
     return low if not hundredths else low + (places[place + 1] - low) * hundredths / 100
 
 
-def bin_edges(low: float, high: float) -> list[float]:
-    """Return the edges of a histogram's bars, one more than there are bars."""
-    if low == high:
-        return [low, high]
-    # The upper edge as it is: low + (high - low) may round to something else.
-    return [low + (high - low) * place / BINS for place in range(BINS)] + [high]
-
-
-def histogram(edges: Sequence[float], counts: Mapping[int, int]) -> tuple[Bin, ...]:
-    """Return the bars between edges; `counts` may leave out empty ones."""
-    return tuple(
-        Bin(low=edges[bar], high=edges[bar + 1], count=counts.get(bar, 0))
-        for bar in range(len(edges) - 1)
-    )
+def _places(
+    values: Sequence[float], bars: Sequence[int], bar_of: "partial[int]"
+) -> dict[int, float]:
+    """Return the sorted values at the places of the quartiles, and after these."""
+    count = len(values)
+    wanted = {
+        min((count - 1) * percent // 100 + step, count - 1)
+        for _, percent in _QUARTILES
+        for step in (0, 1)
+    }
+    ends = list(accumulate(bars))
+    bar_at = {place: bisect_right(ends, place) for place in wanted}
+    inside: dict[int, list[float]] = {bar: [] for bar in bar_at.values()}
+    for value in values:
+        if (bar := bar_of(value)) in inside:
+            inside[bar].append(value)
+    ranked = {bar: sorted(found) for bar, found in inside.items()}
+    return {
+        place: ranked[bar][place - ends[bar] + bars[bar]]
+        for place, bar in bar_at.items()
+    }

@@ -80,7 +80,7 @@ def read_report(
         top_parameters=top_parameters(configs[:top_n]),
         winner=Winner(run=top[0], config=winner) if top else None,
         differences=None if winner is None else differences(winner, readable),
-        scorers=statistics.scorers,
+        scorers=survey.scorers,
         tokens=statistics.tokens,
         timing=statistics.timing,
         cost=statistics.cost,

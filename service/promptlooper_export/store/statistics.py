@@ -2,22 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptlooper_export.analysis.distribution import (
-    BINS,
-    QUARTILES,
-    bin_edges,
-    histogram,
-    quantile,
-)
+from promptlooper_export.analysis.distribution import quantile
 from promptlooper_export.analysis.failures import group_failures
 from promptlooper_export.documents import (
     Cost,
     RunCounts,
-    ScorerStatistics,
     Timing,
     Tokens,
 )
@@ -28,7 +21,6 @@ from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.ranking import Ranking
 from promptlooper_export.store.rows import label, row_id
-from promptlooper_export.store.scoring import Rules
 from promptlooper_export.store.survey import Survey, read_survey
 
 
@@ -103,84 +95,6 @@ SELECT place, value FROM (
 WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
 """
 
-
-# First one value for each run and scorer, so that a run that was judged often weighs no
-# more than others. Squares of values larger than 1e150 leave the range of a double, and
-# those of values smaller than 1e-150 underflow; PostgreSQL refuses both.
-_VALUES = f"""
-WITH run_value AS (
-    SELECT
-        run_id, scorer_name,
-        avg(CASE WHEN abs(value) > 1e-150 THEN value ELSE 0 END) AS value
-    FROM {{scores}} AS score
-    JOIN {{runs}} AS run ON {{same_run}}
-    WHERE experiment_id {{experiment}} AND status = 'completed'
-        AND value BETWEEN -1e150 AND 1e150
-    GROUP BY run_id, scorer_name
-),
-summary AS (
-    SELECT
-        scorer_name, count(*) AS number, min(value) AS low, max(value) AS high,
-        {_sum("value")} / count(*) AS mean
-    FROM run_value GROUP BY scorer_name
-)
-"""
-
-# Two passes, mean first: a sum of squares less the square of the sum loses all digits
-# of a small variance. A single value has no standard deviation, hence nullif.
-_SUMMARIES = (
-    _VALUES
-    + f"""
-SELECT
-    scorer_name, number, low, high, mean,
-    {_sum("square")} / nullif(number - 1, 0)
-FROM (
-    SELECT
-        summary.*,
-        CASE WHEN abs(value - mean) > 1e-150 THEN (value - mean) * (value - mean)
-            ELSE 0 END AS square
-    FROM summary JOIN run_value USING (scorer_name)
-) AS spread
-GROUP BY scorer_name, number, low, high, mean
-"""
-)
-
-_SCORE_PLACES = (
-    _VALUES
-    + """
-SELECT scorer_name, place, value FROM (
-    SELECT
-        scorer_name, value,
-        row_number() OVER (PARTITION BY scorer_name ORDER BY value) - 1 AS place,
-        count(*) OVER (PARTITION BY scorer_name) - 1 AS last
-    FROM run_value
-) AS placed
-WHERE place IN (
-    last / 4, last / 4 + 1, last / 2, last / 2 + 1, last * 3 / 4, last * 3 / 4 + 1
-)
-"""
-)
-
-# The bar, from 0, of a value between low and high. The highest value would be in a bar
-# after the last: bars include their lower edge only.
-_BAR = {
-    "sqlite": (
-        "min("
-        "CAST(({value} - {low}) / ({high} - {low}) * {bars} AS INTEGER), {bars} - 1)"
-    ),
-    "postgresql": "least(width_bucket({value}, {low}, {high}, {bars}), {bars}) - 1",
-}
-
-_HISTOGRAM = (
-    _VALUES
-    + """
-SELECT scorer_name, CASE WHEN low < high THEN {bar} ELSE 0 END AS bar, count(*)
-FROM summary JOIN run_value USING (scorer_name)
-GROUP BY scorer_name, bar
-"""
-)
-
-
 # More of an error than anybody reads: it may be a whole log.
 _FAILED = """
 SELECT id, substr(error, 1, 100000) FROM {runs} AS run
@@ -197,7 +111,6 @@ class Statistics:
     tokens: Tokens
     cost: Cost | None
     timing: Timing | None
-    scorers: tuple[ScorerStatistics, ...]
     survey: Survey
     failures: Failures | None
 
@@ -221,7 +134,6 @@ def read_statistics(
         tokens=tokens,
         cost=cost,
         timing=_timing(session, names, values),
-        scorers=tuple(_scorers(session, names, values, row.rules)),
         survey=read_survey(session, catalog, row.experiment.id, row.rules, ranking),
         failures=_failures(session, names, values),
     )
@@ -302,35 +214,3 @@ def _failures(
 def _number(value: Any) -> float:
     """Return a duration as it is stored: whole numbers stay whole."""
     return value if isinstance(value, int | float) else float(value)
-
-
-def _scorers(
-    session: Session, names: Mapping[str, str], key: list[object], rules: Rules
-) -> Iterator[ScorerStatistics]:
-    """Yield the statistics of every scorer, by name."""
-    summaries = sorted(
-        session.all(_SUMMARIES.format(**names), *key), key=lambda line: label(line[0])
-    )
-    places: dict[str, dict[int, float]] = {}
-    for scorer, place, value in session.all(_SCORE_PLACES.format(**names), *key):
-        places.setdefault(scorer, {})[place] = value
-    bars: dict[str, dict[int, int]] = {}
-    bar = _BAR[session.kind].format(value="value", low="low", high="high", bars=BINS)
-    sql = _HISTOGRAM.format(bar=bar, **names)
-    for scorer, number, count in session.all(sql, *key):
-        bars.setdefault(scorer, {})[number] = count
-    for scorer, count, low, high, mean, variance in summaries:
-        name = label(scorer)
-        values = {"count": count, "min": low, "max": high, "mean": mean}
-        if variance is not None:
-            values["standard_deviation"] = math.sqrt(variance)
-        for quartile, percent in QUARTILES:
-            values[quartile] = quantile(places[scorer], count, percent)
-        yield ScorerStatistics(
-            name=name,
-            direction=rules.direction_of(name),
-            weight=rules.weights.get(name),
-            required=name in rules.required,
-            values=values,
-            histogram=histogram(bin_edges(low, high), bars[scorer]),
-        )

@@ -18,7 +18,7 @@ from promptlooper_export.analysis.parameters import explain
 from promptlooper_export.analysis.sensitivity import MOST_SCORERS, WeightMap
 from promptlooper_export.analysis.trade_offs import Front
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import Distribution, Period
+from promptlooper_export.documents import Distribution, Period, ScorerStatistics
 from promptlooper_export.errors import InvalidConfigError
 from promptlooper_export.findings import (
     Parameters,
@@ -62,6 +62,7 @@ _MOST_CHARACTERS = 100_000_000
 class Survey:
     """What is known of the completed runs; `parameters` is None if none counts."""
 
+    scorers: tuple[ScorerStatistics, ...]
     history: tuple[Period, ...]
     distribution: Distribution | None
     parameters: Parameters | None
@@ -83,14 +84,14 @@ def read_survey(
     """
     weights = _weight_map(session, catalog, rules, ranking)
     chart, sample, gaps = _Chart(), _Sample(), _Gaps()
-    scores = array("d")
+    judged = _Judged()
     costs, durations = Front(measure="cost_usd"), Front(measure="duration_ms")
     for run in ScoreReader(session, catalog, experiment).completed():
         values = finite_means(run.judged)
+        judged.add(values)
         gaps.add(run.judged, values)
         score = weighted_score(rules, values)
         if score is not None and abs(score) <= _LARGEST:
-            scores.append(score)
             chart.add(run.moment, score)
             sample.add(run.key, score)
             costs.add(run.run_id, score, _number(run.cost_usd))
@@ -99,8 +100,9 @@ def read_survey(
             weights.add(run.run_id, rules.signed(values))
     fronts = (costs.trade_off(), durations.trade_off())
     return Survey(
+        scorers=tuple(judged.scorers(rules)),
         history=tuple(chart.periods()),
-        distribution=distribute(scores) if scores else None,
+        distribution=distribute(chart.scores) if chart.scores else None,
         parameters=explain(_configs(session, catalog, sample), runs=sample.seen)
         if sample.seen
         else None,
@@ -174,16 +176,51 @@ class _Gaps:
 
 
 @dataclass(kw_only=True)
+class _Judged:
+    """What each scorer gave: 8 bytes for each run."""
+
+    values: "dict[str, array[float]]" = field(default_factory=dict)
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Add the scores of a run."""
+        for scorer, value in values.items():
+            if abs(value) > _LARGEST:
+                continue
+            if scorer not in self.values:
+                self.values[scorer] = array("d")
+            self.values[scorer].append(value)
+
+    def scorers(self, rules: Rules) -> Iterator[ScorerStatistics]:
+        """Yield the statistics of every scorer, by name."""
+        for name in sorted(self.values):
+            found = distribute(self.values[name])
+            yield ScorerStatistics(
+                name=name,
+                direction=rules.direction_of(name),
+                weight=rules.weights.get(name),
+                required=name in rules.required,
+                values=found.values,
+                histogram=found.histogram,
+            )
+
+
+@dataclass(kw_only=True)
 class _Chart:
-    """Weighted scores over time: 16 bytes for each run, in the order of time."""
+    """Weighted scores over time: 16 bytes for each run, in the order of time.
+
+    `undated` runs come first; any that are after the last year that has a name, last.
+    """
 
     moments: "array[int]" = field(default_factory=lambda: array("q"))
     scores: "array[float]" = field(default_factory=lambda: array("d"))
+    undated: int = 0
 
     def add(self, moment: int | None, score: float) -> None:
+        self.scores.append(score)
         if moment is not None and moment in _NAMED_YEARS:
             self.moments.append(moment)
-            self.scores.append(score)
+        elif not self.moments:
+            self.undated += 1
 
     def periods(self) -> Iterator[Period]:
         """Yield the scores of equal stretches of time that have any."""
@@ -198,7 +235,7 @@ class _Chart:
             # The last period includes its upper edge, where the last run is.
             if number == PERIODS - 1:
                 end = len(self.moments)
-            found = self.scores[start:end]
+            found = self.scores[self.undated + start : self.undated + end]
             start = end
             if not found:
                 continue
