@@ -87,3 +87,16 @@ def test_a_file_that_breaks_off_is_refused(console: Console, file: Path) -> None
     done = console.run("import", file.name, "--dry-run")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"promptlooper-export: results.ndjson:6: ")
+
+
+@on_sqlite
+def test_what_looks_like_a_secret_is_named_and_not_shown(console: Console) -> None:
+    keys = {f"key {i}": f"sk-proj-{i}" + "Zx81kQpL" * 5 for i in range(7)}
+    run = {"type": "run", "config": {"nested": keys}}
+    lines = ({"type": "experiment"}, *[run] * 1_001)
+    source = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    done = console.run("import", "-", "--dry-run", stdin=source)
+    said = done.stderr.decode()
+    assert "looks like a secret is redacted in exports: config.nested" in said
+    assert "and 2 more; only the first 1,000 runs were looked through" in said
+    assert "Zx81kQpL" not in said

@@ -12,6 +12,7 @@ import click
 from promptlooper_export import settings
 from promptlooper_export.cli.sources import (
     Reading,
+    flagged,
     reading_options,
     temporary_store,
     warn,
@@ -53,14 +54,14 @@ def import_(
     the tables it needs. Nothing is ever written to a runner's database.
     """
     loaded = settings.load()
-    records = reading.records(sources)
+    records = understood(flagged(reading.records(sources)), warn)
     if dry_run:
-        _show(understood(records, warn), _there(loaded), replace=replace)
+        _show(records, _there(loaded), replace=replace)
         return
     prepare_own(loaded.database_url, loaded.state_url)
     written = write(
         loaded.database_url,
-        understood(records, warn),
+        records,
         replace=replace,
         state_url=loaded.state_url,
     )

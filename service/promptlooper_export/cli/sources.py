@@ -1,6 +1,7 @@
 """Reading what other tools wrote, for all commands that take files."""
 
 import dataclasses
+import json
 import os
 import sys
 import tempfile
@@ -27,7 +28,8 @@ from promptlooper_export.importers.importer import (
     installed,
 )
 from promptlooper_export.importers.lines import STDIN
-from promptlooper_export.records import Records, RunRecord
+from promptlooper_export.records import ExperimentRecord, Records, RunRecord
+from promptlooper_export.redaction import secrets_in
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import Store, open_store
@@ -36,6 +38,12 @@ from promptlooper_export.viewer import OPERATOR
 
 _SHOWN = 500
 """After how many runs a terminal shows how many there are."""
+
+
+_LOOKED_THROUGH = 1_000
+"""In how many runs of an experiment an import looks for secrets: it takes a while."""
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +123,35 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         command(reading=reading, **values)
 
     return collected
+
+
+def flagged(records: Records) -> Records:
+    """Warn of what looks like a secret; exports will redact it."""
+    for record in records:
+        yield dataclasses.replace(record, runs=_looked_through(record))
+
+
+def _looked_through(record: ExperimentRecord) -> Iterator[RunRecord]:
+    found: dict[str, None] = {}
+    count = 0
+    for run in record.runs:
+        if count < _LOOKED_THROUGH:
+            texts = {"config": json.loads(run.config), "error": run.error}
+            found |= dict.fromkeys(secrets_in({**texts, "tags": run.tags}))
+        count += 1
+        yield run
+    if found:
+        paths = ", ".join(list(found)[:_NAMED])
+        others = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        runs = (
+            f"; only the first {_LOOKED_THROUGH:,} runs were looked through"
+            if count > _LOOKED_THROUGH
+            else ""
+        )
+        warn(
+            f"{record.place or record.name}: what looks like a secret is redacted in "
+            f"exports: {paths}{others}{runs}"
+        )
 
 
 def is_source(reference: str) -> bool:

@@ -3,6 +3,13 @@
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.text import redact_text
 from promptlooper_export.redaction.values import REDACTED
-from promptlooper_export.redaction.walk import configure, redact
+from promptlooper_export.redaction.walk import configure, redact, secrets_in
 
-__all__ = ["REDACTED", "configure", "names_secret", "redact", "redact_text"]
+__all__ = [
+    "REDACTED",
+    "configure",
+    "names_secret",
+    "redact",
+    "redact_text",
+    "secrets_in",
+]

@@ -99,6 +99,13 @@ def redact(document: Document) -> Document:
     return replace(clean, warnings=(*clean.warnings, *_notices(found)))
 
 
+def secrets_in(values: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Return the paths of what would be redacted in the values."""
+    found: dict[str, None] = {}
+    _value(values, ROOT, found)
+    return tuple(found)
+
+
 def _runs(runs: Runs, found: dict[str, None]) -> Runs:
     warnings: list[Notice] = []
 
