@@ -13,6 +13,7 @@ from pathlib import Path
 
 import classic
 import commits
+import importing
 import indexes
 import plain
 import verdict
@@ -101,6 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure(sys.argv[1] if sys.argv[1:] else f"sqlite:///{folder}/bench.db")
         commits.measure(Path(folder))
+        importing.measure(Path(folder))
 
 
 if __name__ == "__main__":
