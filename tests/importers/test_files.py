@@ -16,6 +16,7 @@ FILES = [
     "inspect/two_scorers.eval",
     "lm-eval/results_2026-11-23T16-04-29.json",
     "lm-eval/samples_mini_gen_2026-11-23T16-04-29.jsonl",
+    "wandb/made_offline_run_0/run-made0000.wandb",
 ]
 
 CUTS = [0.02, 0.35, 0.71, 0.999]
