@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,8 +21,11 @@ KINDS = ["sqlite", "postgresql"]
 
 
 @pytest.fixture(autouse=True)
-def _numbers_start_again() -> None:
+def _every_test_begins_alike() -> Iterator[None]:
     builders.restart()
+    yield
+    # A service keeps its temporary files where it was told, and the process with it.
+    tempfile.tempdir = None
 
 
 @pytest.fixture(scope="session")

@@ -57,13 +57,15 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
     Refuses more runs or columns than a sheet has, and text with a lone surrogate.
     """
     import xlsxwriter
+    from xlsxwriter.exceptions import FileCreateError
 
     header = names(runs.columns)
     _refuse_size(runs, header)
     with tempfile.TemporaryDirectory(prefix="promptlooper-") as folder:
         path = Path(folder) / "runs.xlsx"
         # A row is written as soon as the next one begins.
-        book = xlsxwriter.Workbook(str(path), {"constant_memory": True})
+        options = {"constant_memory": True, "tmpdir": folder}
+        book = xlsxwriter.Workbook(str(path), options)
         # By default, xlsxwriter writes the time of the export: other bytes each time.
         created = runs.experiment.created_at or _EPOCH
         book.set_properties({"created": created.replace(tzinfo=None)})
@@ -75,7 +77,10 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
             notes = _Sheet(book.add_worksheet("Notes"), ["cell", "run", "column"])
             for place, note in enumerate(sheet.notes):
                 notes.write(place, note, "a note")
-        book.close()
+        try:
+            book.close()
+        except FileCreateError as error:
+            raise error.args[0] from None  # what the disk refused
         yield from sheet.notices()
         with path.open("rb") as file:
             while piece := file.read(_PIECE):

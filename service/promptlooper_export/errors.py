@@ -321,10 +321,10 @@ class DatabaseNotUnderstoodError(DatabaseUnavailableError):
 
 
 class SpoolFullError(ProblemError):
-    """There is no space left to keep exports until they are sent.
+    """Exports cannot be kept until they are sent: the disk is full, or takes no files.
 
     Try again after the seconds in `Retry-After`. The operator should free space in
-    PROMPTLOOPER_SPOOL_DIR.
+    PROMPTLOOPER_SPOOL_DIR, or correct it.
     """
 
     slug = "spool-full"

@@ -2,11 +2,13 @@
 
 import math
 import re
+import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from errno import EACCES, EDQUOT, ENOENT, ENOSPC, ENOTDIR, EROFS
 from hashlib import sha256
 from traceback import format_exception
 from typing import Any
@@ -21,8 +23,9 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
-from promptlooper_export.spool import Body, spool
+from promptlooper_export.spool import Body, Space, keep_files_in, no_room, spool
 from promptlooper_export.store.against import Opponent
+from promptlooper_export.store.locations import sort_in
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.store.what_if import STORED, WhatIf
 from promptlooper_export.viewer import Viewer
@@ -32,12 +35,12 @@ from promptlooper_export.viewer import Viewer
 class Limits:
     """The limits of one export.
 
-    `spool_bytes` is the largest body, in bytes; `seconds` is the longest time that an
-    export may take.
+    `spool_bytes` is the largest body, in bytes, and `space` what it shares with others;
+    `seconds` is the longest time that an export may take.
     """
 
     spool_bytes: int
-    spool_directory: str | None = None
+    space: Space = field(default_factory=Space)
     seconds: float = math.inf
 
 
@@ -76,9 +79,23 @@ class UnredactedExportError(Exception):
     """Where an export with secrets failed: the places that its traceback names."""
 
 
+# A format's own temporary files: the disk or a quota is full, or the directory for them
+# is not there or takes none.
+_NO_ROOM = {ENOSPC, EDQUOT, EROFS, ENOENT, ENOTDIR, EACCES}
+
 _PLACE = re.compile(r'^ *File "[^"\n]+", line [0-9]+, in [\w<>]+$', re.MULTILINE)
 
 _TIMELESS = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def use_directory(directory: str | None) -> None:
+    """Have every temporary file of this process made there: spools, sorts, copies.
+
+    None stands for the system's temporary directory. Raises SettingsError if it takes
+    no file.
+    """
+    keep_files_in(directory)
+    sort_in(tempfile.gettempdir())
 
 
 def export(
@@ -175,7 +192,7 @@ def _spooled(
             row_count=document.count if isinstance(document, Runs) else None,
             last_run=document.last if isinstance(document, Runs) else None,
             limit=limits.spool_bytes,
-            directory=limits.spool_directory,
+            space=limits.space,
         )
 
 
@@ -267,11 +284,19 @@ def _render(
             yield from document.warnings
     except ExportError:
         raise
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise _failed(format, error) from error
+        raise no_room(error) from error
     except Exception as error:
         # Name the format, or its defect would look like one of the service.
-        kind = type(error).__name__
-        detail = f"The format {format.name!r} failed: {kind}. Choose another one."
-        raise FormatFailedError(detail, format=format.name) from error
+        raise _failed(format, error) from error
+
+
+def _failed(format: AnyFormat, error: Exception) -> FormatFailedError:
+    kind = type(error).__name__
+    detail = f"The format {format.name!r} failed: {kind}. Choose another one."
+    return FormatFailedError(detail, format=format.name)
 
 
 def _places(error: Exception) -> Exception:

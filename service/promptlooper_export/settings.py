@@ -195,14 +195,21 @@ SETTINGS = (
         name="SPOOL_DIR",
         default=None,
         parse=str,
-        help="Directory for bodies over 1 MiB until they are sent; by default the "
-        "system's temporary directory.",
+        help="Directory for bodies over 1 MiB until they are sent, and for all other "
+        "temporary files; by default the system's temporary directory.",
     ),
     Setting(
         name="SPOOL_MAX_BYTES",
         default=str(1 << 30),
         parse=_integer(1 << 10, 1 << 44),
         help="The largest body that is sent over HTTP, in bytes.",
+    ),
+    Setting(
+        name="SPOOL_TOTAL_BYTES",
+        default=None,
+        parse=_integer(1 << 10, 1 << 50),
+        help="How many bytes of bodies each worker keeps at once until they are sent; "
+        "by default four times SPOOL_MAX_BYTES.",
     ),
     Setting(
         name="MAX_CONCURRENT_EXPORTS",
@@ -260,6 +267,7 @@ class Settings:
     trusted_proxies: int
     spool_dir: str | None
     spool_max_bytes: int
+    spool_total_bytes: int | None
     max_concurrent_exports: int
     render_timeout: int
     workers: int

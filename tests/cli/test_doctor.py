@@ -68,6 +68,17 @@ def test_an_unknown_setting_is_a_refused_configuration(console: Console) -> None
 
 
 @on_sqlite
+def test_a_spool_that_takes_no_files_is_a_refused_configuration(
+    console: Console,
+) -> None:
+    done = console.run("doctor", SPOOL_DIR="nowhere")
+    assert done.returncode == 78
+    [line] = failures(done.stdout)
+    assert line.startswith("PROMPTLOOPER_SPOOL_DIR: ")
+    assert "No such file or directory" in line
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     "url", ["sqlite:///nowhere/x.db", "postgresql://nobody@127.0.0.1:1/none"]
 )

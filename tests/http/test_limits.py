@@ -1,12 +1,9 @@
 """What an export may use: slots, and space in the spool."""
 
-import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,8 +12,9 @@ from werkzeug.test import TestResponse
 from builders import experiment, run
 from databases import Database
 from pages import BROWSER, harmless
-from promptlooper_export import spool
+from promptlooper_export.errors import SettingsError
 from promptlooper_export.web import slots
+from promptlooper_export.web.app import create_app
 from webservice import Service, problem, settings_for
 
 SLOW = """
@@ -142,38 +140,67 @@ def test_a_sent_body_holds_no_slot(database: Database, id_: UUID) -> None:
     assert {response.status_code for response in unread} == {200}
 
 
-class FullFile(SpooledTemporaryFile[Any]):
-    """A temporary file on a disk without space."""
-
-    error = errno.ENOSPC
-
-    def write(self, *_: object) -> int:
-        raise OSError(self.error, "no space")
-
-
-def test_a_full_spool_is_a_problem_and_the_next_export_works(
-    database: Database, id_: UUID, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = Service(settings_for(database.url))
-    path = f"/experiments/{id_}/export"
-    for error in (errno.ENOSPC, errno.EDQUOT):
-        with monkeypatch.context() as patch:
-            patch.setattr(FullFile, "error", error)
-            patch.setattr(spool, "SpooledTemporaryFile", FullFile)
-            response = service.ask(path)
-        problem(response, 503, "spool-full")
-        assert int(response.headers["Retry-After"]) > 0
-        assert service.ask(path).status_code == 200
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory for the spool."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
 
 
-def test_a_body_in_the_spool_has_no_name(database: Database, tmp_path: Path) -> None:
+@pytest.fixture
+def large(database: Database) -> str:
+    """The path of an export that does not stay in memory."""
     loaded = experiment(run({"accuracy": 0.9}, config={"prompt": "x" * (3 << 20)}))
     database.load(loaded)
-    directory = tmp_path / "spool"
-    directory.mkdir()
-    service = Service(settings_for(database.url, SPOOL_DIR=str(directory)))
-    response = service.ask(f"/experiments/{loaded.id}/export")
+    return f"/experiments/{loaded.id}/export"
+
+
+@pytest.mark.parametrize("name", ["json", "xlsx"])
+def test_a_spool_that_went_away_is_a_problem_until_it_is_back(
+    database: Database, large: str, folder: Path, name: str
+) -> None:
+    service = Service(settings_for(database.url, SPOOL_DIR=str(folder)))
+    folder.rmdir()
+    refused = service.ask(f"{large}?format={name}")
+    problem(refused, 503, "spool-full")
+    assert int(refused.headers["Retry-After"]) > 0
+    problem(service.client.get("/health/ready"), 503, "spool-full")
+    folder.mkdir()
+    assert service.ask(f"{large}?format={name}").status_code == 200
+    assert service.client.get("/health/ready").status_code == 200
+    assert list(folder.iterdir()) == []
+
+
+def test_bodies_that_wait_to_be_sent_are_bounded(
+    database: Database, large: str
+) -> None:
+    service = Service(settings_for(database.url, SPOOL_TOTAL_BYTES=str(4 << 20)))
+    waiting = service.ask(large)
+    assert waiting.status_code == 200
+    refused = service.ask(large)
+    problem(refused, 503, "spool-full")
+    assert int(refused.headers["Retry-After"]) > 0
+    waiting.close()
+    with service.ask(large) as answer:
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_directory_that_takes_no_files_is_refused(
+    database: Database, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"^PROMPTLOOPER_SPOOL_DIR: "):
+        create_app(settings_for(database.url, SPOOL_DIR=str(tmp_path / name)))
+
+
+def test_a_body_in_the_spool_has_no_name(
+    database: Database, large: str, folder: Path
+) -> None:
+    service = Service(settings_for(database.url, SPOOL_DIR=str(folder)))
+    response = service.ask(large)
     open_files = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
-    assert [path for path in open_files if directory in path.parents]
-    assert list(directory.iterdir()) == []
+    assert [path for path in open_files if folder in path.parents]
+    assert list(folder.iterdir()) == []
     response.close()

@@ -171,5 +171,5 @@ def _alone(source: str, bodies: Iterable[Body], limits: Limits) -> Body:
         row_count=None,
         last_run=None,
         limit=limits.spool_bytes,
-        directory=limits.spool_directory,
+        space=limits.space,
     )

@@ -11,6 +11,7 @@ from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.auth.secret import surrounding_space
 from promptlooper_export.cli.terminal import AS_JSON, printable, write_json, write_table
 from promptlooper_export.errors import DatabaseUnavailableError, SettingsError
+from promptlooper_export.export import use_directory
 from promptlooper_export.registry import discover
 from promptlooper_export.settings import SETTINGS, SYMMETRIC, Setting, Settings
 from promptlooper_export.store.diagnosis import Indexes, diagnose, reach
@@ -33,13 +34,16 @@ def setting_checks(settings: Settings) -> Iterator[Check]:
     for row in SETTINGS:
         value, origin = shown(row, os.environ)
         state, remedy = f"{value} ({origin})", None
-        if row.name == _verifies_with(settings):
-            try:
+        try:
+            if row.name == _verifies_with(settings):
                 key_finder(settings)
-            except SettingsError as error:
-                state, _, remedy = _without(row.variable, error.detail).partition("; ")
-                remedy = remedy or f"correct {row.variable}"
-            else:
+            elif row.name == "SPOOL_DIR":
+                use_directory(settings.spool_dir)
+        except SettingsError as error:
+            state, _, remedy = _without(row.variable, error.detail).partition("; ")
+            remedy = remedy or f"correct {row.variable}"
+        else:
+            if row.name == "JWT_SECRET_KEY" == _verifies_with(settings):
                 found = surrounding_space(settings.jwt_secret_key or "")
                 state += f"; it {found}" if found else ""
         yield Check(subject=row.variable, state=state.strip(), remedy=remedy)

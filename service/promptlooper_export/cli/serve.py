@@ -29,6 +29,7 @@ from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.cli.inflight import InFlight
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.events import RequestLost
+from promptlooper_export.export import use_directory
 from promptlooper_export.logs import configure
 from promptlooper_export.proof import PROBLEM
 from promptlooper_export.settings import SYNC_REFUSED, Settings
@@ -250,6 +251,7 @@ def serve(*, host: str | None, port: int | None, workers: int | None) -> None:
         loaded = replace(loaded, bind=_bind(loaded.bind, host, port))
     # Checked before anything listens: a bad configuration is one line and exit code 78.
     key_finder(loaded)
+    use_directory(loaded.spool_dir)
     _require_free(_address(loaded.bind))
     diagnose(loaded.database_url)
     locate(loaded.database_url, loaded.state_url)

@@ -12,7 +12,7 @@ from promptlooper_export.cli.completion import complete_format, complete_option
 from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.errors import UsageError, WarnedError
-from promptlooper_export.export import Limits
+from promptlooper_export.export import Limits, use_directory
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
@@ -115,8 +115,12 @@ def choose_format(registry: Registry, *, name: str | None, output: str) -> AnyFo
 
 
 def limits_for(loaded: Settings) -> Limits:
-    """Return the limits of an export to a file: as large and slow as it must be."""
-    return Limits(spool_bytes=UNLIMITED, spool_directory=loaded.spool_dir)
+    """Return the limits of an export to a file: as large and slow as it must be.
+
+    Raises SettingsError if temporary files cannot be written where they should be.
+    """
+    use_directory(loaded.spool_dir)
+    return Limits(spool_bytes=UNLIMITED)
 
 
 STRICT = click.option(

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,6 +135,8 @@ class Sandbox:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    if tempfile.tempdir is not None:
+        kept["TMPDIR"] = tempfile.tempdir
     # The same modules as in this process, wherever it found them.
     return kept | {"PYTHONPATH": os.pathsep.join(sys.path)}
 

@@ -9,7 +9,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -19,6 +19,7 @@ from peewee import (
     Database,
     DatabaseError,
     InterfaceError,
+    OperationalError,
     PostgresqlDatabase,
     SqliteDatabase,
 )
@@ -206,7 +207,10 @@ class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
 
     def _connect(self) -> Any:
         with self._turn:
-            self._opening = self._file.opening()
+            try:
+                self._opening = self._file.opening()
+            except OSError as error:  # of a file that is copied to be read
+                raise OperationalError(str(error)) from error
             self.database = self._file.location
             connection = super()._connect()
             connection.opening = self._opening
@@ -361,14 +365,9 @@ def begin(session: Session, then: str | None = None) -> None:
 
 
 def _end(session: Session) -> None:
-    """End a transaction; a connection that cannot is given up, not lent again."""
-    try:
+    """End a transaction, unless SQLite has ended it or the connection is lost."""
+    with suppress(DatabaseError, InterfaceError):
         session.script("ROLLBACK")
-    except (DatabaseError, InterfaceError):
-        if isinstance(
-            session.database, PooledPostgresqlDatabase | PooledSqliteDatabase
-        ):
-            session.database.manual_close()
 
 
 @contextmanager

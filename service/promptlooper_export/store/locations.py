@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -91,6 +91,16 @@ def postgresql_location(url: str) -> str:
     return location
 
 
+def sort_in(directory: str) -> None:
+    """Have SQLite make its own temporary files there, for the whole process.
+
+    It would look for a directory by itself, and not where Python looks.
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        quoted = directory.replace("'", "''")
+        connection.execute(f"PRAGMA temp_store_directory = '{quoted}'")
+
+
 _HEADER = b"SQLite format 3\x00"
 _VERSIONS = slice(18, 20)
 """The bytes of a file's header that say how it is written and read: 2 means WAL."""
@@ -153,25 +163,32 @@ class SqliteFile:
 
     def settled_state(self) -> tuple[object, ...] | None:
         """Return what changes whenever the file does; None while it might not."""
-        found = self._path.stat()
-        is_settled = time.time() - found.st_mtime > _SETTLED_SECONDS
-        return _state(found) if is_settled else None
+        found = self._found()
+        changed = max(each.st_mtime for each in found)
+        is_settled = time.time() - changed > _SETTLED_SECONDS
+        return _state(*found) if is_settled else None
+
+    def _found(self) -> list[os.stat_result]:
+        """Look at the file, and at a log that belongs to it."""
+        found = [self._path.stat()]
+        with suppress(FileNotFoundError):
+            found.append(self._beside("-wal").stat())
+        return found
 
     def _copy(self, mode: str) -> tuple[object, ...] | None:
         """Copy the file, unless there is a copy of it as it certainly is."""
         settled = self.settled_state()
         if settled is None or self._copied is None or self._copied[0] != settled:
             for _ in range(_ATTEMPTS):
-                before = _state(self._path.stat())
+                before = _state(*self._found())
                 copy = self._next_copy()
                 if mode == "backup":
                     _back_up(self._path, copy)
                     break
                 _copy_at_rest(self._path, copy)
-                # Somebody opened the file meanwhile: its log may hold more than it.
-                if self._beside("-wal").exists():
+                if self.mode() == "ro":  # somebody has opened it meanwhile
                     return self.opening()
-                if _state(self._path.stat()) == before:
+                if _state(*self._found()) == before:
                     break
             else:
                 msg = f"{self._path} changes while it is copied"
@@ -218,12 +235,20 @@ def _is_wal(path: Path, device: int, inode: int) -> bool:  # noqa: ARG001  of wh
 
 
 def _copy_at_rest(path: Path, copy: Path) -> None:
-    """Copy a file in WAL mode that nobody has open: all of it is in the one file."""
+    """Copy a file in WAL mode that nobody has open, with the log that a crash left.
+
+    Outside WAL, the copy can be opened read-only without the other two files.
+    """
     shutil.copyfile(path, copy)
-    # Marked as outside WAL, it can be opened read-only without the other two files.
-    with copy.open("r+b") as opened:
-        opened.seek(_VERSIONS.start)
-        opened.write(_ROLLBACK)
+    try:
+        shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+    except FileNotFoundError:
+        with copy.open("r+b") as opened:
+            opened.seek(_VERSIONS.start)
+            opened.write(_ROLLBACK)
+        return
+    with closing(sqlite3.connect(copy)) as recovered:
+        recovered.execute("PRAGMA journal_mode = DELETE")
 
 
 def _back_up(path: Path, copy: Path) -> None:
@@ -235,8 +260,10 @@ def _back_up(path: Path, copy: Path) -> None:
         source.backup(target)
 
 
-def _state(found: os.stat_result) -> tuple[object, ...]:
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+def _state(*found: os.stat_result) -> tuple[object, ...]:
+    return tuple(
+        (each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns) for each in found
+    )
 
 
 def _uri(path: Path, options: str) -> str:

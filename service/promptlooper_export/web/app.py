@@ -5,9 +5,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from promptlooper_export import registry
 from promptlooper_export.codings import installed_codings
-from promptlooper_export.export import Limits
+from promptlooper_export.export import Limits, use_directory
 from promptlooper_export.sandbox.processes import hide_memory
 from promptlooper_export.settings import Settings
+from promptlooper_export.spool import Space
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.web import (
     authentication,
@@ -39,8 +40,8 @@ HEADERS = {
 def create_app(settings: Settings, *, invitation: Invitation | None = None) -> Flask:
     """Create the WSGI application; an invitation adds the link that it describes.
 
-    Raises SettingsError if the secret is missing or weak, or the database cannot be
-    served.
+    Raises SettingsError if the secret is missing or weak, the database cannot be
+    served, or temporary files cannot be written.
     """
     # Third-party formats run as the same user: our environment has the secrets.
     hide_memory()
@@ -51,6 +52,7 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
     app.url_map.merge_slashes = False  # each resource has one address, and no redirects
     if settings.trusted_proxies:
         _trust_proxies(app, settings.trusted_proxies)
+    use_directory(settings.spool_dir)
     authentication.install(app, settings)
     problem_pages.install(app)
     session.install(app)
@@ -91,7 +93,7 @@ def _trust_proxies(app: Flask, hops: int) -> None:
 def _limits(settings: Settings) -> Limits:
     return Limits(
         spool_bytes=settings.spool_max_bytes,
-        spool_directory=settings.spool_dir,
+        space=Space(settings.spool_total_bytes or 4 * settings.spool_max_bytes),
         seconds=settings.render_timeout,
     )
 

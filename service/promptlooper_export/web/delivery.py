@@ -224,7 +224,7 @@ def _code(exports: Exports, body: Body, coding: str | None) -> tuple[Body, str |
     if coding == IDENTITY:
         return body, IDENTITY
     encode = exports.codings[coding]
-    return recode(body, encode, directory=exports.limits.spool_directory), coding
+    return recode(body, encode, space=exports.limits.space), coding
 
 
 def export_url(experiment: UUID | str, pairs: Pairs) -> str:
