@@ -65,8 +65,8 @@ class Score(Model):
 
 def winner(url: str, experiment: UUID, weights: Mapping[str, float]) -> UUID:
     """Return the id of the winner."""
-    database = open_for_reading(url)
-    with database.bind_ctx((Run, Score)), database.connection_context():
+    pool = open_for_reading(url)
+    with pool.lend() as database, database.bind_ctx((Run, Score)):
         completed = Run.select().where(
             (Run.experiment_id == experiment) & (Run.status == "completed")
         )
@@ -75,7 +75,7 @@ def winner(url: str, experiment: UUID, weights: Mapping[str, float]) -> UUID:
             for run in prefetch(completed, Score.select())
             if run.score_set
         ]
-    database.close()
+    pool.close()
     best: UUID = max(scored)[1]
     return best
 

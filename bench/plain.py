@@ -16,7 +16,6 @@ from uuid import UUID
 
 from promptlooper_export.store.connection import (
     Session,
-    close,
     open_for_reading,
     open_for_writing,
     reading,
@@ -77,7 +76,7 @@ def _opened(url: str) -> Iterator[Session]:
     database = open_for_reading(url)
     with reading(database) as session:
         yield session
-    close(database)
+    database.close()
 
 
 def _writer(file: IO[bytes]) -> Any:  # noqa: ANN401  csv has no name for it

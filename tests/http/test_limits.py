@@ -102,6 +102,22 @@ def test_a_subject_gets_half_of_the_slots_and_others_the_rest(slow: Slow) -> Non
     assert {slow.ask(name).status_code for name in ("alice", "dora")} == {200}
 
 
+def test_busy_slots_leave_connections_for_everything_else(slow: Slow) -> None:
+    count = 20
+    more = Service(
+        settings_for(
+            slow.service.settings.database_url, MAX_CONCURRENT_EXPORTS=str(count)
+        )
+    )
+    busy = Slow(more, UUID(slow.path.split("/")[2]), slow.listener)
+    for number in range(count):
+        busy.begin(f"subject {number}")
+    problem(busy.ask("dora"), 429, "too-many-exports")
+    assert more.client.get("/health/ready").status_code == 200
+    assert more.ask("/experiments", subject="dora").status_code == 200
+    assert busy.end() == [200] * count
+
+
 def test_what_needs_no_rendering_needs_no_slot(slow: Slow) -> None:
     tag = slow.ask("alice").headers["ETag"]
     slow.begin("alice")

@@ -6,12 +6,10 @@ options of a URL or of PGOPTIONS stay as they are.
 """
 
 import math
-import sqlite3
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from threading import Lock
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,13 +17,8 @@ from peewee import (
     Database,
     DatabaseError,
     InterfaceError,
-    OperationalError,
     PostgresqlDatabase,
     SqliteDatabase,
-)
-from playhouse.pool import (
-    PooledPostgresqlDatabase,
-    PooledSqliteDatabase,
 )
 
 from promptlooper_export.store.locations import (
@@ -33,8 +26,15 @@ from promptlooper_export.store.locations import (
     postgresql_location,
     sqlite_path,
 )
+from promptlooper_export.store.pool import (
+    CONNECT_SECONDS,
+    Opened,
+    Pool,
+    Readable,
+    ReadablePostgresql,
+    ReadableSqlite,
+)
 from promptlooper_export.store.refusals import in_time, refusals
-from promptlooper_export.store.rows import microseconds
 
 Row = tuple[Any, ...]
 
@@ -46,20 +46,15 @@ _MOST_TOGETHER = 1000
 _CHARACTERS_TOGETHER = 2_000_000
 """Rows that PostgreSQL sends together if they are streamed, by what they hold."""
 
-_STEPS = 1_000_000
-"""After how many of its steps, some tens of milliseconds, SQLite asks for the time."""
-
 _HURRY = 0.8
 """The part of PostgreSQL's time limit below which the rest of the time is its limit."""
 
 LOCK_SECONDS = 30
 """How long a writer waits for a lock."""
 
-_POOLS = (PooledPostgresqlDatabase, PooledSqliteDatabase)
-
 _BEGIN_READING = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-    "SET LOCAL statement_timeout = '{seconds}s';"
+    "SET LOCAL statement_timeout = {limit};"
     # Below deadlock_timeout, so that a deadlock with somebody's DDL ends with us.
     "SET LOCAL lock_timeout = '900ms';"
     "SET LOCAL idle_in_transaction_session_timeout = '120s';"
@@ -178,119 +173,26 @@ def _for_postgresql(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-class _Connection(sqlite3.Connection):
-    """A connection that gives text which is not UTF-8 as well: in lone surrogates.
-
-    `opening` is the state of the file that it was opened on.
-    """
-
-    opening: object = None
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        self.create_function("microseconds", 1, microseconds, deterministic=True)
-
-
-class _ReadableSqlite(PooledSqliteDatabase):  # type: ignore[misc]  # no stub
-    """SQLite whose connections stay open as long as the path leads to the same file.
-
-    A file that was replaced is read through new connections. Where a connection leads
-    is decided when the pool gives it out, for which the pool has no public hook.
-    """
-
-    def __init__(self, file: SqliteFile, **options: Any) -> None:
-        self._file = file
-        self._opening: object = None
-        self._turn = Lock()
-        super().__init__(file.location, uri=True, factory=_Connection, **options)
-
-    def _connect(self) -> Any:
-        with self._turn:
-            try:
-                self._opening = self._file.opening()
-            except OSError as error:  # of a file that is copied to be read
-                raise OperationalError(str(error)) from error
-            self.database = self._file.location
-            connection = super()._connect()
-            connection.opening = self._opening
-            return connection
-
-    def _is_closed(self, conn: Any) -> bool:
-        if conn.opening == self._opening:
-            return False
-        conn.close()
-        return True
-
-
-class _ReadablePostgresql(PooledPostgresqlDatabase):  # type: ignore[misc]  # no stub
-    """PostgreSQL that gives times beyond our calendar as well: as text."""
-
-    def __init__(self, location: str, *, read_seconds: int, **options: Any) -> None:
-        import psycopg
-        from psycopg.adapt import AdaptersMap
-        from psycopg.types import datetime
-
-        self.beginning = _BEGIN_READING.format(seconds=read_seconds)
-        adapters = AdaptersMap(psycopg.adapters)
-        for name, loader in (
-            ("timestamptz", datetime.TimestamptzLoader),
-            ("timestamp", datetime.TimestampLoader),
-            ("date", datetime.DateLoader),
-        ):
-            adapters.register_loader(name, _tolerant(loader))
-        super().__init__(location, context=adapters, **options)
-
-
-def _tolerant(loader: Any) -> Any:
-    from psycopg import DataError
-
-    class TolerantLoader(loader):  # type: ignore[misc]
-        def load(self, data: Any) -> Any:
-            try:
-                return super().load(data)
-            except DataError:
-                return bytes(data).decode()
-
-    return TolerantLoader
-
-
 def open_for_reading(
     url: str,
     *,
     connections: int = 16,
-    seconds: int = READ_SECONDS,
+    seconds: float = math.inf,
     is_read_long: bool = True,
-) -> Database:
+) -> Pool:
     """Open a database that nothing can be written to.
 
-    At most `connections` are open; on PostgreSQL a statement may take `seconds`, and
-    SQLite is told whether more than a few rows are read at once. Raises SettingsError
-    for a URL that is neither SQLite's nor PostgreSQL's.
+    At most `connections` are open; a transaction may take `seconds`. SQLite is told
+    whether more than a few rows are read at once. Raises SettingsError for a URL that
+    is neither SQLite's nor PostgreSQL's.
     """
+    make: Callable[[], Readable]
     if (path := sqlite_path(url)) is not None:
-        database: Database = _ReadableSqlite(
-            SqliteFile(path.resolve(), is_read_long=is_read_long),
-            max_connections=connections,
-            timeout=5,
-            check_same_thread=False,
-            # A second lock: even in a file opened as "rw", nothing can be written.
-            pragmas={"query_only": 1, "busy_timeout": 2000},
-        )
-        return database
-    pool: Database = _ReadablePostgresql(
-        postgresql_location(url),
-        prefer_psycopg3=True,
-        max_connections=connections,
-        timeout=5,
-        stale_timeout=300,
-        connect_timeout=3,
-        tcp_user_timeout=seconds * 1000,
-        # A pooler may run the next transaction in a session that has not prepared it.
-        prepare_threshold=None,
-        read_seconds=seconds,
-    )
-    return pool
+        file = SqliteFile(path.resolve(), is_read_long=is_read_long)
+        make = partial(ReadableSqlite, Opened(file))
+    else:
+        make = partial(ReadablePostgresql, postgresql_location(url))
+    return Pool(make, size=connections, seconds=seconds)
 
 
 def open_for_writing(url: str) -> Database:
@@ -303,21 +205,14 @@ def open_for_writing(url: str) -> Database:
     return PostgresqlDatabase(
         postgresql_location(url),
         prefer_psycopg3=True,
-        connect_timeout=3,
+        connect_timeout=CONNECT_SECONDS,
         prepare_threshold=None,
     )
 
 
-def close(database: Database) -> None:
-    """Close the connections that are not in use, those of a pool included."""
-    if isinstance(database, _POOLS):
-        database.close_idle()
-    database.close()
-
-
 @contextmanager
 def reading(
-    database: Database, *, then: str | None = None, deadline: float = math.inf
+    pool: Pool, *, then: str | None = None, deadline: float = math.inf
 ) -> Iterator[Session]:
     """Begin a read-only transaction that sees one moment, for the length of the block.
 
@@ -326,48 +221,39 @@ def reading(
     answer or cannot be read, and TimeoutError after `deadline`, a moment of
     time.monotonic().
     """
-    with in_time(deadline), refusals(), database.connection_context():
+    # A server that cannot be reached is away, however long that took to find out.
+    with (
+        refusals(),
+        pool.lend(deadline) as database,
+        in_time(deadline),
+        refusals(),
+    ):
         session = Session(database, deadline=deadline)
         try:
-            begin(session, then)
-            with _interrupted(database, deadline):
-                yield session
+            _begin(session, database.until, then)
+            yield session
         finally:
             session.end_streams()
             _end(session)
 
 
-@contextmanager
-def _interrupted(database: Database, deadline: float) -> Iterator[None]:
-    """Let SQLite give up a statement after the deadline; PostgreSQL has its limit."""
-    if math.isinf(deadline) or not isinstance(database, SqliteDatabase):
-        yield
-        return
-    connection = database.connection()
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
-    try:
-        yield
-    finally:
-        connection.set_progress_handler(None, 0)
-
-
-def begin(session: Session, then: str | None = None) -> None:
+def _begin(session: Session, until: float, then: str | None) -> None:
     """Begin the transaction: SQLite sees the moment of the first look at a table."""
-    if not isinstance(session.database, _ReadablePostgresql):
+    if session.kind == "sqlite":
         session.script("BEGIN")
         return
-    sql = session.database.beginning
-    left = session.deadline - time.monotonic()
-    if left < READ_SECONDS:
-        session.seconds = max(1, math.ceil(left))
-        sql = f"{sql};SET LOCAL statement_timeout = '{session.seconds}s'"
+    session.seconds = min(READ_SECONDS, until - time.monotonic())
+    limit = max(1, math.ceil(1000 * session.seconds))
+    sql = _BEGIN_READING.format(limit=limit)
     session.begun = session.script(f"{sql};{then}" if then else sql)
 
 
 def _end(session: Session) -> None:
-    """End a transaction, unless SQLite has ended it or the connection is lost."""
-    with suppress(DatabaseError, InterfaceError):
+    """End a transaction; a connection that cannot is given up, not lent again."""
+    try:
         session.script("ROLLBACK")
+    except (DatabaseError, InterfaceError):
+        session.database.close()
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from promptlooper_export.store.catalog import read_catalog
 from promptlooper_export.store.connection import (
     LOCK_SECONDS,
     Session,
-    close,
     open_for_reading,
     open_for_writing,
     writing,
@@ -295,7 +294,7 @@ def _require_apart(url: str, state_url: str | None) -> None:
     if state_url is None:
         return
     with named_in_errors(state_url):
-        close(open_for_reading(state_url))
+        open_for_reading(state_url)
         path, state = sqlite_path(url), sqlite_path(state_url)
     if path and state and path.resolve() == state.resolve():
         msg = f"{VARIABLE} names the database itself; unset it, or name another file"

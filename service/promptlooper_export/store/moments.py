@@ -4,19 +4,20 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-
-from peewee import Database
 
 from promptlooper_export.errors import (
     DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
 )
 from promptlooper_export.store.catalog import Catalog, fingerprint, read_catalog
-from promptlooper_export.store.connection import Session, reading
+from promptlooper_export.store.connection import Session, open_for_reading, reading
 from promptlooper_export.store.earlier import is_earlier
 from promptlooper_export.store.freshness import Sentinel, Token, taking_token
+from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.refusals import sqlstate
+
+PING_SECONDS = 5
+"""How long a database may take to prove that it can be read."""
 
 _ATTEMPTS = 6
 """How often to ask for the locks; each time waits a little less than a second."""
@@ -35,11 +36,16 @@ class _Known:
 
 
 class Moments:
-    """Begins moments of one database; on SQLite, `path` is its file."""
+    """Begins moments of one database.
 
-    def __init__(self, database: Database, path: Path | None) -> None:
-        self._database = database
-        self._sentinel = None if path is None else Sentinel(path)
+    At most `connections` are open at once, and each lasts at most `seconds`.
+    """
+
+    def __init__(self, url: str, *, connections: int, seconds: float) -> None:
+        path = sqlite_path(url)
+        self._pool = open_for_reading(url, connections=connections, seconds=seconds)
+        self._probe = self._pool.another(size=1, seconds=min(PING_SECONDS, seconds))
+        self._sentinel = None if path is None else Sentinel(path.resolve())
         self._known = _Known()
 
     def begin(
@@ -54,9 +60,19 @@ class Moments:
         return self._look_at_sqlite(self._sentinel, deadline)
 
     def close(self) -> None:
-        """Close the connection that only looks."""
+        """Close every connection that is not in use."""
+        self._pool.close()
+        self._probe.close()
         if self._sentinel is not None:
             self._sentinel.close()
+
+    def ping(self) -> None:
+        """Raise DatabaseUnavailableError unless the database can be read.
+
+        Over a connection of its own, since exports may have taken all others.
+        """
+        with reading(self._probe) as session:
+            self._current(session)
 
     @contextmanager
     def _look_at_sqlite(
@@ -65,7 +81,7 @@ class Moments:
         # SQLite cannot say which version a snapshot sees. If the sentinel says the same
         # before and after it was taken, nobody committed meanwhile.
         before = sentinel.token()
-        with reading(self._database, deadline=deadline) as session:
+        with reading(self._pool, deadline=deadline) as session:
             catalog = self._current(session)  # here the moment begins
             after = sentinel.token()
             yield session, catalog, after if before == after else None
@@ -99,14 +115,14 @@ class Moments:
         """
         for attempt in range(1, _ATTEMPTS + 1):
             if self._known.catalog is None:
-                with reading(self._database, deadline=deadline) as session:
+                with reading(self._pool, deadline=deadline) as session:
                     self._current(session)
             # Another thread may replace it, so this one keeps what it locks by.
             known = self._known
             try:
                 session = stack.enter_context(
                     reading(
-                        self._database,
+                        self._pool,
                         then=taking_token(known.catalog),
                         deadline=deadline,
                     )

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from peewee import DatabaseError, InterfaceError, PeeweeException
-from playhouse.pool import MaxConnectionsExceeded
 
 from promptlooper_export.errors import DatabaseUnavailableError
 
@@ -39,9 +38,6 @@ def refusals() -> Iterator[None]:
     """
     try:
         yield
-    except MaxConnectionsExceeded as error:
-        msg = "All connections to the database are taken; try again shortly."
-        raise DatabaseUnavailableError(msg) from error
     # Peewee translates what a statement raises, not what reading its rows does: SQLite
     # finds a damaged page only there.
     except (DatabaseError, InterfaceError, sqlite3.DatabaseError) as error:
@@ -54,12 +50,13 @@ def refusals() -> Iterator[None]:
 def in_time(deadline: float) -> Iterator[None]:
     """Turn what a database refuses after the deadline into TimeoutError.
 
-    It was made to stop. `deadline` is a moment of time.monotonic().
+    It was made to stop; one that said nothing at all stays unavailable. `deadline` is a
+    moment of time.monotonic().
     """
     try:
         yield
     except DatabaseUnavailableError as error:
-        if time.monotonic() > deadline:
+        if error.__cause__ is not None and time.monotonic() > deadline:
             raise TimeoutError from error
         raise
 
@@ -84,6 +81,8 @@ def _reason(error: PeeweeException | sqlite3.DatabaseError) -> str:
     """Say what the database said, in one line."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else "no details"
     text = _UNUSABLE.sub(r"\1", text)
+    if "database or disk is full" in text:
+        return f"No space is left for sorting (PROMPTLOOPER_SPOOL_DIR): {text}"
     if any(sign in text for sign in _DAMAGED):
         return f"The database file is damaged ({text}): restore it from a backup."
     if "permission denied" in text:

@@ -6,10 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from uuid import UUID
-
-from peewee import Database
 
 from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.analysis.verdict import MARGIN
@@ -22,7 +19,7 @@ from promptlooper_export.errors import (
 from promptlooper_export.store import best, experiments, listing, report, runs, table
 from promptlooper_export.store.against import Opponent, Side, compare
 from promptlooper_export.store.catalog import Catalog
-from promptlooper_export.store.connection import Session, close, open_for_reading
+from promptlooper_export.store.connection import Session
 from promptlooper_export.store.evidence import find_run
 from promptlooper_export.store.experiments import (
     Condition,
@@ -31,7 +28,6 @@ from promptlooper_export.store.experiments import (
 from promptlooper_export.store.freshness import Kept, Token
 from promptlooper_export.store.headline import Headline, read_headline
 from promptlooper_export.store.listing import ExperimentSummary, Page
-from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking
 from promptlooper_export.store.standings import Standings
@@ -334,17 +330,15 @@ class Store:
 
     def __init__(
         self,
-        database: Database,
-        path: Path | None,
+        moments: Moments,
         state: State,
         *,
         open_experiments: bool,
     ) -> None:
-        self._database = database
         self._state = state
         self._open_experiments = open_experiments
         self._kept = Kept()
-        self._moments = Moments(database, path)
+        self._moments = moments
 
     @contextmanager
     def snapshot(
@@ -371,28 +365,31 @@ class Store:
 
     def ping(self) -> None:
         """Raise DatabaseUnavailableError unless it answers and can be read."""
-        with self._moments.begin():
-            pass
+        self._moments.ping()
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._moments.close()
         self._state.close()
-        close(self._database)
 
 
 def open_store(
-    url: str, *, state_url: str | None = None, open_experiments: bool = False
+    url: str,
+    *,
+    state_url: str | None = None,
+    open_experiments: bool = False,
+    connections: int = 16,
+    seconds: float = math.inf,
 ) -> Store:
     """Open a database for reading; see `Store` for `open_experiments`.
+
+    At most `connections` snapshots are open at once, each for at most `seconds`.
 
     Raises SettingsError for an unknown kind of URL, and if the state that `state_url`
     names is missing or unreadable.
     """
-    path = sqlite_path(url)
     return Store(
-        open_for_reading(url),
-        None if path is None else path.resolve(),
+        Moments(url, connections=connections, seconds=seconds),
         open_state(url, state_url),
         open_experiments=open_experiments,
     )

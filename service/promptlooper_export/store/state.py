@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from peewee import Database, DatabaseError
+from peewee import DatabaseError
 
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
@@ -24,9 +24,7 @@ from promptlooper_export.errors import (
     SettingsError,
 )
 from promptlooper_export.store.connection import (
-    READ_SECONDS,
     Session,
-    close,
     open_for_reading,
     open_for_writing,
     reading,
@@ -35,6 +33,7 @@ from promptlooper_export.store.connection import (
 from promptlooper_export.store.earlier import Remains, refuse_earlier
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.parts import STATE, latest, recorded
+from promptlooper_export.store.pool import Pool
 
 VARIABLE = "PROMPTLOOPER_STATE_URL"
 MIGRATE = "promptlooper-export migrate"
@@ -43,8 +42,8 @@ BESIDE = ".export-state"
 KEPT_SECONDS = 3600
 """How long after its end a revoked token is remembered: longer than clocks differ."""
 
-REVOKED_SECONDS = 2
-"""How long a database may take to name the revoked tokens."""
+STATE_SECONDS = 2
+"""How long a database may take to name grants or revoked tokens, which are few."""
 
 _TABLES = {
     "sqlite": {"grants": "export_grants", "revoked": "export_revoked_tokens"},
@@ -97,11 +96,10 @@ class State:
         state_url: str | None,
         *,
         connections: int = 16,
-        seconds: int = READ_SECONDS,
     ) -> None:
         self._is_named = state_url is not None
         self._file = beside(database_url)
-        self._apart: Database | None = None
+        self._apart: Pool | None = None
         url = (
             state_url if self._file is None else state_url or f"sqlite:///{self._file}"
         )
@@ -110,7 +108,7 @@ class State:
                 self._apart = open_for_reading(
                     url,
                     connections=connections,
-                    seconds=seconds,
+                    seconds=STATE_SECONDS,
                     is_read_long=False,
                 )
         # Once seen, a state that is missing refuses: its grants may hide experiments.
@@ -145,7 +143,7 @@ class State:
     def close(self) -> None:
         """Close every connection that is not in use."""
         if self._apart is not None:
-            close(self._apart)
+            self._apart.close()
 
     @contextmanager
     def _found(self, session: Session | None) -> Iterator[Session | None]:
@@ -261,11 +259,11 @@ def revoked_tokens(
     It has connections of its own, for one thread at a time: exports that take all
     others do not delay it. It raises DatabaseUnavailableError.
     """
-    state = State(database_url, state_url, connections=1, seconds=REVOKED_SECONDS)
+    state = State(database_url, state_url, connections=1)
     if state_url is not None:
         return lambda: state.revoked_tokens(None)
     database = open_for_reading(
-        database_url, connections=1, seconds=REVOKED_SECONDS, is_read_long=False
+        database_url, connections=1, seconds=STATE_SECONDS, is_read_long=False
     )
 
     def read() -> frozenset[str]:
@@ -301,7 +299,7 @@ def looking(url: str) -> Iterator[Session]:
         with reading(database) as session:
             yield session
     finally:
-        close(database)
+        database.close()
 
 
 def _is_file(path: Path | None) -> bool:
@@ -349,7 +347,7 @@ def named_in_errors(state_url: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _reading(database: Database) -> Iterator[Session]:
+def _reading(database: Pool) -> Iterator[Session]:
     with _readable(), reading(database) as session:
         _require_here(session)
         yield session

@@ -37,6 +37,10 @@ HEADERS = {
 """The headers of every answer."""
 
 
+SPARE_CONNECTIONS = 8
+"""How many requests besides exports read the database at once."""
+
+
 def create_app(settings: Settings, *, invitation: Invitation | None = None) -> Flask:
     """Create the WSGI application; an invitation adds the link that it describes.
 
@@ -61,6 +65,9 @@ def create_app(settings: Settings, *, invitation: Invitation | None = None) -> F
         settings.database_url,
         state_url=settings.state_url,
         open_experiments=settings.open_experiments,
+        # Exports never wait for a connection: others have theirs.
+        connections=settings.max_concurrent_exports + SPARE_CONNECTIONS,
+        seconds=settings.render_timeout,
     )
     formats = registry.discover()
     served = Exports(
