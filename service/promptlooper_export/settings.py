@@ -186,6 +186,13 @@ SETTINGS = (
         help="The address that serve listens on.",
     ),
     Setting(
+        name="ADMIN_BIND",
+        default=None,
+        parse=str,
+        help="A second address to listen on, whose requests have threads of their own: "
+        "health checks are answered there even if all others are busy.",
+    ),
+    Setting(
         name="TRUSTED_PROXIES",
         default="0",
         parse=_integer(0, 10),
@@ -264,6 +271,7 @@ class Settings:
     redact_patterns: tuple[re.Pattern[str], ...] | None
     redact_keep: tuple[str, ...]
     bind: str
+    admin_bind: str | None
     trusted_proxies: int
     spool_dir: str | None
     spool_max_bytes: int

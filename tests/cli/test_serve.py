@@ -17,6 +17,8 @@ from webservice import SECRET
 
 LISTENING = re.compile(rb"Listening at: (http://127\.0\.0\.1:\d+)")
 
+BOTH = re.compile(rb"Listening at: http://127\.0\.0\.1:(\d+),http://127\.0\.0\.1:(\d+)")
+
 
 @contextmanager
 def served(
@@ -84,6 +86,26 @@ def is_refused(host: str, port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_health_is_answered_on_the_admin_address_while_all_threads_are_taken(
+    console: Console,
+) -> None:
+    started = console.start(
+        "serve", BIND="127.0.0.1:0", ADMIN_BIND="127.0.0.1:0", WORKERS="1", THREADS="1"
+    )
+    with started as running:
+        assert running.stderr is not None
+        lines = (BOTH.search(line) for line in running.stderr)
+        port, admin = next(map(int, found.groups()) for found in lines if found)
+        with socket.create_connection(("127.0.0.1", port)) as stalled:
+            stalled.sendall(b"GET / HTTP/1.1\r\nHost: ")
+            for path in ("/health/live", "/health/ready"):
+                url = f"http://127.0.0.1:{admin}{path}"
+                with urllib.request.urlopen(url, timeout=30) as answer:
+                    assert answer.status == 200
+        running.terminate()
+        running.communicate(timeout=60)
 
 
 @on_sqlite

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus
@@ -42,6 +43,9 @@ from promptlooper_export.web.invitation import Invitation
 from promptlooper_export.web.requestlog import NOTE
 
 logger = logging.getLogger(__name__)
+
+ADMIN_THREADS = 8
+"""How many requests each worker answers at once on the admin address."""
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -90,6 +94,22 @@ class Worker(ThreadWorker):
         if not self.alive:
             for listener in self.sockets:
                 listener.close()
+
+    def init_process(self) -> None:
+        """Make the threads of the admin address, which has the last of two sockets."""
+        self.admin_threads = ThreadPoolExecutor(ADMIN_THREADS)
+        self.admin = self.sockets[-1].getsockname() if self.sockets[1:] else None
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Hand a connection to the threads of the address that it came to."""
+        if conn.server != self.admin:
+            super().enqueue_req(conn)
+            return
+        done = self.admin_threads.submit(self.handle, conn)
+        done.add_done_callback(
+            lambda future: self.method_queue.defer(self.finish_request, conn, future)
+        )
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """End at once, and leave the threads to the interpreter's exit.
@@ -190,7 +210,7 @@ class RootLogger(Logger):
 def gunicorn_settings(settings: Settings) -> dict[str, object]:
     """Translate our settings into gunicorn's."""
     return {
-        "bind": settings.bind,
+        "bind": [settings.bind, *filter(None, [settings.admin_bind])],
         "worker_class": Worker,
         "workers": settings.workers,
         "threads": settings.threads,
@@ -213,7 +233,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
 
 
 def _make_room(_: Arbiter, worker: Worker) -> None:
-    worker.in_flight = InFlight(worker.cfg.threads)
+    worker.in_flight = InFlight(worker.cfg.threads + ADMIN_THREADS)
 
 
 def _name_lost(_: Arbiter, worker: Worker) -> None:
@@ -252,7 +272,8 @@ def serve(*, host: str | None, port: int | None, workers: int | None) -> None:
     # Checked before anything listens: a bad configuration is one line and exit code 78.
     key_finder(loaded)
     use_directory(loaded.spool_dir)
-    _require_free(_address(loaded.bind))
+    for bind in filter(None, [loaded.bind, loaded.admin_bind]):
+        _require_free(_address(bind))
     diagnose(loaded.database_url)
     locate(loaded.database_url, loaded.state_url)
     configure(loaded.log_format)
