@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PROGRAMS := bash busybox caddy chromium-headless-shell curl dash haproxy httpie nginx nodejs npm \
 	pgbouncer ruby varnishd:varnish zsh
 
-.PHONY: help demo test faults fidelity secrets soak fuzz lint bench docs screenshots lock image
+.PHONY: help demo test lowest faults fidelity secrets soak fuzz lint bench docs screenshots lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -24,6 +24,16 @@ demo: $(VENV)/core.stamp
 ## make test    every test, on SQLite and on a real PostgreSQL
 test: $(VENV)/test.stamp programs readers
 	@$(BIN)/pytest --numprocesses auto --dist worksteal
+
+## make lowest  every test, with the lowest versions of libraries that setup.cfg allows
+LOWEST := $(VENV)/lowest
+lowest: $(VENV)/dev.stamp programs readers
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra all \
+		--output-file $(LOWEST)/versions.txt setup.cfg
+	@$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python \
+		--constraint $(LOWEST)/versions.txt --editable '.[test]'
+	@$(LOWEST)/bin/pytest --numprocesses auto --dist worksteal
 
 ## make faults  cut exports everywhere, on every way to a client: is each one noticed?
 faults: $(VENV)/test.stamp programs

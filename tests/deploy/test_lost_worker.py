@@ -53,14 +53,14 @@ def test_a_worker_that_is_killed_names_the_request_it_was_answering(
 
 
 def test_a_download_of_three_time_outs_is_whole(tmp_path: Path) -> None:
-    arguments = "--timeout=1"
+    arguments = "--timeout=3"
     with (
         served(tmp_path, prompt=LARGE, WORKERS="1", arguments=arguments) as service,
         closing(begun(service)) as connection,
     ):
         response = connection.getresponse()
         workers = service.server.workers()
-        over = time.monotonic() + 3
+        over = time.monotonic() + 9
         wait_until(lambda: time.monotonic() > over)
         assert len(response.read()) == int(response.headers["Content-Length"])
         assert service.server.workers() == workers

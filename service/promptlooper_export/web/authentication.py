@@ -136,7 +136,8 @@ def viewer() -> Viewer:
     _check_credentials()
     try:
         verify_jwt_in_request()
-    except (PyJWTError, JWTExtendedException) as error:
+    # PyJWT before 2.15 passes on the RecursionError of claims that are nested deeply.
+    except (PyJWTError, JWTExtendedException, RecursionError) as error:
         refuse(str(error))
     claims = get_jwt()
     remember(subject=claims["sub"])
