@@ -274,20 +274,12 @@ def _run(
     judged = _judged(study, scores, place)
     if study.is_constrained and _is_feasible(hidden, place):
         judged[FEASIBLE] = (1.0,)
-    status = STATES.get(state)
-    if status is None:
-        msg = f"{place}: the state {state!r} is not one of Optuna's"
-        raise SourceError(msg)
+    status = _status(state, place)
     own = {
         "number": number,
         "intermediate_values": _steps(steps, place),
         "system_attrs": hidden,
-        # Of most parameters, all trials have the distribution that the study has.
-        "distributions": {
-            name: values.read_json(text, place)
-            for _, name, _, text in params
-            if study.space[name] != text
-        },
+        "distributions": _other_distributions(study, params, place),
     }
     return RunRecord(
         id=uuid5(study.id, str(number)),
@@ -310,8 +302,26 @@ def _run(
     )
 
 
+def _status(state: str, place: str) -> str:
+    if state not in STATES:
+        msg = f"{place}: the state {state!r} is not one of Optuna's"
+        raise SourceError(msg)
+    return STATES[state]
+
+
 def _attributes(rows: Iterable[tuple[Any, Any]], place: str) -> dict[str, JSON]:
     return {key: values.read_json(text, f"{place}: {key}") for key, text in rows}
+
+
+def _other_distributions(
+    study: _Study, rows: Sequence[Row], place: str
+) -> dict[str, JSON]:
+    """Return the distributions that are not those of the study, which most are."""
+    return {
+        name: values.read_json(text, place)
+        for _, name, _, text in rows
+        if study.space[name] != text
+    }
 
 
 def _params(rows: Sequence[Row], place: str) -> dict[str, JSON]:
