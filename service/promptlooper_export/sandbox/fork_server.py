@@ -7,9 +7,10 @@ bounded part of what it prints. A rendering lives as long as its lease, a pipe w
 other end the service holds: once that is closed, for whatever reason, the keeper kills
 all that the rendering has started, and ends.
 
-Third-party code can send signals to all of them. A stopped process goes on when the
-next lease begins or ends; a killed keeper leaves its children to this process, which
-kills them; and keepers go on without this process.
+Before Linux 6.12, third-party code can send signals to all of them. A stopped process
+goes on when the next lease begins or ends; a killed keeper leaves its children to this
+process, which kills them; keepers go on without this process; and a rendering ends with
+its keeper.
 """
 
 import json
@@ -145,6 +146,8 @@ def _keep(channel: int, lease: int, held: int) -> NoReturn:
                 os.dup2(printing, standard)
             os.close(printing)
             os.setpgid(0, 0)
+            processes.end_with_parent()
+            processes.keep_signals_inside()
             _render(socket.socket(fileno=channel))
         os.close(channel)
         os.close(printing)

@@ -1,4 +1,4 @@
-"""What Linux does for the sandbox: adopting orphans, and keeping memory private."""
+"""What Linux does for the sandbox: adopting orphans, and keeping processes apart."""
 
 import ctypes
 import os
@@ -9,8 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 # linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+# linux/landlock.h; these calls have the same numbers on every architecture.
+_LANDLOCK_CREATE_RULESET = 444
+_LANDLOCK_RESTRICT_SELF = 446
+_LANDLOCK_SCOPE_SIGNAL = 1 << 1
 
 
 def adopt_orphans() -> None:
@@ -26,6 +33,32 @@ def hide_memory() -> None:
     forks are hidden as well; programs that it starts are not.
     """
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def end_with_parent() -> None:
+    """Be killed when the parent ends (on Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def keep_signals_inside() -> bool:
+    """Allow this process and its descendants to signal only one another, for good.
+
+    Return whether the kernel does that: Linux from 6.12, with Landlock.
+    """
+    if sys.platform != "linux":
+        return False
+    # Only what cannot gain privileges may restrict itself without having any.
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    # File and network accesses that are handled: none; then what is scoped.
+    rules = (ctypes.c_uint64 * 3)(0, 0, _LANDLOCK_SCOPE_SIGNAL)
+    libc = ctypes.CDLL(None)
+    size = ctypes.c_size_t(ctypes.sizeof(rules))
+    ruleset = libc.syscall(_LANDLOCK_CREATE_RULESET, rules, size, 0)
+    if ruleset < 0:
+        return False
+    restricted: int = libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+    return restricted == 0
 
 
 def kill_children(besides: AbstractSet[int] = frozenset()) -> None:
