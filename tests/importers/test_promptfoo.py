@@ -1,16 +1,23 @@
 import json
+import re
+import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from databases import Database
-from importers.sources import DATA, by_case, read_one, total
+from importers.foreign import unpacked
+from importers.sources import DATA, by_case, read, read_one, total
 from promptlooper_export.errors import SourceError
 from promptlooper_export.records import RunRecord
 
 RESULTS = DATA / "promptfoo" / "results.json"
+STORE = DATA / "promptfoo" / "promptfoo.db.xz"
 SHEET = DATA / "promptfoo" / "results.csv"
 
 NAMES = [
@@ -199,6 +206,82 @@ def test_a_cell_of_csv_that_is_no_score_is_named(tmp_path: Path) -> None:
     path.write_bytes(SHEET.read_bytes().replace(b",PASS,1.00,", b",PASS,high,", 1))
     with pytest.raises(SourceError, match="csv:2: Score: 'high' is not a number"):
         read_one(path)
+
+
+@pytest.fixture(scope="module")
+def unpacked_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked(STORE, tmp_path_factory.mktemp("promptfoo"))
+
+
+@pytest.fixture
+def store(unpacked_store: Path, tmp_path: Path) -> Path:
+    """Give a copy of promptfoo's database, to be changed."""
+    return Path(shutil.copy(unpacked_store, tmp_path))
+
+
+def change(store: Path, sql: str) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        connection.execute(sql)
+
+
+def test_the_store_holds_what_the_json_does_and_the_api_key(
+    store: Path, runs: dict[str | None, RunRecord]
+) -> None:
+    record, found = read_one(store)
+    assert record.created_at == datetime(2026, 11, 23, 16, 7, 29, 576000, tzinfo=UTC)
+    for run in found:
+        whole = runs[run.name]
+        assert told(run) == told(whole)
+        for scorer in whole.scores:
+            assert by_case(run, scorer) == by_case(whole, scorer)
+    provider = json.loads(found[4].config)["provider"]
+    assert provider["config"]["apiKey"] == "sk-TESTONLY-not-a-real-key-000000000000"
+
+
+def told(run: RunRecord) -> object:
+    return run.tokens_in, run.tokens_out, run.cost_usd, run.duration_ms, run.tags
+
+
+def test_earlier_evals_of_a_store_are_left_out_and_said(store: Path) -> None:
+    change(
+        store,
+        "INSERT INTO evals (id, created_at, results, config) VALUES ('e', 1, '{}', '')",
+    )
+    assert read_one(store)[0].warnings[0] == (
+        "evals that are left out: 1 (without prompts, or stored before there was the "
+        "table eval_results)"
+    )
+    change(store, "DELETE FROM evals WHERE prompts IS NOT NULL")
+    with pytest.raises(SourceError, match="holds no eval"):
+        read(store)
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("UPDATE evals SET config = '{'", "config: not valid JSON"),
+        ("UPDATE evals SET config = '[]'", "config: must be a JSON object"),
+        ("UPDATE evals SET prompts = '1'", "prompts: must be a list"),
+        ("UPDATE evals SET created_at = 1e18", "created_at: 1000000000000000000 is no"),
+        ("UPDATE eval_results SET success = 2", "success: must be true or false"),
+        ("ALTER TABLE eval_results DROP COLUMN test_case", "no such column"),
+    ],
+)
+def test_a_store_that_is_not_understood_is_refused(
+    store: Path, sql: str, why: str
+) -> None:
+    for index in ("vars", "metadata"):
+        change(store, f"DROP INDEX eval_result_test_case_{index}_idx")
+    change(store, sql)
+    with pytest.raises(SourceError, match=why):
+        read(store)
+
+
+def test_a_store_that_was_cut_is_refused(store: Path) -> None:
+    whole = store.read_bytes()
+    store.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(SourceError, match=re.escape(str(store))):
+        read(store)
 
 
 def test_the_database_holds_each_judgement_with_its_case(database: Database) -> None:

@@ -1,12 +1,13 @@
 """promptfoo's evals."""
 
 from promptlooper_export.importers.importer import Importer
-from promptlooper_export.importers.promptfoo import document, spreadsheet
+from promptlooper_export.importers.promptfoo import document, spreadsheet, store
 from promptlooper_export.records import Records
 
 _KINDS = (
     (document.recognises, document.read),
     (spreadsheet.recognises, spreadsheet.read),
+    (store.recognises, store.read),
 )
 
 

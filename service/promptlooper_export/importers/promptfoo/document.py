@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
 
 from promptlooper_export.configs import JSON
@@ -160,7 +160,7 @@ def _providers(given: JSON) -> Mapping[str, Sequence[JSON]]:
 
 
 def read_results(
-    place: str, rows: Iterator[dict[str, JSON]] | list[dict[str, JSON]], *, prompts: int
+    place: str, rows: Iterable[dict[str, JSON]], *, prompts: int
 ) -> Iterator[Result]:
     """Yield the results in these rows. Raises SourceError, naming the row."""
     cases: dict[str, str] = {}
