@@ -192,10 +192,10 @@ def test_what_does_not_fit_the_results_or_was_never_tested_is_said(
     metrics = {"accuracy": {"value": 1.0}}
     results = {"scores": [{"name": "match", "scorer": "match", "metrics": metrics}]}
     samples = [scored(1, "C"), scored(2, "I")]
-    path = log(tmp_path, version=3, results=results, samples=samples)
+    path = log(tmp_path, version=4, results=results, samples=samples)
     assert read_one(path)[0].warnings == (
         "match: the mean is 0.5, but accuracy 1",
-        "a log of version 3, where version 2 was tested",
+        "a log of version 4, but only versions 1 to 3 were tested",
     )
 
 

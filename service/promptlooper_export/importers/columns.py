@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Union
 
 from promptlooper_export.configs import JSON, strict_json, strict_value
@@ -14,14 +15,15 @@ _KEY = re.compile(r'"((?:\\"|[^"])*)"(?:\.|\Z)|([^.]*)(?:\.|\Z)')
 _Tree = dict[str, Union[str, "_Tree"]]
 
 
-def keys(path: str) -> list[str]:
+@lru_cache(maxsize=10_000)
+def keys(path: str) -> tuple[str, ...]:
     """Return the keys of a path; those that hold dots are in quotes."""
     # The pattern also matches the empty end of the path.
     found = [key for key in _KEY.finditer(path) if key.start() < len(path)]
-    return [
+    return tuple(
         plain if quoted is None else quoted.replace('\\"', '"')
         for quoted, plain in (key.groups() for key in found)
-    ]
+    )
 
 
 def config(leaves: Iterable[tuple[str, Member]], place: str) -> Member:
@@ -31,7 +33,7 @@ def config(leaves: Iterable[tuple[str, Member]], place: str) -> Member:
     """
     tree: _Tree = {}
     for path, leaf in leaves:
-        *parents, last = keys(path) or [""]
+        *parents, last = keys(path) or ("",)
         branch = tree
         for key in parents:
             below = branch.setdefault(key, {})

@@ -22,7 +22,7 @@ from promptlooper_export.importers.importer import Importer
 from promptlooper_export.importers.inspect.archive import ARCHIVE, Log, read_log
 from promptlooper_export.records import ExperimentRecord, Records
 
-TESTED = (1, 2)
+TESTED = (1, 2, 3)
 """The versions of logs that were tested; older logs have none."""
 
 _LOG = re.compile(rb'\s*\{(?=.*"eval"\s*:\s*\{)(?=.*"(task_id|run_id)"\s*:)', re.DOTALL)
@@ -84,7 +84,9 @@ def _experiment(log: Log) -> ExperimentRecord:
     warnings = [*_judge(log, judged), *_lost(log)]
     version = log.header.get("version")
     if version is not None and version not in TESTED:
-        warnings.append(f"a log of version {version}, where version 2 was tested")
+        warnings.append(
+            f"a log of version {version}, but only versions 1 to 3 were tested"
+        )
     created_at = values.moment(of.get("created"), f"{place}: eval: created")
     return ExperimentRecord(
         id=identity,
