@@ -193,8 +193,13 @@ def test_what_does_not_fit_the_results_or_was_never_tested_is_said(
     results = {"scores": [{"name": "match", "scorer": "match", "metrics": metrics}]}
     samples = [scored(1, "C"), scored(2, "I")]
     path = log(tmp_path, version=4, results=results, samples=samples)
-    assert read_one(path)[0].warnings == (
-        "match: the mean is 0.5, but accuracy 1",
+    record, [run] = read_one(path)
+    assert (run.scores, run.cases) == ({"match": (1,)}, {})
+    assert record.warnings == (
+        (
+            "match: the mean of the samples is 0.5, but the accuracy 1; only that is "
+            "kept"
+        ),
         "a log of version 4, but only versions 1 to 3 were tested",
     )
 

@@ -32,6 +32,11 @@ class Judgements:
         if case is not None:
             self._cases[scorer].append(case)
 
+    def only(self, scorer: str, score: float) -> None:
+        """Put a score of all cases together in the place of those of single cases."""
+        self._scores[scorer] = [score]
+        self._cases.pop(scorer, None)
+
     @property
     def content(self) -> JSON:
         """Return all of them as JSON, to derive an id from."""

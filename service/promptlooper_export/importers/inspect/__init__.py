@@ -233,14 +233,17 @@ def _compared(
     names = [name for name in (*_MEANS, *results) if name in results]
     if not names:
         return
+    result = results[names[0]]
     if not scores:
-        judged.add(scorer, None, results[names[0]])
+        judged.only(scorer, result)
         yield f"{scorer}: no samples are there; only the {names[0]} is kept"
     elif names[0] in _MEANS and finite:
         mean = fsum(finite) / len(finite)
-        if not isclose(mean, results[names[0]], rel_tol=1e-6, abs_tol=1e-9):
+        if not isclose(mean, result, rel_tol=1e-6, abs_tol=1e-9):
+            judged.only(scorer, result)
             yield (
-                f"{scorer}: the mean is {mean:g}, but {names[0]} {results[names[0]]:g}"
+                f"{scorer}: the mean of the samples is {mean:g}, but the {names[0]} "
+                f"{result:g}; only that is kept"
             )
 
 
