@@ -10,6 +10,7 @@ import tempfile
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import classic
 import commits
@@ -22,7 +23,7 @@ from timing import alternate, compare, exporting
 import data
 from promptlooper_export.registry import discover
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.snapshot import open_store
+from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write
 
 FEW, MANY = 1_000, 100_000
@@ -71,22 +72,7 @@ def measure(url: str) -> None:
                 before=partial(plain.change, url, record.id),
             )
             compare(f"json of {size:,} changed runs, bare aggregate", ours, bare)
-        small, large = alternate(
-            exporting(store, few.id, formats["markdown"]),
-            exporting(store, many.id, formats["markdown"]),
-            CLASSIC_ROUNDS,
-        )
-        compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
-        for name in ("html", "report-json"):
-            ours, bare = alternate(
-                exporting(store, many.id, formats[name]),
-                partial(plain.scan, url, many.id),
-                CLASSIC_ROUNDS,
-                before=partial(plain.change, url, many.id),
-            )
-            compare(f"{name} of {MANY:,} runs, one scan of the scores", ours, bare)
-        statistics, rest = verdict.split(store, many.id)
-        compare(f"statistics of {MANY:,} runs, rest of the report", statistics, rest)
+        _reports(store, url, few.id, many.id)
         for name, reference in PLAINEST.items():
             ours, plainest = alternate(
                 exporting(store, many.id, formats[name]),
@@ -95,6 +81,26 @@ def measure(url: str) -> None:
             )
             compare(f"{name} of {MANY:,} runs against the plainest", ours, plainest)
     indexes.measure(url, few.id, many.id)
+
+
+def _reports(store: Store, url: str, few: UUID, many: UUID) -> None:
+    formats = discover().formats
+    small, large = alternate(
+        exporting(store, few, formats["markdown"]),
+        exporting(store, many, formats["markdown"]),
+        CLASSIC_ROUNDS,
+    )
+    compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
+    for name in ("html", "report-json"):
+        ours, bare = alternate(
+            exporting(store, many, formats[name]),
+            partial(plain.scan, url, many),
+            CLASSIC_ROUNDS,
+            before=partial(plain.change, url, many),
+        )
+        compare(f"{name} of {MANY:,} runs, one scan of the scores", ours, bare)
+    statistics, rest = verdict.split(store, many)
+    compare(f"statistics of {MANY:,} runs, rest of the report", statistics, rest)
 
 
 def main() -> None:

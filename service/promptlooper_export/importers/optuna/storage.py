@@ -29,7 +29,6 @@ FEASIBLE = "feasible"
 """The scorer that a trial needs, in a study with constraints, to be the best."""
 
 _REVISION = "SELECT version_num FROM alembic_version"
-
 _STUDIES = """
 SELECT study_id, study_name, (
     SELECT min(datetime_start) FROM trials WHERE trials.study_id = studies.study_id
@@ -271,29 +270,29 @@ def _run(
     hidden = _attributes(((key, text) for _, key, text in system), place)
     begun, ended = values.moment(begun, place), values.moment(ended, place)
     config = values.config(_params(params, place), place)
-    judged = _judged(study, scores, place)
-    if study.is_constrained and _is_feasible(hidden, place):
-        judged[FEASIBLE] = (1.0,)
     status = _status(state, place)
-    own = {
-        "number": number,
-        "intermediate_values": _steps(steps, place),
-        "system_attrs": hidden,
-        "distributions": _other_distributions(study, params, place),
-    }
     return RunRecord(
         id=uuid5(study.id, str(number)),
         name=f"trial {number}",
         status=status,
         config=config.text,
         config_hash=config.hash,
-        scores=judged,
+        scores=_judged(study, scores, hidden, place),
         tokens_in=values.whole(attributes.get("tokens_in")),
         tokens_out=values.whole(attributes.get("tokens_out")),
         duration_ms=values.milliseconds(begun, ended),
         cost_usd=values.cost(attributes.get("cost_usd")),
         error=_error(attributes, hidden, place) if status == "failed" else None,
-        tags=values.tagged(attributes, "optuna", own),
+        tags=values.tagged(
+            attributes,
+            "optuna",
+            {
+                "number": number,
+                "intermediate_values": _steps(steps, place),
+                "system_attrs": hidden,
+                "distributions": _other_distributions(study, params, place),
+            },
+        ),
         stage_results=(),
         created_at=begun,
         started_at=begun,
@@ -352,8 +351,9 @@ def _decoder(distribution: str) -> Callable[[Any], JSON]:
 
 
 def _judged(
-    study: _Study, rows: Sequence[Row], place: str
+    study: _Study, rows: Sequence[Row], hidden: Mapping[str, JSON], place: str
 ) -> dict[str, tuple[float | None, ...]]:
+    """Return a trial's values by scorer, and whether it keeps to the constraints."""
     judged: dict[str, tuple[float | None, ...]] = {}
     for _, objective, value, kind in rows:
         if not 0 <= objective < len(study.scorers):
@@ -361,6 +361,8 @@ def _judged(
             raise SourceError(msg)
         scorer = study.scorers[objective]
         judged[scorer] = (_double(value, kind, f"{place}: {scorer}"),)
+    if study.is_constrained and _is_feasible(hidden, place):
+        judged[FEASIBLE] = (1.0,)
     return judged
 
 
