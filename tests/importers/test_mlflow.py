@@ -154,7 +154,6 @@ def test_what_has_no_place_is_named(store: Path, tmp_path: Path) -> None:
             "you give weights and directions"
         ),
         "earlier values of metrics are left out: 172",
-        "what looks like a secret is redacted in exports: tags.api_key",
         "imported 2 experiments, 59 runs",
     ]
 
@@ -340,7 +339,7 @@ def test_a_flipped_byte_in_an_archive_is_found(tmp_path: Path, place: float) -> 
     data[int(len(data) * place)] ^= 0x10
     flipped = tmp_path / "mlruns.tar.gz"
     flipped.write_bytes(data)
-    assert refused(flipped, tmp_path)
+    assert "mlruns.tar.gz: " in refused(flipped, tmp_path)
 
 
 def test_archives_of_something_else_are_not_mlflows(tmp_path: Path) -> None:
@@ -350,5 +349,5 @@ def test_archives_of_something_else_are_not_mlflows(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("readme"), io.BytesIO())
     (tmp_path / "other.gz").write_bytes(gzip.compress(b"text"))
     for source in tmp_path.iterdir():
-        assert "unpack it and import the file in it" in refused(source, tmp_path)
+        assert " looks like a" in refused(source, tmp_path)
         (tmp_path / "refused.db").unlink()

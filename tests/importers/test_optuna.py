@@ -308,6 +308,15 @@ def test_a_storage_that_is_cut_is_refused(
     assert refused(cut, tmp_path)
 
 
+def test_a_name_of_a_table_that_is_not_utf_8_is_one_line(
+    storage: Path, tmp_path: Path
+) -> None:
+    flipped = tmp_path / "flipped.sqlite3"
+    data = storage.read_bytes()
+    flipped.write_bytes(data.replace(b"value_json", b"val\xe9e_json"))
+    assert "cannot be read as an SQLite database" in refused(flipped, tmp_path)
+
+
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
 def test_a_flipped_byte_in_the_structure_of_a_storage_is_found(
     storage: Path, tmp_path: Path, place: float

@@ -265,7 +265,8 @@ def _grouped(rows: Iterator[Row]) -> Mapping[str, frozenset[str]]:
 def _sqlite_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    # The last one for names of tables and columns that are not UTF-8.
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         msg = f"{name}: cannot be read as an SQLite database: {error}"
         raise SourceError(msg) from error
 

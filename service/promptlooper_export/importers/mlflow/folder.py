@@ -94,14 +94,14 @@ def recognises(source: str) -> bool:
     if not Path(source).is_file():
         return False
     try:
-        names = [name for name, _ in islice(paths(source), _NAMES_READ)]
+        # Ends at the first one: what is damaged behind it is said when it is read.
+        return any(
+            (found := _BELOW.fullmatch(name)) is not None
+            and found["rest"] == "meta.yaml"
+            for name, _ in islice(paths(source), _NAMES_READ)
+        )
     except DAMAGE:
         return False
-    return any(
-        found["rest"] == "meta.yaml"
-        for name in names
-        if (found := _BELOW.fullmatch(name))
-    )
 
 
 @contextmanager
