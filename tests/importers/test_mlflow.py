@@ -154,6 +154,7 @@ def test_what_has_no_place_is_named(store: Path, tmp_path: Path) -> None:
             "you give weights and directions"
         ),
         "earlier values of metrics are left out: 172",
+        "what looks like a secret is redacted in exports: tags.api_key",
         "imported 2 experiments, 59 runs",
     ]
 
