@@ -143,6 +143,7 @@ _RETRIES = {"yes": "may help", "no": "will not help", "unknown": "unknown"}
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "advice": sentences.advice,
+    "brief": page.brief,
     "by_case_sentence": sentences.by_case,
     "case_spots": charts.case_spots,
     "contrasts": sentences.contrasts,

@@ -16,6 +16,7 @@ from promptlooper_export.plugin import (
 )
 from promptlooper_formats.env import ENV
 from promptlooper_formats.json import JSON_FORMAT
+from promptlooper_formats.shared.quantities import counted
 from promptlooper_formats.shared.sentences import Contrast, tells_runs_apart
 from promptlooper_formats.shared.word_diff import Piece, word_diff
 from promptlooper_formats.yaml import YAML
@@ -115,6 +116,15 @@ def cut(value: JSON) -> str:
     """Write a value for a cell: text as it is, the rest as JSON, and not too long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _CUT else f"{text[: _CUT - 1]}\u2026"
+
+
+def brief(value: JSON, winner: JSON) -> str:
+    """Write a value beside the winner's: of a long text, only whether it is another."""
+    if not isinstance(value, str) or not _is_long(value):
+        return cut(value)
+    if value == winner:
+        return "the winner's text"
+    return f"another text, {counted(len(value.split()), 'word')}"
 
 
 @dataclass(frozen=True, kw_only=True)
