@@ -3,11 +3,12 @@
 import json
 import math
 from array import array
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 
 from promptlooper_export.analysis.contrast import interval
 from promptlooper_export.analysis.student import f_tail
@@ -45,21 +46,37 @@ _MOST_PATHS = 1_000
 _LONGEST = 4_000
 """The longest value, in characters of JSON, that is shown as it is."""
 
+_SHORT = _LONGEST // 6 - 1
+"""JSON has up to six characters for one of a text, and two quotes."""
+
+_LARGEST = 1 << 63
+"""Whole numbers from here on may have more digits than are shown."""
+
+
+_Key = float | str | tuple[str]
+"""What is the same for equal values: the value itself, or its JSON text in a tuple."""
+
 
 @dataclass(kw_only=True)
 class _Column:
     """The values of one parameter, by the number of the run that has them.
 
-    Each different value is kept once, as JSON text, and called by its `codes`.
+    Each different value is kept once, under its key, and called by its `codes`.
     """
 
-    codes: dict[str, int] = field(default_factory=dict)
+    codes: dict[_Key, int] = field(default_factory=dict)
     runs: "array[int]" = field(default_factory=lambda: array("i"))
     values: "array[int]" = field(default_factory=lambda: array("i"))
 
     def add(self, run: int, value: JSON) -> None:
         self.runs.append(run)
-        self.values.append(self.codes.setdefault(_text(value), len(self.codes)))
+        self.values.append(self.codes.setdefault(_key(value), len(self.codes)))
+
+    def different(self) -> list[JSON]:
+        """Return the different values, in the order of their codes."""
+        return [
+            json.loads(key[0]) if isinstance(key, tuple) else key for key in self.codes
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +103,11 @@ def explain(
     found = 0
     for config, score in sample:
         for path, value in leaves(config):
-            if path not in columns and len(columns) == _MOST_PATHS:
-                continue
-            columns.setdefault(path, _Column()).add(len(scores), value)
+            if path not in columns:
+                if len(columns) == _MOST_PATHS:
+                    continue
+                columns[path] = _Column()
+            columns[path].add(len(scores), value)
             found += 1
         scores.append(score)
         if found >= _MOST_LEAVES:
@@ -114,6 +133,24 @@ def explain(
     )
 
 
+def _key(value: JSON) -> _Key:
+    """Return what is the same for equal values; most are their own key."""
+    if isinstance(value, float):
+        if not value.is_integer():
+            return value
+        value = int(value)  # 1.0 is 1
+    if isinstance(value, str) and len(value) <= _SHORT:
+        return value
+    # To Python, true and false are 1 and 0.
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and -_LARGEST < value < _LARGEST
+    ):
+        return value
+    return (_text(value),)
+
+
 def _text(value: JSON) -> str:
     """Return what is the same for equal values; long ones are named by a digest."""
     if isinstance(value, float) and value.is_integer():
@@ -132,14 +169,14 @@ def _reason(column: _Column, runs: int) -> LeftOutReason | None:
         return "constant"
     # Numbers with a fraction may well differ in each run: they go into bins.
     if different == len(column.runs) >= FEWEST_RUNS and not any(
-        isinstance(value, float) for value in map(json.loads, column.codes)
+        isinstance(value, float) for value in column.different()
     ):
         return "unique"
     return None
 
 
 def _parameter(path: str, column: _Column, scores: Sequence[float]) -> Parameter | None:
-    values = [json.loads(text) for text in column.codes]
+    values = column.different()
     numbers = _numbers(values)
     groups = (
         _by_value(column, scores, values)
@@ -204,14 +241,13 @@ def _by_number(
         (numbers[code], scores[run])
         for run, code in zip(column.runs, column.values, strict=True)
     )
-    order = [number for number, _ in pairs]
-    is_few = len(set(order)) <= BINS
-    groups: dict[float, list[tuple[float, float]]] = defaultdict(list)
-    for number, score in pairs:
-        smaller = bisect_left(order, number)
-        groups[smaller if is_few else BINS * smaller // len(order)].append(
-            (number, score)
-        )
+    is_few = len({number for number, _ in pairs}) <= BINS
+    groups: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    smaller = 0
+    for _, same in groupby(pairs, key=itemgetter(0)):
+        found = list(same)
+        groups[smaller if is_few else BINS * smaller // len(pairs)] += found
+        smaller += len(found)
     return [
         _Group(
             least=members[0][0],
