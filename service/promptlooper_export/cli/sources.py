@@ -191,11 +191,15 @@ def one_of(store: Store, source: str, experiment: str | None) -> UUID:
     with store.snapshot(OPERATOR) as snapshot:
         if experiment is not None:
             return snapshot.find(experiment)
-        ids = [row.id for row in snapshot.experiments()]
-    if len(ids) == 1:
-        return ids[0]
-    named = ", ".join(map(str, ids[:5]))
-    msg = f"{source} holds {len(ids)} experiments; use --experiment: {named}"
+        found = list(snapshot.experiments())
+    if len(found) == 1:
+        return found[0].id
+    named = ", ".join(f"{printable(row.name)} ({row.id})" for row in found[:5])
+    further = len(found[5:])
+    msg = (
+        f"{source} holds {len(found)} experiments; use --experiment with the name or id "
+        f"of one: {named}{f', and {further:,} more' if further else ''}"
+    )
     raise UsageError(msg)
 
 
