@@ -57,7 +57,7 @@ def test_one_of_several_experiments_of_a_file_is_named(folder: Path) -> None:
     file = str(folder / "two.ndjson")
     done = run_here("show", file)
     assert done.exit_code == 2
-    assert "holds 2 experiments; use --experiment with the name or id" in done.stderr
+    assert "holds 2 experiments; use --experiment with the name or" in done.stderr
     assert "another search" in said(run_here("show", file, "--experiment", "another"))
 
 

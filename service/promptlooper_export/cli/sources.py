@@ -197,8 +197,8 @@ def one_of(store: Store, source: str, experiment: str | None) -> UUID:
     named = ", ".join(f"{printable(row.name)} ({row.id})" for row in found[:5])
     further = len(found[5:])
     msg = (
-        f"{source} holds {len(found)} experiments; use --experiment with the name or id "
-        f"of one: {named}{f', and {further:,} more' if further else ''}"
+        f"{source} holds {len(found)} experiments; use --experiment with the name or "
+        f"id of one: {named}{f', and {further:,} more' if further else ''}"
     )
     raise UsageError(msg)
 
