@@ -166,7 +166,7 @@ def test_the_markdown_report_lists_trade_offs_and_missing_scores(
     service = Service(settings_for(database.url))
     text = service.ask(f"/experiments/{loaded.id}/export?format=markdown").text
     assert "## Trade-offs" in text
-    assert "left out: 1." in text
+    assert "1 run without a cost left out." in text
     missing = text[text.index("## Missing Scores") :]
     assert "| brevity" in missing[: missing.index("\n## ")]
     assert "| accuracy" not in missing[: missing.index("\n## ")]

@@ -16,8 +16,8 @@ from promptlooper_export.plugin import (
     Report,
 )
 from promptlooper_formats.html import charts, page
-from promptlooper_formats.shared import quantities, sentences
-from promptlooper_formats.shared.markdown_text import visible
+from promptlooper_formats.shared import quantities, selection, sentences
+from promptlooper_formats.shared.text import visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -92,7 +92,7 @@ def _signed(value: float) -> Markup:
 
 def _weight(value: float | None) -> Markup:
     """Return a number that a person chose, with the digits that they gave."""
-    return Markup() if value is None else _data(value, f"{value:g}")
+    return Markup() if value is None else _data(value, quantities.weight(value))
 
 
 def _probability(value: float) -> Markup:
@@ -133,38 +133,31 @@ def _top_columns(report: Report, scorers: Sequence[str]) -> TopColumns:
     )
 
 
-_LEFT_OUT = {
-    "constant": "all runs have the same value",
-    "unique": "each run has its own",
-    "not enough data": "too few runs of each value",
-}
-_RETRIES = {"yes": "may help", "no": "will not help", "unknown": "unknown"}
-
-
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "advice": sentences.advice,
-    "brief": page.brief,
+    "brief": selection.brief,
     "by_case_sentence": sentences.by_case,
     "case_spots": charts.case_spots,
     "contrasts": sentences.contrasts,
     "cheaper": sentences.cheaper,
-    "changed_texts": page.changed_texts,
+    "changed_texts": selection.changed_texts,
     "chosen": sentences.chosen,
     "column": _column,
     "counted": quantities.counted,
-    "cut": page.cut,
+    "cut": selection.cut,
     "data": _data,
-    "deviating_texts": page.deviating_texts,
-    "differing": page.differing,
+    "deviating_texts": selection.deviating_texts,
+    "differing": selection.differing,
     "distribution_chart": charts.distribution,
     "distribution_sentence": sentences.distribution,
     "duration": quantities.duration,
     "files": page.files,
+    "front_chart_sentence": sentences.front_chart,
     "front_sentence": sentences.front,
     "gaps": sentences.gaps,
     "history_chart": charts.history,
     "history_sentence": sentences.history,
-    "left_out_reason": _LEFT_OUT.__getitem__,
+    "left_out_reason": sentences.LEFT_OUT.__getitem__,
     "listed": quantities.listed,
     "margin": sentences.margin,
     "moment": quantities.moment,
@@ -175,10 +168,10 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "pretty": _pretty,
     "probability": _probability,
     "redactions": sentences.redactions,
-    "retry": _RETRIES.__getitem__,
+    "retry": sentences.RETRIES.__getitem__,
     "runner_up_verdict": sentences.runner_up_verdict,
-    "score_table": page.score_table,
-    "settings": page.settings,
+    "score_table": selection.score_table,
+    "settings": selection.settings,
     "signed": _signed,
     "small_bars": charts.small_bars,
     "spans": charts.spans,

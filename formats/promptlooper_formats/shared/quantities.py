@@ -68,6 +68,11 @@ def percent(share: float) -> str:
     return f"{share:.1%}".replace("%", " %").replace(".0 %", " %")
 
 
+def weight(value: float | None) -> str:
+    """Write a number that a person chose, with the digits that they gave."""
+    return "" if value is None else f"{value:g}"
+
+
 def duration(milliseconds: float | None) -> str:
     """Write a duration in the unit that suits its length."""
     if milliseconds is None:

@@ -20,6 +20,7 @@ from promptlooper_formats.shared.quantities import (
     listed,
     number,
     percent,
+    weight,
 )
 
 VERDICTS: Mapping[str, str] = {
@@ -28,6 +29,20 @@ VERDICTS: Mapping[str, str] = {
     "tied": "Tied",
     "not enough data": "Not enough data",
 }
+
+LEFT_OUT: Mapping[str, str] = {
+    "constant": "all runs have the same value",
+    "unique": "each run has its own",
+    "not enough data": "too few runs of each value",
+}
+"""Why nothing can be said about a parameter."""
+
+RETRIES: Mapping[str, str] = {
+    "yes": "may help",
+    "no": "will not help",
+    "unknown": "unknown",
+}
+"""Whether trying a failed run again may help."""
 
 _SEEDS = frozenset({"seed", "random_seed", "random_state", "rng_seed"})
 
@@ -122,7 +137,7 @@ def chosen(report: Report) -> str:
 
     if weights:
         sums = listed(
-            (f"{named(one.name)} \u00d7 {one.weight:g}" for one in weights),
+            (f"{named(one.name)} \u00d7 {weight(one.weight)}" for one in weights),
             most=12,
         )
         score = f"the weighted mean of its scores: {sums}"
@@ -287,15 +302,18 @@ def front(found: TradeOff) -> str:
         if found.without
         else ""
     )
-    sample = (
-        f" The others are a sample of {counted(len(found.others), 'run')}."
-        if len(found.others) < priced
-        else ""
-    )
     return (
         f"{found.count:,} of {counted(priced, 'run')} are not beaten by any other on "
-        f"both score and {measure}{listed_}: the line joins them.{sample}{missing}"
+        f"both score and {measure}{listed_}.{missing}"
     )
+
+
+def front_chart(found: TradeOff) -> str:
+    """Say what a chart of the runs on a front shows besides."""
+    if len(found.others) < found.runs - found.without:
+        sample = counted(len(found.others), "run")
+        return f"The line joins them; the others are a sample of {sample}."
+    return "The line joins them."
 
 
 def gaps(coverage: Sequence[ScorerCoverage]) -> list[ScorerCoverage]:

@@ -1,9 +1,12 @@
-"""Text: JSON, the comments at the top of a file, and lines joined into pieces."""
+"""Text: JSON, comments at the top of a file, what is not visible, lines in pieces."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from promptlooper_export.plugin import JSON, Best, Notice, strict_json, timestamp
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def header(best: Best) -> Iterator[str]:
@@ -34,6 +37,15 @@ def harmless(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def visible(text: str) -> str:
+    """Write line breaks as LF and control characters as escapes.
+
+    Renderers replace both the characters and entities for them.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 _BYTES = 1 << 16

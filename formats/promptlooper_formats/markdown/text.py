@@ -1,4 +1,4 @@
-"""Text, tables and numbers inside Markdown: whatever they say, it is never markup."""
+"""Text, tables and bars inside Markdown: whatever they say, it is never markup."""
 
 import json
 import math
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from promptlooper_export.plugin import JSON
+from promptlooper_formats.shared.text import visible
 
 # What means something to some renderer; as entities, characters mean themselves. For
 # those who read the source, _ inside a word and :!& before a space are left alone.
@@ -13,7 +14,6 @@ _MEANINGFUL = re.compile(
     r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|[:!&](?! |\Z)"
     r"|[\\`*{}\[\]<>#|~$@^\"'\t\n\u2028\u2029\ufeff\xa0]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # Renderers trim cells and lines. Each run of spaces is looked at once: tried again from
 # its second space, and so on, a long run in the middle would take the square of its
 # length.
@@ -26,6 +26,12 @@ _NOT_IN_CODE = re.compile(r"[`|<]")
 _WIDEST = 80
 """The widest column, in characters, to which cells are padded."""
 
+_CUT = 60
+"""Characters of a value among others; the config itself is shown whole."""
+
+_LONGEST_BAR = 20
+"""Characters of the bar of a full share."""
+
 _BARS = "\u00b7\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
@@ -36,22 +42,41 @@ def escaped(text: str) -> str:
     return _EDGE_SPACE.sub(_entities, text)
 
 
-def visible(text: str) -> str:
-    """Write line breaks as LF and control characters as escapes.
-
-    Renderers replace both the characters and entities for them.
-    """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _entities(found: re.Match[str]) -> str:
     return "".join(f"&#{ord(character)};" for character in found[0])
 
 
+def shortened(text: str, room: int) -> str:
+    """Return text as escaped() does, cut so that it takes at most `room` bytes."""
+    whole = escaped(text)
+    # Every character takes a byte or more.
+    if len(text) <= room and _size(whole) <= room:
+        return whole
+    cut = (f"{escaped(text[:length])}\u2026" for length in range(room, -1, -1))
+    return next(found for found in cut if _size(found) <= room)
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def title(text: str) -> str:
+    """Return text as it is written in the head of a column of text; see table()."""
+    return re.sub(r":\Z", "&#58;", escaped(text))
+
+
 def code(value: JSON) -> str:
     """Return a value as JSON for a cell; as text if code cannot hold it."""
+    return _code(json.dumps(value, ensure_ascii=False))
+
+
+def short_code(value: JSON) -> str:
+    """Return a value as JSON, cut to what a cell among others has room for."""
     text = json.dumps(value, ensure_ascii=False)
+    return _code(text if len(text) <= _CUT else f"{text[: _CUT - 1]}\u2026")
+
+
+def _code(text: str) -> str:
     if _NOT_IN_CODE.search(text) or not text.isprintable():
         return escaped(text)
     return f"`{text}`"
@@ -97,31 +122,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def number(value: float | None) -> str:
-    """Write an integer with separators, another number to four decimals or digits."""
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value == 0 or 1e-3 <= abs(value) < 1e9:  # noqa: PLR2004  readable so
-        return f"{value:,.4f}"
-    return f"{value:.4g}"
-
-
-def duration(milliseconds: float | None) -> str:
-    """Write a duration in the unit that suits its length."""
-    if milliseconds is None:
-        return ""
-    # Rounded first: 999.9 ms must not become 1000 ms.
-    if round(milliseconds) < 1000:  # noqa: PLR2004
-        return f"{milliseconds:.0f} ms"
-    if round(milliseconds, -1) < 60_000:  # noqa: PLR2004
-        return f"{milliseconds / 1000:.2f} s"
-    minutes, seconds = divmod(round(milliseconds / 1000), 60)
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes} min {seconds} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min"
+def bar(share: float) -> str:
+    """Draw a share of the full length, 0 to 1, as a bar that lies."""
+    return _BARS[-1] * math.ceil(share * _LONGEST_BAR)
 
 
 def bars(shares: Iterable[float]) -> str:
