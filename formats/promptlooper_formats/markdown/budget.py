@@ -60,9 +60,9 @@ def _note(names: Sequence[str], max_bytes: int) -> str:
     """Say what was left out: by name, as far as the names have room."""
     room = max_bytes // _SHARE
     found = (
-        f"*Left out to stay within {max_bytes:,} bytes: {said}.*"
+        f"**Left out to stay within {max_bytes:,} bytes:** {said}."
         for said in (
-            *(listed(names, most=most) for most in range(len(names), 1, -1)),
+            *(listed(names, most=most) for most in range(max(2, len(names)), 1, -1)),
             counted(len(names), "part"),
         )
     )
