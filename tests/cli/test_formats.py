@@ -47,7 +47,7 @@ def test_a_name_lists_the_options_with_their_values(bare: Console) -> None:
 
 
 def test_a_format_without_options_is_said_to_have_none(bare: Console) -> None:
-    done = bare.run("formats", "markdown")
+    done = bare.run("formats", "report-json")
     assert done.stdout == b""
     assert b"no options" in done.stderr
 

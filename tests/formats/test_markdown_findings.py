@@ -248,7 +248,7 @@ def test_what_has_no_room_is_named() -> None:
 
 
 def test_what_decides_stays_longest() -> None:
-    kept = [list(read(full("terse"), max_bytes=size)) for size in (500, 2_500, 4_500)]
+    kept = [list(read(full("terse"), max_bytes=size)) for size in (500, 3_500, 6_000)]
 
     assert kept[0] == TITLES[:2]
     assert "What It Does Differently" in kept[1]

@@ -279,6 +279,14 @@ def test_top_n_bounds_the_report(service: Service, id_: UUID) -> None:
     assert len(two) > len(one)
 
 
+def test_max_bytes_bounds_the_markdown_report(service: Service, id_: UUID) -> None:
+    path = f"/experiments/{id_}/export?format=markdown"
+    assert len(service.ask(f"{path}&max_bytes=500").data) <= 500
+    document = problem(service.ask(f"{path}&max_bytes=499"), 422, "invalid-parameter")
+    assert document["parameter"] == "max_bytes"
+    assert "from 500" in document["detail"]
+
+
 def test_a_body_too_large_for_the_spool_is_refused_with_another_way(
     database: Database,
 ) -> None:
