@@ -153,8 +153,17 @@ def full(text: str, *, score: float = 0.75) -> Report:
 
 def concluded(plain: Report, text: str, score: float) -> Report:
     """Add what the analysis finds out."""
-    deviation = Deviation(
-        path=text, winner=text, has_winner=True, other=[text], has_other=True
+    deviations = (
+        Deviation(
+            path=text, winner=text, has_winner=True, other=[text], has_other=True
+        ),
+        Deviation(
+            path="prompt",
+            winner=prompt(text, "three"),
+            has_winner=True,
+            other=prompt(text, "nine"),
+            has_other=True,
+        ),
     )
     return replace(
         plain,
@@ -216,7 +225,7 @@ def concluded(plain: Report, text: str, score: float) -> Report:
                 rank=2,
                 run_id=SECOND,
                 weighted_score=score,
-                deviations=(deviation,),
+                deviations=deviations,
                 further=1,
             ),
         ),
@@ -228,7 +237,7 @@ def concluded(plain: Report, text: str, score: float) -> Report:
             forced=False,
             outcome="better",
             verdict=verdict(text),
-            deviations=(deviation,),
+            deviations=deviations,
             further=2,
             tags=(
                 TagVerdict(

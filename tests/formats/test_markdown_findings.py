@@ -65,7 +65,7 @@ def test_the_verdict_comes_first() -> None:
         "Against the runner-up: Better, +0.2500, interval +0.1250 to +0.3750",
         "Still running: 2 runs to come",
         (
-            "May I deploy it? Deploy it: the data show that it is better than the "
+            "May I deploy it? Yes: the data show that it is better than the "
             "runner-up. 2 runs are still to come and may change it."
         ),
     ]
@@ -131,7 +131,9 @@ def test_changes_with_few_words_between_them_are_one_change() -> None:
         share=0.5,
     )
     document = replace(
-        full("terse"), differences=Differences(compared=1, parameters=(change,))
+        full("terse"),
+        differences=Differences(compared=1, parameters=(change,)),
+        rivals=(),
     )
 
     (block,) = read(document)["What It Does Differently"].blocks
@@ -170,7 +172,8 @@ def test_another_experiment_is_compared_by_config_and_tag() -> None:
     found = TERSE["Against Another Experiment"]
 
     assert found.lines[0] == "Against terse: It is better than terse."
-    assert found.column("The other's") == ['["terse"]']
+    assert found.column("Parameter") == ["terse", "prompt"]
+    assert "- nine\n+ three\n" in found.blocks[0]
     assert found.column("Verdict", table=1) == ["Better"]
 
 
@@ -248,7 +251,7 @@ def test_what_has_no_room_is_named() -> None:
 
 
 def test_what_decides_stays_longest() -> None:
-    kept = [list(read(full("terse"), max_bytes=size)) for size in (500, 3_500, 6_000)]
+    kept = [list(read(full("terse"), max_bytes=size)) for size in (500, 5_000, 6_500)]
 
     assert kept[0] == TITLES[:2]
     assert "What It Does Differently" in kept[1]
