@@ -45,7 +45,7 @@ _CONFIG = "the config as JSON"
 _SECTIONS = (
     _Section(1, "the advice", answer.advice),
     _Section(2, "what the data say", answer.evidence),
-    _Section(3, "runs, cost and time", answer.usage),
+    _Section(3, "the totals", answer.usage),
     _Section(4, "the description", answer.about),
     _Section(5, "Warnings", answer.warnings),
     _Section(6, "Against Another Experiment", answer.against),
@@ -78,7 +78,7 @@ _WITHOUT_HEADING = frozenset(
     {
         "the advice",
         "what the data say",
-        "runs, cost and time",
+        "the totals",
         "the description",
         _CONFIG,
     }
