@@ -13,6 +13,9 @@ JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | 
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
+_SEGMENT = re.compile(r'"((?:\\.|[^"\\])*)"(?:\.|\Z)|([^.]*)(?:\.|\Z)', re.DOTALL)
+_ESCAPED = re.compile(r'\\(["\\])')
+
 _SHORT = 100
 """Characters of a key that is remembered as it is written in a path."""
 
@@ -22,16 +25,30 @@ class Path(tuple[str, ...]):
 
     __slots__ = ()
 
+    @classmethod
+    def parse(cls, text: str) -> "Path":
+        """Return the path that str() writes as this text; any text is a path."""
+        # The pattern also matches the empty end of the text.
+        found = (key for key in _SEGMENT.finditer(text) if key.start() < len(text))
+        return cls(
+            plain if quoted is None else _ESCAPED.sub(r"\1", quoted)
+            for quoted, plain in (key.groups() for key in found)
+        )
+
     def __str__(self) -> str:
         """Join the keys with dots; a key with other characters is quoted."""
         return ".".join(
-            key if _PLAIN_KEY.fullmatch(key) else '"' + key.replace('"', '\\"') + '"'
-            for key in self
+            key if _PLAIN_KEY.fullmatch(key) else f'"{_escape(key)}"' for key in self
         )
 
 
 ROOT = Path()
 """The path of the config itself."""
+
+
+def _escape(key: str) -> str:
+    # Backslashes as well: a key that ends in one would escape its own closing quote.
+    return key.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def leaves(config: Mapping[str, JSON], parent: str = "") -> Iterator[tuple[str, JSON]]:

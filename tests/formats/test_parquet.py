@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import secrets_corpus as corpus
 from formats.rendering import MOMENT, RUN, render, row, table
 from promptlooper_export.documents import StageResult
 from promptlooper_export.errors import UnrepresentableError
+from promptlooper_export.redaction import redact
 from promptlooper_export.registry import discover
 
 FORMATS = discover().formats
@@ -89,3 +92,26 @@ def test_text_that_has_no_utf_8_is_refused_by_its_column(name: str) -> None:
     with pytest.raises(UnrepresentableError) as refusal:
         render(FORMATS[name], table(row({"a": {"b": "\ud800"}})))
     assert refusal.value.members["paths"] == ["config.a.b"]
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow"])
+def test_a_table_with_redacted_names_has_every_value(name: str) -> None:
+    first, second = corpus.SHAPES["OpenAI"], corpus.SHAPES["GitHub"]
+    rows = [
+        row({"api_key": {}}, scores={"api_key": 0.1, first: 0.2, second: 0.3}),
+        row({"api_key": []}, scores={second: 0.4}),
+        row({"api_key": "some text"}),
+    ]
+    judged = [
+        replace(one, judgements={name: (score,) for name, score in one.scores.items()})
+        for one in rows
+    ]
+
+    document = redact(table(*judged))
+    columns = read(name, render(FORMATS[name], document).body).to_pydict()
+
+    assert columns["config.api_key"] == ["{}", "[]", '"[redacted]"']
+    assert columns["scores.api_key"] == [0.1, None, None]
+    assert columns["scores.[redacted]"] == [0.2, 0.4, None]
+    assert columns["scores.[redacted] 2"] == [0.3, None, None]
+    assert columns["judgements"][1] == [("[redacted]", [0.4])]

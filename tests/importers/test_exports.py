@@ -23,7 +23,7 @@ RUNS = [
         config={
             "text": "1.10", "=x": "=1+1", "a.b": {"c": [], "d": {}}, "none": None,
             "big": 2**60, "yes": True, "list": [1, "é"], "empty": "", "half": 0.5,
-            "'": "'='", "lines": "a\n\u2028b",
+            "'": "'='", "lines": "a\n\u2028b", "in\\": {'a"\\': {"\\.b": 1}},
         },
         name="=name",
         tags={"t": [1, None]},

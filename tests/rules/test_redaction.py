@@ -4,14 +4,14 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import secrets_by_kind as by_kind
 import secrets_corpus as corpus
 from formats.configs import Config, configs
 from formats.rendering import best, report, row, table
-from promptlooper_export.configs import JSON
+from promptlooper_export.configs import JSON, leaves
 from promptlooper_export.documents import Best, Difference, Differences, Runs
 from promptlooper_export.redaction import redact, redact_text
 from promptlooper_export.redaction.issuers import SHAPES, Shape
@@ -257,3 +257,14 @@ def test_rows_are_redacted_as_they_are_read_and_columns_keep_up() -> None:
         "tags.0",
         "auth.pin",
     ]
+
+
+@given(configs)
+@example({"a.b\\": {"c": 1}, 'd"\\': {"\\": {'\\"': 2}}})
+@settings(max_examples=30)
+def test_every_leaf_of_a_redacted_run_has_a_column(config: Config) -> None:
+    found = redact(table(row({**config, "api_key": corpus.PHRASE})))
+
+    [one] = found.rows
+    assert one.config is not None
+    assert {path for path, _ in leaves(one.config)} == {*found.columns.config}

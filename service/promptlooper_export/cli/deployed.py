@@ -15,6 +15,7 @@ from promptlooper_export.cli.files import format_of_file
 from promptlooper_export.cli.terminal import printable
 from promptlooper_export.comparison import Change
 from promptlooper_export.configs import JSON
+from promptlooper_export.configs import Path as ConfigPath
 from promptlooper_export.documents import Best, Notice
 from promptlooper_export.errors import ComparisonError
 from promptlooper_export.redaction import REDACTED, names_secret, redact_text
@@ -72,7 +73,7 @@ def _has_secret(value: JSON) -> bool:
 
 def _words(path: str) -> Iterator[str]:
     yield path
-    yield from path.split(".")
+    yield from ConfigPath.parse(path)
 
 
 def _shown(value: JSON) -> str:

@@ -1,29 +1,17 @@
 """Configs that a table spreads over columns: `config.retry.times` is a path."""
 
 import json
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Union
 
-from promptlooper_export.configs import JSON, strict_json, strict_value
+from promptlooper_export.configs import JSON, Path, strict_json, strict_value
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.lines import Member
 
-_KEY = re.compile(r'"((?:\\"|[^"])*)"(?:\.|\Z)|([^.]*)(?:\.|\Z)')
-
 _Tree = dict[str, Union[str, "_Tree"]]
 
-
-@lru_cache(maxsize=10_000)
-def keys(path: str) -> tuple[str, ...]:
-    """Return the keys of a path; those that hold dots are in quotes."""
-    # The pattern also matches the empty end of the path.
-    found = [key for key in _KEY.finditer(path) if key.start() < len(path)]
-    return tuple(
-        plain if quoted is None else quoted.replace('\\"', '"')
-        for quoted, plain in (key.groups() for key in found)
-    )
+_parse = lru_cache(maxsize=10_000)(Path.parse)
 
 
 def config(leaves: Iterable[tuple[str, Member]], place: str) -> Member:
@@ -33,7 +21,7 @@ def config(leaves: Iterable[tuple[str, Member]], place: str) -> Member:
     """
     tree: _Tree = {}
     for path, leaf in leaves:
-        *parents, last = keys(path) or ("",)
+        *parents, last = _parse(path) or ("",)
         branch = tree
         for key in parents:
             below = branch.setdefault(key, {})

@@ -1,32 +1,25 @@
 """The columns of a table of runs, as they are once the runs are redacted."""
 
-import re
 from collections import defaultdict
 
 from promptlooper_export.configs import Path
 from promptlooper_export.documents import Columns, ValueKind
-from promptlooper_export.redaction.text import redact_text
-
-_SEGMENT = re.compile(r'"(?:[^"\\]|\\.)*"|[^."]+')
+from promptlooper_export.redaction.text import free_key, redact_text
 
 
 def redacted_columns(columns: Columns) -> Columns:
     """Return the columns that the redacted runs have."""
     kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
     for path in columns.config:
-        kinds[_column(path)] |= columns.kinds.get(path, frozenset())
+        redacted = str(Path(map(redact_text, Path.parse(path))))
+        kinds[redacted] |= columns.kinds.get(path, frozenset())
+    # A run numbers the scorers whose names become equal, and few have all of them.
+    scorers: dict[str, None] = {}
+    numbers: dict[str, int] = {}
+    for scorer in columns.scores:
+        scorers[free_key(redact_text(scorer), scorers, numbers)] = None
     return Columns(
         config=tuple(sorted(kinds)),
-        scores=tuple(sorted(map(redact_text, columns.scores))),
+        scores=tuple(sorted(scorers)),
         kinds={path: frozenset(found) for path, found in kinds.items()},
     )
-
-
-def _column(path: str) -> str:
-    """Return the path that this leaf has in a redacted config."""
-    keys = []
-    for text in _SEGMENT.findall(path):
-        quoted = text.startswith('"')
-        key = text[1:-1].replace('\\"', '"') if quoted else text
-        keys.append(redact_text(key))
-    return str(Path(keys))

@@ -1,7 +1,7 @@
 """Find the secrets in a text: by their shape, and by what leads to them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from promptlooper_export.redaction.arguments import redact_commands
 from promptlooper_export.redaction.assignments import redact_assignments
@@ -44,3 +44,16 @@ def redact_text(text: str) -> str:
     if any(mark in lower for mark in MARKS):
         text = redact_assignments(text)
     return text
+
+
+def free_key(key: str, taken: Mapping[str, object], numbers: dict[str, int]) -> str:
+    """Return the key, with a number if redaction made it equal to another one.
+
+    `numbers` has the last number of each key: counting from 1 for each of many secrets
+    would take quadratic time.
+    """
+    free = key
+    while free in taken:
+        numbers[key] = numbers.get(key, 1) + 1
+        free = f"{key} {numbers[key]}"
+    return free

@@ -4,10 +4,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from datetime import datetime
 from operator import is_
 from typing import Any, TypeAlias, TypeVar, overload
-from uuid import UUID
 
 from promptlooper_export.configs import JSON, ROOT, Path
 from promptlooper_export.documents import (
@@ -26,7 +24,12 @@ from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.assignments import SEPARATOR
 from promptlooper_export.redaction.columns import redacted_columns
 from promptlooper_export.redaction.names import Strength, keep_names, strength
-from promptlooper_export.redaction.text import add_patterns, redact_own, redact_text
+from promptlooper_export.redaction.text import (
+    add_patterns,
+    free_key,
+    redact_own,
+    redact_text,
+)
 from promptlooper_export.redaction.values import hide
 from promptlooper_export.verdicts import Tag
 
@@ -47,8 +50,6 @@ _REMEMBERED_TEXTS = 10_000
 
 _clean_texts: set[str] = set()
 _innocent_keys: set[str] = set()
-
-_WITHOUT_TEXT = frozenset({bool, int, float, type(None), UUID, datetime})
 
 _JSON = re.compile(r"\s{0,100}[{\[]")
 _STRENGTHS: tuple[Strength, ...] = ("none", "weak", "doubtful", "strong")
@@ -147,51 +148,24 @@ def _is_clean(record: object) -> bool:
         kind = type(value)  # exact types: faster than isinstance, and enough for JSON
         if kind is str:
             unknown.append(value)  # type: ignore[arg-type]
-        elif kind in _WITHOUT_TEXT:
+        elif kind in pairs.WITHOUT_TEXT:
             pass
         elif kind is list or kind is tuple:
-            if _may_have_pairs(value):  # type: ignore[arg-type]
+            if pairs.may_be_in(value):  # type: ignore[arg-type]
                 return False
             pending.extend(value)  # type: ignore[arg-type]
         elif isinstance(value, Mapping):
             pending.extend(value.values())
             if not _innocent_keys.issuperset(value):
-                if _hides(value):
+                if pairs.hides(value):
                     return False
-                keys.extend(filter(_is_innocent, value))
+                keys.extend(filter(pairs.is_innocent, value))
         elif isinstance(value, AtPath):
             return False
         else:
             pending.extend(vars(value).values())
     unknown = [text for text in unknown if text not in _clean_texts]
     return _remember(_clean_texts, unknown) and _remember(_innocent_keys, keys)
-
-
-def _hides(value: Mapping[str, Any]) -> bool:
-    """Return whether a value in a mapping is a secret because of a name."""
-    if pairs.named_values(value):
-        return True
-    for key, member in value.items():
-        if (sure := strength(key)) == "none":
-            continue
-        if type(member) is str:
-            if hide(member, sure, key) != member:
-                return True
-        elif sure != "weak" and type(member) not in _WITHOUT_TEXT:
-            return True
-    return False
-
-
-def _is_innocent(key: str) -> bool:
-    return strength(key) == "none" and not pairs.is_value(key) and key != "pass"
-
-
-def _may_have_pairs(values: Sequence[object]) -> bool:
-    """Return whether neighbours in a list may be a name and a secret."""
-    return any(
-        type(value) is str and (value[:1] == "-" or strength(value) != "none")
-        for value in values
-    )
 
 
 def _remember(clean: set[str], texts: list[str]) -> bool:
@@ -269,7 +243,7 @@ def _mapping(
     numbers: dict[str, int] = {}
     named = pairs.named_values(value)
     for key, member in value.items():
-        kept_key = _free_key(redact_text(key), clean, numbers) if key else key
+        kept_key = free_key(redact_text(key), clean, numbers) if key else key
         place = Path((*path, kept_key))
         if kept_key != key:
             found[str(place)] = None
@@ -325,19 +299,6 @@ def _is_same(value: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
     return list(value) == list(clean) and all(map(is_, value.values(), clean.values()))
 
 
-def _free_key(key: str, taken: Mapping[str, object], numbers: dict[str, int]) -> str:
-    """Return the key, with a number if redaction made it equal to another one.
-
-    `numbers` has the last number of each key: counting from 1 for each of many secrets
-    would take quadratic time.
-    """
-    free = key
-    while free in taken:
-        numbers[key] = numbers.get(key, 1) + 1
-        free = f"{key} {numbers[key]}"
-    return free
-
-
 def _sequence(
     value: list[Any] | tuple[Any, ...], path: Path, found: dict[str, None]
 ) -> Sequence[Any]:
@@ -388,7 +349,7 @@ def _at_path(
 
 def _key_of_leaf(path: str, found: dict[str, None]) -> tuple[str, Strength]:
     """Return the last key of a path, and how sure the path is of a secret."""
-    keys = path.split(".")
+    keys = Path.parse(path) or [""]
     if pairs.describes(keys[-1]):
         return keys[-1], "none"
     if f"winner.config.{path}" in found:
