@@ -277,6 +277,25 @@ def test_a_config_that_cannot_be_read_is_refused_without_its_secrets(
 
 
 @on_sqlite
+@pytest.mark.parametrize("level", ["[]", '{"a":}'])
+@pytest.mark.parametrize("key", ["a", "password"])
+def test_a_secret_is_left_out_beside_and_below_500_levels_of_nesting(
+    service: Service, database: Database, level: str, key: str
+) -> None:
+    secret = PLANTED["by key"]
+    deep = level[:-1] * 499 + f'"{secret if key == "password" else ""}"'
+    text = f'{{"api_key": "{secret}", "{key}": {deep}{level[-1] * 499}}}'
+    loaded = experiment(run({"a": 0.9}, text=text))
+    database.load(loaded)
+
+    for name in ("json", "html", "ndjson", "csv", "parquet", "xlsx"):
+        path = f"/experiments/{loaded.id}/export?format={name}"
+        response = service.ask(path, scopes=ALL)
+        assert response.status_code == 200, name
+        assert secret.encode() not in response.get_data(), name
+
+
+@on_sqlite
 def test_a_format_that_fails_with_secrets_leaves_none_in_the_log(
     database: Database,
     id_: UUID,

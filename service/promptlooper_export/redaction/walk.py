@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from operator import is_
 from typing import Any, TypeAlias, TypeVar, overload
@@ -64,6 +64,9 @@ _VALUES_AT_A_PATH: Mapping[type, tuple[str, ...]] = {
 AtPath: TypeAlias = Deviation | Difference | Parameter | Tag | TopParameter
 """What holds values of configs at a path."""
 
+Walk: TypeAlias = Generator["Walk", Any, Any]
+"""Yields the walks through its members, is sent what they return, and returns."""
+
 T = TypeVar("T")
 D = TypeVar("D", Best, Report)
 
@@ -103,7 +106,7 @@ def redact(document: Document) -> Document:
 def secrets_in(values: Mapping[str, JSON]) -> tuple[str, ...]:
     """Return the paths of what would be redacted in the values."""
     found: dict[str, None] = {}
-    _value(values, ROOT, found)
+    _walked(_value(values, ROOT, found))
     return tuple(found)
 
 
@@ -197,13 +200,30 @@ def _fields(record: T, path: Path, found: dict[str, None]) -> T:
     changes = {}
     for field in fields(record):  # type: ignore[arg-type]
         value = getattr(record, field.name)
-        clean = _value(value, Path((*path, field.name)), found)
+        clean = _walked(_value(value, Path((*path, field.name)), found))
         if clean is not value:
             changes[field.name] = clean
     return replace(record, **changes) if changes else record  # type: ignore[type-var]
 
 
-def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN401
+def _walked(walk: Walk) -> Any:  # noqa: ANN401
+    """Return what a walk returns, however deep the value is that it goes through."""
+    # Calls would go three times as deep as the value: Python ends them at 1000.
+    above = [walk]
+    result = None
+    while above:
+        try:
+            below = above[-1].send(result)
+        except StopIteration as end:
+            above.pop()
+            result = end.value
+        else:
+            above.append(below)
+            result = None
+    return result
+
+
+def _value(value: Any, path: Path, found: dict[str, None]) -> Walk:  # noqa: ANN401
     """Redact a value; returns the same object if nothing in it is secret."""
     if isinstance(value, str):
         clean = _text(value)
@@ -212,9 +232,9 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Any:  # noqa: ANN4
         found[str(path)] = None
         return clean
     if isinstance(value, Mapping):
-        return _mapping(value, path, found)
+        return (yield from _mapping(value, path, found))
     if isinstance(value, list | tuple):
-        return _sequence(value, path, found)
+        return (yield from _sequence(value, path, found))
     if isinstance(value, AtPath):
         return _at_path(value, found)
     return _fields(value, path, found) if is_dataclass(value) else value
@@ -227,18 +247,17 @@ def _text(text: str) -> str:
         return text
     found: dict[str, None] = {}
     try:
-        clean = _value(json.loads(text), ROOT, found)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return text  # not JSON, or deeper than any reader reads
+    clean = _walked(_value(value, ROOT, found))
     if not found:
         return text
     compact = (",", ":") if '": ' not in text else (", ", ": ")
     return json.dumps(clean, ensure_ascii=False, separators=compact)
 
 
-def _mapping(
-    value: Mapping[str, Any], path: Path, found: dict[str, None]
-) -> Mapping[str, Any]:
+def _mapping(value: Mapping[str, Any], path: Path, found: dict[str, None]) -> Walk:
     clean: dict[str, Any] = {}
     numbers: dict[str, int] = {}
     named = pairs.named_values(value)
@@ -247,8 +266,11 @@ def _mapping(
         place = Path((*path, kept_key))
         if kept_key != key:
             found[str(place)] = None
+        if type(member) in pairs.WITHOUT_TEXT:
+            clean[kept_key] = member
+            continue
         name = named.get(key, key)
-        clean[kept_key] = _named(member, name, strength(name), place, found)
+        clean[kept_key] = yield _named(member, name, strength(name), place, found)
     same = all(
         key == kept and clean[kept] is member
         for (key, member), kept in zip(value.items(), clean, strict=True)
@@ -262,35 +284,30 @@ def _named(
     sure: Strength,
     path: Path,
     found: dict[str, None],
-) -> Any:  # noqa: ANN401
+) -> Walk:
     """Redact a value under a name; numbers and truth values are never secret."""
     if sure == "none":
-        return _value(value, path, found)
+        return (yield from _value(value, path, found))
     if isinstance(value, str):
         if (clean := hide(value, sure, name)) == value:
-            return _value(value, path, found)
+            return (yield from _value(value, path, found))
         found[str(path)] = None
         return clean
     if sure == "weak" or not isinstance(value, Mapping | list | tuple):
-        return _value(value, path, found)
+        return (yield from _value(value, path, found))
     # Everything in it is secret, but for what only describes it.
     if isinstance(value, Mapping):
-        clean_keys = _mapping(dict.fromkeys(value), path, found)
-        members = {
-            kept: _named(
-                member,
-                name,
-                "none" if pairs.describes(key) else sure,
-                Path((*path, kept)),
-                found,
-            )
-            for (key, member), kept in zip(value.items(), clean_keys, strict=True)
-        }
+        clean_keys = yield _mapping(dict.fromkeys(value), path, found)
+        members: dict[str, Any] = {}
+        for (key, member), kept in zip(value.items(), clean_keys, strict=True):
+            member_sure = "none" if pairs.describes(key) else sure
+            place = Path((*path, kept))
+            members[kept] = yield _named(member, name, member_sure, place, found)
         return value if _is_same(value, members) else members
-    kept_members = [
-        _named(member, name, sure, Path((*path, str(place))), found)
-        for place, member in enumerate(value)
-    ]
+    kept_members = []
+    for number, member in enumerate(value):
+        place = Path((*path, str(number)))
+        kept_members.append((yield _named(member, name, sure, place, found)))
     same = all(map(is_, value, kept_members))
     return value if same else type(value)(kept_members)
 
@@ -301,7 +318,7 @@ def _is_same(value: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
 
 def _sequence(
     value: list[Any] | tuple[Any, ...], path: Path, found: dict[str, None]
-) -> Sequence[Any]:
+) -> Walk:
     named = pairs.named_members(value)
     hidden = dict(redacted_arguments([m if isinstance(m, str) else "" for m in value]))
     clean = []
@@ -312,9 +329,9 @@ def _sequence(
             clean.append(hidden[place])
         elif place in named:
             name = named[place]
-            clean.append(_named(member, name, strength(name), where, found))
+            clean.append((yield _named(member, name, strength(name), where, found)))
         else:
-            clean.append(_value(member, where, found))
+            clean.append((yield _value(member, where, found)))
     same = all(map(is_, value, clean))
     return value if same else type(value)(clean)
 
@@ -330,7 +347,7 @@ def _at_path(
     changes: dict[str, Any] = {} if path == value.path else {"path": path}
 
     def shown(given: JSON) -> JSON:
-        clean: JSON = _named(given, key, sure, Path((path,)), hidden)
+        clean: JSON = _walked(_named(given, key, sure, Path((path,)), hidden))
         return clean
 
     if isinstance(value, Parameter):
