@@ -231,6 +231,27 @@ def test_a_page_is_found_by_an_index(database: Database) -> None:
     assert "Sort" not in plan
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_scores_and_stages_of_some_runs_are_found_by_an_index(
+    database: Database,
+) -> None:
+    stage = StageResult(
+        stage_name="s", output=None, tokens_in=None, tokens_out=None, duration_ms=None
+    )
+    runs = [run({"a": 0.5, "b": 1.0}, stage_results=(stage, stage)) for _ in range(200)]
+    database.load(experiment(*runs))
+    # Only statistics tell the planner how many rows there are.
+    database.execute("ANALYZE")
+
+    with reading(open_for_reading(database.url)) as session:
+        catalog = read_catalog(session)
+        for table in (catalog.scores, catalog.stage_results):
+            keys = [one.id.hex for one in runs[:20]]
+            marks = ", ".join("?" * len(keys))
+            sql = f"SELECT * FROM {table} WHERE run_id IN ({marks}) ORDER BY place"
+            assert "SCAN" not in str(session.all(f"EXPLAIN QUERY PLAN {sql}", *keys))
+
+
 def test_an_experiment_without_runs_has_an_empty_document(database: Database) -> None:
     document, rows = read(database, experiment())
 

@@ -143,7 +143,10 @@ def select(
         parts.append(f"{created} AS created")
         parts.append(f"{_moment(database, created)} AS moment")
     if "run_id" in columns:
-        parts.append(f"{_order(database, found)} AS place")
+        # To spare itself the sort, SQLite would read all rows in the order of their ids
+        # instead of those of the runs asked for; that of an expression it cannot spare.
+        sign = "+" if database == "sqlite" else ""
+        parts.append(f"{sign}{_order(database, found)} AS place")
     return f"(SELECT {', '.join(parts)} FROM {found.sql})"
 
 
