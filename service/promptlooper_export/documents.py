@@ -213,7 +213,11 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """Runs created in [start, end): how many count, their best and mean score."""
+    """Runs created in [start, end): how many count, their best and mean score.
+
+    `failed` counts those that failed from its start to that of the next period; in the
+    first period and the last, those before and after as well.
+    """
 
     start: datetime
     end: datetime
@@ -221,6 +225,7 @@ class Period:
     best: float
     mean: float
     best_so_far: float
+    failed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,14 @@
 """How the best runs differ, how the scores are spread, and who won which case."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from builders import run
+from builders import EPOCH, run
 from databases import Database
 from planted import plant
 from webservice import Service, settings_for
@@ -120,3 +121,19 @@ def test_runs_that_are_beaten_are_sampled_evenly_over_time(report: Report) -> No
     values = [one["value"] for one in front["others"]]
     assert 100 <= len(values) <= 200
     assert len(set(np.diff(values))) == 1
+
+
+def test_runs_that_failed_are_counted_in_their_period(report: Report) -> None:
+    def at(minute: int) -> datetime:
+        return EPOCH + timedelta(minutes=minute)
+
+    found = report(
+        run({}, status="failed", created_at=at(0)),
+        run({"a": 0.1}, created_at=at(10)),
+        run({}, status="failed", created_at=at(11)),
+        run({"a": 0.2}, created_at=at(60)),
+        run({"a": 0.3}, created_at=at(110)),
+        run({}, status="failed", created_at=at(500)),
+        run({}, status="failed", created_at=at(501)),
+    )
+    assert [period["failed"] for period in found["history"]] == [2, 0, 2]

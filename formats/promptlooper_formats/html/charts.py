@@ -29,7 +29,7 @@ from promptlooper_formats.shared.sentences import runner_up
 FEWEST_SCORES = 8
 """Of fewer scores, a histogram would show nothing that the table does not."""
 
-Mark = Literal["winner", "runner-up", "front", "run", "mean"]
+Mark = Literal["winner", "runner-up", "front", "run", "mean", "failed"]
 """What a dot stands for; each has its own shape."""
 
 
@@ -65,8 +65,15 @@ class Chart:
     winner: float | None = None
 
 
+_FLOOR = 97.0
+"""Where crosses stand for runs without a score, just above the axis."""
+
+
 def history(periods: Sequence[Period]) -> Chart | None:
-    """Return the best score so far, and each period's mean; None for fewer than 3."""
+    """Return the best score so far, each period's mean, and where runs failed.
+
+    None for fewer than 3 periods.
+    """
     if len(periods) < 3:  # noqa: PLR2004  two points have no course
         return None
     x = times(periods[0].start, periods[-1].end)
@@ -79,15 +86,19 @@ def history(periods: Sequence[Period]) -> Chart | None:
     path = [f"M{10 * starts[0]:g} {_down(y, periods[0].best_so_far)}"]
     for one, end in zip(periods, ends, strict=True):
         path.append(f"V{_down(y, one.best_so_far)}H{10 * end:g}")
-    return Chart(
-        x=x,
-        y=y,
-        steps="".join(path),
-        dots=tuple(
-            Dot(x=round((start + end) / 2, 2), y=100 - y.place(one.mean), mark="mean")
-            for one, start, end in zip(periods, starts, ends, strict=True)
-        ),
-    )
+    middles = [
+        round((start + end) / 2, 2) for start, end in zip(starts, ends, strict=True)
+    ]
+    means = [
+        Dot(x=middle, y=_up(y, one.mean), mark="mean")
+        for one, middle in zip(periods, middles, strict=True)
+    ]
+    failed = [
+        Dot(x=middle, y=_FLOOR, mark="failed")
+        for one, middle in zip(periods, middles, strict=True)
+        if one.failed
+    ]
+    return Chart(x=x, y=y, steps="".join(path), dots=(*means, *failed))
 
 
 def distribution(report: Report) -> Chart | None:

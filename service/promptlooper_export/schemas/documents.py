@@ -170,6 +170,7 @@ class PeriodSchema(DocumentSchema):
     best = fields.Float(required=True)
     mean = fields.Float(required=True)
     best_so_far = fields.Float(required=True)
+    failed = fields.Integer(required=True)
 
 
 class ExperimentSummarySchema(DocumentSchema):

@@ -1,15 +1,19 @@
 """Statistics over the runs of an experiment, computed in SQL."""
 
 import math
+from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from promptlooper_export.analysis.distribution import quantile
 from promptlooper_export.analysis.failures import group_failures
 from promptlooper_export.documents import (
     Cost,
+    Period,
     RunCounts,
     Timing,
     Tokens,
@@ -97,7 +101,7 @@ WHERE place IN (last / 2, last / 2 + 1, last * 95 / 100, last * 95 / 100 + 1)
 
 # More of an error than anybody reads: it may be a whole log.
 _FAILED = """
-SELECT id, substr(error, 1, 100000) FROM {runs} AS run
+SELECT id, moment, substr(error, 1, 100000) FROM {runs} AS run
 WHERE experiment_id {experiment} AND status = 'failed'
 ORDER BY created NULLS FIRST, id
 """
@@ -129,13 +133,17 @@ def read_statistics(
     """Compute the statistics of an experiment, whose runs are ranked so."""
     names, values = sources(session, catalog, row.experiment.id)
     by_status, tokens, cost = _totals(session, names, values)
+    survey = read_survey(session, catalog, row.experiment.id, row.rules, ranking)
+    failures, failed_at = _failures(session, names, values)
     return Statistics(
         by_status=by_status,
         tokens=tokens,
         cost=cost,
         timing=_timing(session, names, values),
-        survey=read_survey(session, catalog, row.experiment.id, row.rules, ranking),
-        failures=_failures(session, names, values),
+        survey=replace(
+            survey, history=tuple(_with_failures(survey.history, failed_at))
+        ),
+        failures=failures,
     )
 
 
@@ -201,14 +209,31 @@ def _timing(
 
 def _failures(
     session: Session, names: Mapping[str, str], values: list[object]
-) -> Failures | None:
-    """Return the failed runs by their errors, None if none has failed."""
-    rows = session.stream(_FAILED.format(**names), *values)
-    found = group_failures(
-        (row_id(key, "runs"), None if error is None else label(error))
-        for key, error in rows
-    )
-    return found if found.runs else None
+) -> tuple[Failures | None, "array[int]"]:
+    """Return the failed runs by their errors, None if none has failed, and when."""
+    moments = array("q")
+
+    def errors() -> Iterator[tuple[UUID, str | None]]:
+        for key, moment, error in session.stream(_FAILED.format(**names), *values):
+            if moment is not None:
+                moments.append(moment)
+            yield row_id(key, "runs"), None if error is None else label(error)
+
+    found = group_failures(errors())
+    return found if found.runs else None, moments
+
+
+def _with_failures(
+    history: Sequence[Period], moments: Sequence[int]
+) -> Iterator[Period]:
+    """Yield the periods with the number of runs that failed in each.
+
+    The moments are in microseconds since 1970.
+    """
+    starts = [round(period.start.timestamp() * 1e6) for period in history]
+    failed = Counter(max(0, bisect_right(starts, one) - 1) for one in moments)
+    for place, period in enumerate(history):
+        yield replace(period, failed=failed[place])
 
 
 def _number(value: Any) -> float:
