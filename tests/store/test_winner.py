@@ -82,6 +82,19 @@ def test_repeated_judgements_count_as_their_mean(database: Database) -> None:
     assert (found.run_id, found.scores) == (steady.id, {"a": 0.7})
 
 
+def test_every_document_has_the_same_mean_to_the_last_bit(database: Database) -> None:
+    # Added up one by one, ten times 0.1 is 0.9999999999999999.
+    record = experiment(run({"a": [0.1] * 10}))
+    database.load(record)
+    with open_store(database.url).snapshot(OPERATOR) as snapshot:
+        winner, shown = snapshot.best(record.id), snapshot.report(record.id, top_n=5)
+        [row] = snapshot.runs(record.id).rows
+    [top], [scorer], [period] = shown.top, shown.scorers, shown.history
+    assert winner.scores == top.scores == row.scores == {"a": 0.1}
+    assert {scorer.values["mean"], scorer.values["median"], period.mean} == {0.1}
+    assert {winner.weighted_score, row.weighted_score, top.weighted_score} == {0.1}
+
+
 def test_no_run_counts_if_half_a_surrogate_pair_is_required(database: Database) -> None:
     record = experiment(run({"a": 0.5}), required=["b"])
     database.load(record)
