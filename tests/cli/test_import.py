@@ -121,15 +121,19 @@ def test_a_row_that_does_not_fit_is_named_and_nothing_is_imported(
     console: Console, database: Database
 ) -> None:
     never = {
-        "sqlite": "CREATE TRIGGER never BEFORE INSERT ON scores"
+        "sqlite": "CREATE TRIGGER never BEFORE INSERT ON scores WHEN new.value > 1"
         " BEGIN SELECT raise(ABORT, 'never'); END",
-        "postgresql": "ALTER TABLE scores ADD CONSTRAINT never CHECK (value IS NULL)",
+        "postgresql": "ALTER TABLE scores ADD CONSTRAINT never CHECK (value <= 1)",
     }
     database.execute(never[database.kind])
-    done = console.run("import", "-", stdin=lines(EXPERIMENT, RUN))
+    id_ = str(UUID(int=7))
+    odd = {**RUN, "id": id_, "scores": {"accuracy": 1.5}}
+    source = lines(EXPERIMENT, RUN, {**RUN, "config": {}}, odd, {**RUN, "name": "last"})
+    done = console.run("import", "-", stdin=source)
     assert done.returncode == 1
     assert re.match(
-        rb"promptlooper-export: run [0-9a-f-]{36}: the database refuses it: .*never",
+        rb"promptlooper-export: run %b: the database refuses it: .*never"
+        % id_.encode(),
         done.stderr,
     )
     assert done.stderr.count(b"\n") == 1
