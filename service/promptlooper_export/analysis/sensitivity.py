@@ -1,7 +1,7 @@
 """By how much a single weight must change for another run to win."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -15,6 +15,16 @@ _LARGEST = 1e50
 
 _SAME = 1e-12
 """Crossings that differ by a smaller share are one: rounding tells them apart."""
+
+_NEAR_BY = 1e-6
+_MOST_OF_ALL = 0.99
+_SLACK = 1e-8
+"""What rounding may do, and much more: see WeightMap._least.
+
+A run is left out if its lead is surely above 0 as far as the known distance. This is
+sure enough only if the lead's two roots, one of them at the sum of all weights, are far
+from each other.
+"""
 
 Values = Mapping[str, float]
 """A run's value for each scorer that it has; higher is better."""
@@ -70,9 +80,62 @@ class WeightMap:
             else {}
         )
 
+    def near(
+        self, columns: Mapping[str, Sequence[float]], scores: Sequence[float | None]
+    ) -> list[int]:
+        """Return the numbers of the next runs that are to be added; all are counted.
+
+        The runs have values, in the columns, for the same scorers. Their weighted
+        scores are None unless they count. Nearly all are too far behind the winner to
+        pass it before those that do already, which their scores alone tell.
+        """
+        self.runs += len(scores) - scores.count(None)
+        least = self._least(columns) if self.is_exact else math.inf
+        return [
+            number
+            for number, score in enumerate(scores)
+            if score is not None and score >= least
+        ]
+
+    def _least(self, columns: Mapping[str, Sequence[float]]) -> float:
+        """Return a score below which no run with values in the columns can be near.
+
+        If a run has the scorers of the winner, it passes when the weight grows by their
+        distance in the sums of weighted values, divided by how much higher its value
+        is; when the weight falls, by how much lower.
+        """
+        weights = {name: self.weights[name] for name in self.values}
+        weighed = [name for name, weight in weights.items() if weight]
+        total = math.fsum(weights.values())
+        if columns.keys() != self.values.keys() or not weighed:
+            return -math.inf
+        reach = size = product = 0.0
+        for name, ours in self.values.items():
+            low, high = min(columns[name]), max(columns[name])
+            largest = max(abs(low), abs(high), abs(ours))
+            size += weights[name] * largest
+            if largest > _LARGEST:
+                return -math.inf
+            if weighed == [name]:
+                continue  # it counts alone, whatever the weight is
+            if weights[name] > _MOST_OF_ALL * total:
+                return -math.inf
+            up = self._distance(name, 1) if high > ours else 0.0
+            # Beyond the weight itself, there is nothing to take away.
+            down = min(self._distance(name, -1), weights[name] * (1 + _NEAR_BY))
+            if up > total / _NEAR_BY:
+                return -math.inf
+            reach = max(reach, up * (high - ours), down * (ours - low))
+            product = max(product, max(total, up, down) * largest)
+        ours = math.fsum(weights[name] * self.values[name] for name in weighed)
+        return (ours - reach - _SLACK * (size + product)) / total
+
+    def _distance(self, name: str, direction: int) -> float:
+        found = self._found.get((name, direction))
+        return found.distance if found else math.inf
+
     def add(self, run_id: UUID, values: Values) -> None:
-        """Add the next run that counts."""
-        self.runs += 1
+        """Compare the next run that counts."""
         if run_id == self.winner:
             return
         self._check(values)

@@ -1,6 +1,7 @@
 """Runs that no other run beats on both the score and what it costs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,30 +18,44 @@ _BATCH = 1_000
 
 @dataclass(kw_only=True)
 class Front:
-    """The Pareto front of score against one measure, of runs that come one by one."""
+    """The Pareto front of score against one measure, of runs that come by and by."""
 
     measure: Measure
     runs: int = 0
     without: int = 0
-    _found: list[tuple[float, float, int, UUID]] = field(default_factory=list)
+    _found: list[tuple[float, float, int, str]] = field(default_factory=list)
     _enough: int = _BATCH
-    _sample: list[tuple[float, float, UUID]] = field(default_factory=list)
+    _sample: list[tuple[float, float, str]] = field(default_factory=list)
     _seen: int = 0
     _step: int = 1
 
-    def add(self, run_id: UUID, score: float, value: float | None) -> None:
-        """Add the next run, whose value is None if it is not known."""
-        self.runs += 1
-        if value is None:
-            self.without += 1
-            return
-        if self._seen % self._step == 0:
+    def add(
+        self,
+        run_ids: Sequence[str],
+        scores: Sequence[float],
+        values: Sequence[float | None],
+    ) -> None:
+        """Add the next runs, whose values are None if they are not known."""
+        first = self.runs + 1
+        self.runs += len(values)
+        known = [
+            (value, -score, number, run_id)
+            for number, (run_id, score, value) in enumerate(
+                zip(run_ids, scores, values, strict=True), start=first
+            )
+            if value is not None
+        ]
+        self.without += len(values) - len(known)
+        number = -self._seen % self._step
+        while number < len(known):
             if len(self._sample) == _MOST_SAMPLED:
                 del self._sample[1::2]
                 self._step *= 2
-            self._sample.append((score, value, run_id))
-        self._seen += 1
-        self._found.append((value, -score, self.runs, run_id))
+            value, negative, _, run_id = known[number]
+            self._sample.append((-negative, value, run_id))
+            number += self._step
+        self._seen += len(known)
+        self._found += known
         # Twice the front, so that a long one is not sorted again for each run.
         if len(self._found) >= self._enough:
             self._drop_beaten()
@@ -61,14 +76,13 @@ class Front:
             without=self.without,
             count=count,
             points=tuple(
-                TradeOffPoint(run_id=run_id, weighted_score=-negative, value=value)
+                _point(run_id, -negative, value)
                 for value, negative, _, run_id in (
                     self._found[place] for place in reversed(places)
                 )
             ),
             others=tuple(
-                TradeOffPoint(run_id=run_id, weighted_score=score, value=value)
-                for score, value, run_id in self._sample
+                _point(run_id, score, value) for score, value, run_id in self._sample
             ),
         )
 
@@ -85,3 +99,7 @@ class Front:
                 lowest = point[1]
                 kept.append(point)
         self._found = kept
+
+
+def _point(run_id: str, score: float, value: float) -> TradeOffPoint:
+    return TradeOffPoint(run_id=UUID(run_id), weighted_score=score, value=value)

@@ -70,7 +70,7 @@ ORDER BY run.id LIMIT ?
 
 # NULLS FIRST is what SQLite does by itself; PostgreSQL would put them last. Ids end
 # ties, so that both databases give the same order.
-_ALL_COMPLETED = """
+ALL_COMPLETED = """
 SELECT id, moment, cost_usd, duration_ms FROM {runs} AS run
 WHERE experiment_id {experiment} AND status = 'completed'
 ORDER BY created NULLS FIRST, id
@@ -172,19 +172,6 @@ def judgements(
     return {key: dict(sorted(found.items())) for key, found in judged.items()}
 
 
-def exact_scores(
-    session: Session, catalog: Catalog, experiment: UUID, rules: Rules
-) -> Iterator[tuple[UUID, object, int | None, float | None]]:
-    """Yield every completed run, the oldest first: id, key, time, weighted score.
-
-    The time is in microseconds since 1970.
-    """
-    reader = ScoreReader(session, catalog, experiment)
-    for run in reader.completed():
-        score = weighted_score(rules, finite_means(run.judged))
-        yield run.run_id, run.key, run.moment, score
-
-
 class ScoreReader:
     """Reads the scores of one experiment's completed runs."""
 
@@ -210,7 +197,7 @@ class ScoreReader:
 
     def completed(self) -> Iterator[CompletedRun]:
         """Yield every completed run, the oldest first."""
-        sql = _ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self.experiment)
+        sql = ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self.experiment)
         rows = self.session.stream(sql, *self.values)
         while batch := list(islice(rows, _BATCH)):
             judged = judgements(self.session, self.catalog, [key for key, *_ in batch])

@@ -24,9 +24,10 @@ from promptlooper_export.documents import (
 from promptlooper_export.errors import InvalidConfigError, InvalidParameterError
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.completed import exact_scores
 from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import exact_scores, judgements
+from promptlooper_export.store.ranking import ScoreReader, judgements
 from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import (
     COMPLETED,
@@ -219,12 +220,13 @@ def _places(
     Of every run of the experiment a few bytes are held: a rank is among all of them.
     """
     experiment = row.experiment.id
+    reader = ScoreReader(session, catalog, experiment)
     # An array takes 8 bytes a run. NaN stands for a run that does not count.
     scores = array(
         "d",
         (
             math.nan if score is None else score
-            for _, _, _, score in exact_scores(session, catalog, experiment, row.rules)
+            for score in exact_scores(reader, row.rules)
         ),
     )
     # The sort is stable, and the scores are in the order of the runs: of a tie, the

@@ -4,9 +4,11 @@ Pure: no database. `ranking` finds the few runs that this rule decides between.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import repeat
+from operator import mul
 from typing import Any, Literal, NamedTuple, TypeGuard
 from uuid import UUID
 
@@ -115,6 +117,38 @@ def weighted_score(rule: Rules, values: Mapping[str, float]) -> float | None:
     except (OverflowError, ValueError):  # beyond a double; infinities of both signs
         return None
     return score if math.isfinite(score) else None
+
+
+def weighted_scores(
+    rule: Rules, scorers: Sequence[str], columns: Sequence[Sequence[float]]
+) -> Iterable[float | None]:
+    """Return the weighted score of each of some runs that have the same scorers.
+
+    The columns have the values of each scorer. There are none without scorers.
+    """
+    if not rule.required <= set(scorers):
+        return repeat(None, len(columns[0]) if columns else 0)
+    column_of = dict(zip(scorers, columns, strict=True))
+    weights = {s: weight for s, weight in rule.weights.items() if s in column_of}
+    try:
+        # As above, with the same addends in the same order.
+        total = math.fsum(weights.values())
+        if total > 0:
+            factors = [weight * rule.sign(s) for s, weight in weights.items()]
+            rows = zip(*(column_of[s] for s in weights), strict=True)
+        else:
+            total = float(len(scorers))
+            factors = [rule.sign(s) for s in scorers]
+            rows = zip(*columns, strict=True)
+        scores = [math.fsum(map(mul, factors, row)) / total for row in rows]
+    except (OverflowError, ValueError):
+        each = zip(*columns, strict=True)
+        return [
+            weighted_score(rule, dict(zip(scorers, row, strict=True))) for row in each
+        ]
+    if math.isfinite(sum(scores)):
+        return scores
+    return [score if math.isfinite(score) else None for score in scores]
 
 
 def mean(values: Sequence[float]) -> float:

@@ -7,10 +7,11 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import compress
 from uuid import UUID
 
 from promptlooper_export.analysis.distribution import distribute
@@ -28,6 +29,7 @@ from promptlooper_export.findings import (
 )
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
+from promptlooper_export.store.completed import Batch, read_completed
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.ranking import Ranking, ScoreReader, judgements
 from promptlooper_export.store.rows import row_id
@@ -35,7 +37,6 @@ from promptlooper_export.store.scoring import (
     Rules,
     finite_means,
     is_finite,
-    weighted_score,
 )
 
 PERIODS = 50
@@ -82,22 +83,24 @@ def read_survey(
 
     The ranking is that of the runs by these rules.
     """
+    reader = ScoreReader(session, catalog, experiment)
     weights = _weight_map(session, catalog, rules, ranking)
     chart, sample, gaps = _Chart(), _Sample(), _Gaps()
     judged = _Judged()
     costs, durations = Front(measure="cost_usd"), Front(measure="duration_ms")
-    for run in ScoreReader(session, catalog, experiment).completed():
-        values = finite_means(run.judged)
-        judged.add(values)
-        gaps.add(run.judged, values)
-        score = weighted_score(rules, values)
-        if score is not None and abs(score) <= _LARGEST:
-            chart.add(run.moment, score)
-            sample.add(run.key, score)
-            costs.add(run.run_id, score, _number(run.cost_usd))
-            durations.add(run.run_id, score, _number(run.duration_ms))
-        if score is not None and weights is not None:
-            weights.add(run.run_id, rules.signed(values))
+    for batch in read_completed(reader):
+        scores = batch.weighted_scores(rules)
+        judged.add(batch)
+        gaps.add(batch)
+        if weights is not None:
+            _compare(weights, rules, batch, scores)
+        counts = [score is not None and abs(score) <= _LARGEST for score in scores]
+        charted = [score for score in compress(scores, counts) if score is not None]
+        ids = list(compress(batch.ids, counts))
+        chart.add(list(compress(batch.moments, counts)), charted)
+        sample.add(list(compress(batch.keys, counts)), charted)
+        costs.add(ids, charted, _numbers(compress(batch.costs, counts)))
+        durations.add(ids, charted, _numbers(compress(batch.durations, counts)))
     fronts = (costs.trade_off(), durations.trade_off())
     return Survey(
         scorers=tuple(judged.scorers(rules)),
@@ -133,8 +136,30 @@ def _weight_map(
     )
 
 
+def _compare(
+    weights: WeightMap, rules: Rules, batch: Batch, scores: Sequence[float | None]
+) -> None:
+    """Compare with the winner the runs that may be near it."""
+    near: list[int] = []
+    for group in batch.groups:
+        columns = {
+            scorer: [rules.sign(scorer) * value for value in column]
+            for scorer, column in zip(group.scorers, group.columns, strict=True)
+        }
+        found = weights.near(columns, [scores[place] for place in group.places])
+        near += (group.places[number] for number in found)
+    for place, values in sorted(batch.values(near).items()):
+        weights.add(UUID(batch.ids[place]), rules.signed(values))
+
+
+def _numbers(cells: Iterable[object]) -> list[float | None]:
+    """Return cells as numbers; SQLite may hold anything in them."""
+    return [_number(cell) for cell in cells]
+
+
 def _number(cell: object) -> float | None:
-    """Return a cell as a number; SQLite may hold anything in it."""
+    if cell is None:
+        return None
     value = float(cell) if isinstance(cell, Decimal) else cell
     return float(value) if is_finite(value) else None
 
@@ -148,18 +173,14 @@ class _Gaps:
     nulls: Counter[str] = field(default_factory=Counter)
     not_finite: Counter[str] = field(default_factory=Counter)
 
-    def add(
-        self, judged: Mapping[str, Sequence[object]], values: Mapping[str, float]
-    ) -> None:
-        """Add a completed run: its judgements, and the scorers that count."""
-        self.completed += 1
-        self.runs.update(values.keys())
-        for scorer, given in judged.items():
-            for judgement in given:
-                if judgement is None:
-                    self.nulls[scorer] += 1
-                elif not is_finite(judgement):
-                    self.not_finite[scorer] += 1
+    def add(self, batch: Batch) -> None:
+        """Add completed runs: the scorers that count, and what does not."""
+        self.completed += len(batch.keys)
+        for group in batch.groups:
+            for scorer in group.scorers:
+                self.runs[scorer] += len(group.places)
+        self.nulls += batch.flaws.nulls
+        self.not_finite += batch.flaws.not_finite
 
     def coverage(self, rules: Rules) -> Iterator[ScorerCoverage]:
         """Yield the scorers that judged anything or are required, by name."""
@@ -181,14 +202,12 @@ class _Judged:
 
     values: "dict[str, array[float]]" = field(default_factory=dict)
 
-    def add(self, values: Mapping[str, float]) -> None:
-        """Add the scores of a run."""
-        for scorer, value in values.items():
-            if abs(value) > _LARGEST:
-                continue
-            if scorer not in self.values:
-                self.values[scorer] = array("d")
-            self.values[scorer].append(value)
+    def add(self, batch: Batch) -> None:
+        """Add the scores of some runs."""
+        for scorer, column in batch.columns():
+            fitting = [value for value in column if abs(value) <= _LARGEST]
+            if fitting:
+                self.values.setdefault(scorer, array("d")).extend(fitting)
 
     def scorers(self, rules: Rules) -> Iterator[ScorerStatistics]:
         """Yield the statistics of every scorer, by name."""
@@ -215,12 +234,13 @@ class _Chart:
     scores: "array[float]" = field(default_factory=lambda: array("d"))
     undated: int = 0
 
-    def add(self, moment: int | None, score: float) -> None:
-        self.scores.append(score)
-        if moment is not None and moment in _NAMED_YEARS:
-            self.moments.append(moment)
-        elif not self.moments:
-            self.undated += 1
+    def add(self, moments: Sequence[int | None], scores: Sequence[float]) -> None:
+        """Add the next runs."""
+        self.scores.extend(scores)
+        named = [one for one in moments if one is not None and one in _NAMED_YEARS]
+        if not self.moments:
+            self.undated += moments.index(named[0]) if named else len(moments)
+        self.moments.extend(named)
 
     def periods(self) -> Iterator[Period]:
         """Yield the scores of equal stretches of time that have any."""
@@ -259,15 +279,18 @@ class _Sample:
     seen: int = 0
     step: int = 1
 
-    def add(self, key: object, score: float) -> None:
-        if self.seen % self.step == 0:
+    def add(self, keys: Sequence[object], scores: Sequence[float]) -> None:
+        """Add the next runs."""
+        place = -self.seen % self.step
+        while place < len(keys):
             if len(self.keys) == MOST_SAMPLED:
                 del self.keys[1::2]
                 del self.scores[1::2]
                 self.step *= 2
-            self.keys.append(key)
-            self.scores.append(score)
-        self.seen += 1
+            self.keys.append(keys[place])
+            self.scores.append(scores[place])
+            place += self.step
+        self.seen += len(keys)
 
     def spread(self) -> list[int]:
         """Return the places of the sample so that those first come from everywhere.
