@@ -1,6 +1,6 @@
 """The decision record: who stood for election, by which rule, and who won."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -71,12 +71,25 @@ class Digest:
 
     def add(self, run_id: UUID, scores: Mapping[str, float]) -> None:
         """Add a run."""
+        scorers = sorted(scores)
+        self.add_alike([str(run_id)], scorers, [[scores[name]] for name in scorers])
+
+    def add_alike(
+        self,
+        run_ids: Sequence[str],
+        scorers: Sequence[str],
+        columns: Sequence[Sequence[float]],
+    ) -> None:
+        """Add runs that have scores by the same scorers, which are sorted."""
+        names = (name.replace("%", "%%") for name in scorers)
         cells = (
-            f"{len(name)}:{name}={value!r}" for name, value in sorted(scores.items())
+            f"{len(name)}:{escaped}=%r"
+            for name, escaped in zip(scorers, names, strict=True)
         )
-        line = f"{run_id} {' '.join(cells)}"
-        one = sha256(line.encode("utf-8", "surrogatepass")).digest()
-        self._sum += int.from_bytes(one, "big")
+        line = f"%s {' '.join(cells)}"
+        for row in zip(run_ids, *columns, strict=True):
+            text = (line % row).encode("utf-8", "surrogatepass")
+            self._sum += int.from_bytes(sha256(text).digest(), "big")
 
     def text(self) -> str:
         """Return the digest in 64 hexadecimal digits."""

@@ -1,7 +1,8 @@
 """Reads the decision record of an experiment: every run as a candidate."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nsmallest
 from itertools import zip_longest
@@ -15,9 +16,10 @@ from promptlooper_export.decisions import (
     Reason,
     Rule,
 )
+from promptlooper_export.store.completed import Batch, read_completed
 from promptlooper_export.store.ranking import ScoreReader, age
 from promptlooper_export.store.rows import Cells, row_id
-from promptlooper_export.store.scoring import Rules, finite_means, weighted_score
+from promptlooper_export.store.scoring import Rules
 
 LISTED = 1000
 """How many candidates a record lists."""
@@ -57,37 +59,68 @@ class _Details(NamedTuple):
     created_at: datetime | None
 
 
-def read_decision(
-    reader: ScoreReader, rules: Rules, changed_at: datetime | None
-) -> Decision:
-    """Return who stood for election by the rules, and who won."""
-    digest = Digest()
-    eligible = 0
-    others: list[_Standing] = []
+@dataclass(kw_only=True)
+class Tally:
+    """The election as far as it was counted: who is listed, and a digest of all."""
 
-    # A generator, so that nsmallest holds what is listed and not all.
-    def standings() -> Iterator[_Standing]:
-        nonlocal eligible
-        for run in reader.completed():
-            scores = finite_means(run.judged)
-            digest.add(run.run_id, scores)
-            score = weighted_score(rules, scores)
-            one = _Standing(
-                run_id=run.run_id,
-                key=run.key,
-                moment=run.moment,
-                scores=scores,
-                score=score,
-                reason=None if score is not None else _reason(rules, scores),
+    rules: Rules
+    digest: Digest = field(default_factory=Digest)
+    runs: int = 0
+    eligible: int = 0
+    best: list[_Standing] = field(default_factory=list)
+    others: list[_Standing] = field(default_factory=list)
+    _least: float = -math.inf
+
+    def add(self, batch: Batch, scores: Sequence[float | None]) -> None:
+        """Count the next runs."""
+        for group in batch.groups:
+            ids = [batch.ids[place] for place in group.places]
+            self.digest.add_alike(ids, group.scorers, group.columns)
+        self.runs += len(scores)
+        absent = scores.count(None)
+        self.eligible += len(scores) - absent
+        listed = [
+            place
+            for place, score in enumerate(scores)
+            if score is not None and score >= self._least
+        ]
+        if absent and len(self.others) < LISTED:
+            listed += [place for place, score in enumerate(scores) if score is None]
+        for place, values in sorted(batch.values(listed).items()):
+            score = scores[place]
+            (self.others if score is None else self.best).append(
+                _Standing(
+                    run_id=UUID(batch.ids[place]),
+                    key=batch.keys[place],
+                    moment=batch.moments[place],
+                    scores=values,
+                    score=score,
+                    reason=_reason(self.rules, values) if score is None else None,
+                )
             )
-            if score is not None:
-                eligible += 1
-                yield one
-            elif len(others) < LISTED:
-                others.append(one)
+        # Twice as many, so that they are not sorted again for each batch.
+        if len(self.best) >= 2 * LISTED:
+            self.best = self.winners()
+            self._least = self.best[-1].score or 0.0
+        del self.others[LISTED:]
 
-    best = nsmallest(LISTED, standings(), key=_Standing.precedence)
-    listed = [*best, *others][:LISTED]
+    def winners(self) -> list[_Standing]:
+        """Return the best runs, as many as are listed."""
+        return nsmallest(LISTED, self.best, key=_Standing.precedence)
+
+
+def read_decision(
+    reader: ScoreReader, rules: Rules, changed_at: datetime | None, tally: Tally
+) -> Decision:
+    """Return who stood for election by the rules, and who won.
+
+    A tally that has not begun counts all runs first.
+    """
+    if not tally.runs:
+        for batch in read_completed(reader):
+            tally.add(batch, batch.weighted_scores(rules))
+    best = tally.winners()
+    listed = [*best, *tally.others][:LISTED]
     listed += _not_completed(reader, LISTED - len(listed))
     count = _COUNT.format(runs=reader.catalog.runs, experiment=reader.experiment)
     return Decision(
@@ -100,9 +133,9 @@ def read_decision(
         winner=best[0].run_id if best else None,
         changed_at=changed_at,
         runs=reader.session.value(count, *reader.values),
-        eligible=eligible,
+        eligible=tally.eligible,
         candidates=tuple(_candidates(reader, listed)),
-        digest=digest.text(),
+        digest=tally.digest.text(),
     )
 
 

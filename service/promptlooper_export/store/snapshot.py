@@ -20,6 +20,7 @@ from promptlooper_export.store import best, experiments, listing, report, runs, 
 from promptlooper_export.store.against import Opponent, Side, compare
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
+from promptlooper_export.store.decision import Tally
 from promptlooper_export.store.evidence import find_run
 from promptlooper_export.store.experiments import (
     Condition,
@@ -32,7 +33,6 @@ from promptlooper_export.store.moments import Moments
 from promptlooper_export.store.ranking import Place, Ranking
 from promptlooper_export.store.standings import Standings
 from promptlooper_export.store.state import State, open_state
-from promptlooper_export.store.statistics import Statistics, read_statistics
 from promptlooper_export.store.what_if import STORED, WhatIf, apply
 from promptlooper_export.verdicts import Assessment, ExperimentComparison
 from promptlooper_export.viewer import Viewer
@@ -111,12 +111,15 @@ class Snapshot:
         """
         row = apply(what_if, self._row(experiment))
         ranking = self._standings.ranking(row, what_if)
+        # A config is elected from groups of runs, which the record does not have.
+        has_decision = with_decision and what_if.by == "run"
+        tally = Tally(rules=row.rules) if has_decision else None
         found = report.read_report(
             self._session,
             self._catalog,
             row,
             ranking,
-            self._statistics(row, what_if),
+            self._standings.statistics(row, what_if, tally),
             self._assessment(row, ranking, what_if, baseline, margin),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
@@ -124,22 +127,13 @@ class Snapshot:
         if against is not None:
             compared = self._against(row, against, what_if, margin)
             found = replace(found, against=compared)
-        # A config is elected from groups of runs, which the record does not have.
-        if not with_decision or what_if.by == "config":
+        if tally is None:
             return found
         return replace(
             found,
             decision=self._standings.decision(
-                row, what_if, partial(self.last_change, experiment)
+                row, what_if, tally, partial(self.last_change, experiment)
             ),
-        )
-
-    def _statistics(self, row: ExperimentRow, what_if: WhatIf) -> Statistics:
-        ranking = self._standings.of_runs(row, what_if.rule)
-        return self._kept.find(
-            ("statistics", row.experiment.id, what_if.rule),
-            self._token,
-            lambda: read_statistics(self._session, self._catalog, row, ranking),
         )
 
     def _assessment(

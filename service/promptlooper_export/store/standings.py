@@ -8,7 +8,7 @@ from promptlooper_export.analysis.evidence import Evidence
 from promptlooper_export.decisions import Decision
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
-from promptlooper_export.store.decision import read_decision
+from promptlooper_export.store.decision import Tally, read_decision
 from promptlooper_export.store.election import elect
 from promptlooper_export.store.evidence import (
     evidence_size,
@@ -19,6 +19,7 @@ from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.freshness import Kept, Token
 from promptlooper_export.store.groups import ConfigGroup, config_groups
 from promptlooper_export.store.ranking import Ranking, ScoreReader, rank
+from promptlooper_export.store.statistics import Statistics, read_statistics
 from promptlooper_export.store.what_if import STORED, WhatIf, refuse_unknown
 
 _RANKING_BYTES = 32 << 10
@@ -80,15 +81,30 @@ class Standings:
         self,
         row: ExperimentRow,
         what_if: WhatIf,
+        tally: Tally,
         last_change: Callable[[], datetime | None],
     ) -> Decision:
-        """Return the decision record; `last_change` is asked for the data's moment."""
+        """Return the decision record; `last_change` is asked for the data's moment.
+
+        The tally need not have begun.
+        """
         reader = self.reader(row)
         return self._kept.find(
             ("decision", row.experiment.id, what_if.rule),
             self._token,
-            lambda: read_decision(reader, row.rules, last_change()),
+            lambda: read_decision(reader, row.rules, last_change(), tally),
             size=lambda decision: 600 * len(decision.candidates),
+        )
+
+    def statistics(
+        self, row: ExperimentRow, what_if: WhatIf, tally: Tally | None
+    ) -> Statistics:
+        """Return the statistics of all runs, which the tally counts unless kept."""
+        ranking = self.of_runs(row, what_if.rule)
+        return self._kept.find(
+            ("statistics", row.experiment.id, what_if.rule),
+            self._token,
+            lambda: read_statistics(self.reader(row), row.rules, ranking, tally),
         )
 
     def of_runs(self, row: ExperimentRow, rule: WhatIf) -> Ranking:

@@ -19,12 +19,11 @@ from promptlooper_export.documents import (
     Tokens,
 )
 from promptlooper_export.findings import Failures
-from promptlooper_export.store.aggregate import sources
-from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
-from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import Ranking
+from promptlooper_export.store.decision import Tally
+from promptlooper_export.store.ranking import Ranking, ScoreReader
 from promptlooper_export.store.rows import label, row_id
+from promptlooper_export.store.scoring import Rules
 from promptlooper_export.store.survey import Survey, read_survey
 
 
@@ -128,12 +127,16 @@ class Statistics:
 
 
 def read_statistics(
-    session: Session, catalog: Catalog, row: ExperimentRow, ranking: Ranking
+    reader: ScoreReader, rules: Rules, ranking: Ranking, tally: Tally | None
 ) -> Statistics:
-    """Compute the statistics of an experiment, whose runs are ranked so."""
-    names, values = sources(session, catalog, row.experiment.id)
+    """Compute the statistics of an experiment, whose runs are ranked so.
+
+    The tally counts the runs on the way.
+    """
+    session, values = reader.session, reader.values
+    names = {"runs": reader.catalog.runs, "experiment": reader.experiment}
     by_status, tokens, cost = _totals(session, names, values)
-    survey = read_survey(session, catalog, row.experiment.id, row.rules, ranking)
+    survey = read_survey(reader, rules, ranking, tally)
     failures, failed_at = _failures(session, names, values)
     return Statistics(
         by_status=by_status,

@@ -31,6 +31,7 @@ from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.completed import Batch, read_completed
 from promptlooper_export.store.connection import Session
+from promptlooper_export.store.decision import Tally
 from promptlooper_export.store.ranking import Ranking, ScoreReader, judgements
 from promptlooper_export.store.rows import row_id
 from promptlooper_export.store.scoring import (
@@ -73,23 +74,21 @@ class Survey:
 
 
 def read_survey(
-    session: Session,
-    catalog: Catalog,
-    experiment: UUID,
-    rules: Rules,
-    ranking: Ranking,
+    reader: ScoreReader, rules: Rules, ranking: Ranking, tally: Tally | None
 ) -> Survey:
     """Go through the completed runs of an experiment, the oldest first.
 
-    The ranking is that of the runs by these rules.
+    The ranking is that of the runs by these rules. The tally counts them on the way.
     """
-    reader = ScoreReader(session, catalog, experiment)
+    session, catalog = reader.session, reader.catalog
     weights = _weight_map(session, catalog, rules, ranking)
     chart, sample, gaps = _Chart(), _Sample(), _Gaps()
     judged = _Judged()
     costs, durations = Front(measure="cost_usd"), Front(measure="duration_ms")
     for batch in read_completed(reader):
         scores = batch.weighted_scores(rules)
+        if tally is not None:
+            tally.add(batch, scores)
         judged.add(batch)
         gaps.add(batch)
         if weights is not None:
