@@ -19,7 +19,7 @@ _SAME = 1e-12
 _NEAR_BY = 1e-6
 _MOST_OF_ALL = 0.99
 _SLACK = 1e-8
-"""What rounding may do, and much more: see WeightMap._least.
+"""What rounding may do, and much more: see WeightMap.near.
 
 A run is left out if its lead is surely above 0 as far as the known distance. This is
 sure enough only if the lead's two roots, one of them at the sum of all weights, are far
@@ -56,6 +56,25 @@ class _Found:
     run_id: UUID
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Reach:
+    """How far behind runs may be for their values in a column; `furthest` of all."""
+
+    column: Sequence[float]
+    ours: float
+    up: float
+    down: float
+    furthest: float
+    size: float
+
+    def of(self, number: int) -> float:
+        """Return how far behind a run may be, 0 if its value is the winner's."""
+        apart = self.column[number] - self.ours
+        if apart > 0:
+            return self.up * apart
+        return -self.down * apart if apart < 0 else 0.0
+
+
 @dataclass(kw_only=True)
 class WeightMap:
     """Compares the winner with runs that come one by one, the oldest first.
@@ -90,45 +109,67 @@ class WeightMap:
         pass it before those that do already, which their scores alone tell.
         """
         self.runs += len(scores) - scores.count(None)
-        least = self._least(columns) if self.is_exact else math.inf
+        if not self.is_exact:
+            return []
+        counted = [number for number, score in enumerate(scores) if score is not None]
+        weights = {name: self.weights.get(name, 0.0) for name in self.values}
+        weighed = [name for name in self.values if weights[name]]
+        if columns.keys() != self.values.keys() or not weighed:
+            return counted
+        total = math.fsum(weights[name] for name in weighed)
+        heaviest = max(weights[name] for name in weighed)
+        if len(weighed) > 1 and heaviest > _MOST_OF_ALL * total:
+            return counted
+        if max(map(_size, columns.values())) > _LARGEST:
+            return counted
+        reaches = [
+            self._reach(name, columns[name], total)
+            for name in self.values
+            if weighed != [name]  # else it counts alone, whatever the weight is
+        ]
+        size = math.fsum(weights[name] * _size(columns[name]) for name in weighed)
+        ours = math.fsum(weights[name] * self.values[name] for name in weighed)
+        size += abs(ours) + max((one.size for one in reaches), default=0.0)
+        slack = _SLACK * size
+        furthest = max((one.furthest for one in reaches), default=0.0)
+        behind = [
+            (number, lead)
+            for number, score in enumerate(scores)
+            if score is not None and (lead := ours - slack - score * total) <= furthest
+        ]
         return [
             number
-            for number, score in enumerate(scores)
-            if score is not None and score >= least
+            for number, lead in behind
+            if lead <= 0 or any(lead <= reach.of(number) for reach in reaches)
         ]
 
-    def _least(self, columns: Mapping[str, Sequence[float]]) -> float:
-        """Return a score below which no run with values in the columns can be near.
+    def _reach(self, name: str, column: Sequence[float], total: float) -> "_Reach":
+        """Return how far behind a run may be to pass the winner before known ones.
 
         If a run has the scorers of the winner, it passes when the weight grows by their
         distance in the sums of weighted values, divided by how much higher its value
         is; when the weight falls, by how much lower.
         """
-        weights = {name: self.weights[name] for name in self.values}
-        weighed = [name for name, weight in weights.items() if weight]
-        total = math.fsum(weights.values())
-        if columns.keys() != self.values.keys() or not weighed:
-            return -math.inf
-        reach = size = product = 0.0
-        for name, ours in self.values.items():
-            low, high = min(columns[name]), max(columns[name])
-            largest = max(abs(low), abs(high), abs(ours))
-            size += weights[name] * largest
-            if largest > _LARGEST:
-                return -math.inf
-            if weighed == [name]:
-                continue  # it counts alone, whatever the weight is
-            if weights[name] > _MOST_OF_ALL * total:
-                return -math.inf
-            up = self._distance(name, 1) if high > ours else 0.0
-            # Beyond the weight itself, there is nothing to take away.
-            down = min(self._distance(name, -1), weights[name] * (1 + _NEAR_BY))
-            if up > total / _NEAR_BY:
-                return -math.inf
-            reach = max(reach, up * (high - ours), down * (ours - low))
-            product = max(product, max(total, up, down) * largest)
-        ours = math.fsum(weights[name] * self.values[name] for name in weighed)
-        return (ours - reach - _SLACK * (size + product)) / total
+        ours, weight = self.values[name], self.weights.get(name, 0.0)
+        up = self._distance(name, 1)
+        # Beyond the weight itself, there is nothing to take away.
+        down = min(self._distance(name, -1), weight * (1 + _NEAR_BY))
+        if up > total / _NEAR_BY:
+            up = math.inf
+        low, high = min(column), max(column)
+        furthest = max(
+            up * (high - ours) if high > ours else 0.0,
+            down * (ours - low) if low < ours else 0.0,
+        )
+        far = max(total, down, up if up < math.inf else 0.0)
+        return _Reach(
+            column=column,
+            ours=ours,
+            up=up,
+            down=down,
+            furthest=furthest,
+            size=2 * far * max(_size(column), abs(ours)),
+        )
 
     def _distance(self, name: str, direction: int) -> float:
         found = self._found.get((name, direction))
@@ -209,6 +250,10 @@ class WeightMap:
                 yield _Mean(values[name], 1.0, 0.0, 0.0)
             else:
                 yield _Mean(a, b, values[name], 1.0)
+
+
+def _size(column: Sequence[float]) -> float:
+    return max(abs(max(column)), abs(min(column)))
 
 
 def _lead(ours: _Mean, theirs: _Mean) -> tuple[float, float, float]:
