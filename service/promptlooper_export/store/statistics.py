@@ -1,4 +1,4 @@
-"""Statistics over the runs of an experiment, computed in SQL."""
+"""Statistics over the runs of an experiment."""
 
 import math
 from array import array
