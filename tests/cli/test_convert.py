@@ -1,4 +1,3 @@
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from cli.console import Console, run_here
 from databases import Database
 from promptlooper_export.documents import Best
 from promptlooper_export.registry import discover
+from webservice import without_clock
 
 FORMATS = discover().formats
 BEST = [name for name, row in FORMATS.items() if row.document is Best]
 LOSSLESS = ["file.ndjson", "file.parquet"]
-MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?")
 on_sqlite = pytest.mark.parametrize("database_of_module", ["sqlite"], indirect=True)
 
 
@@ -106,7 +105,7 @@ def test_a_best_config_is_converted_as_of_the_moment_of_its_export(
     file = exports.directory / "best.json"
     converted = command("convert", str(file), "-f", name)
 
-    assert MOMENT.sub(b"", converted) == MOMENT.sub(b"", exports.export("-f", name))
+    assert without_clock(converted) == without_clock(exports.export("-f", name))
     if name == "json":
         assert converted == file.read_bytes()
 
@@ -152,7 +151,7 @@ def test_a_whole_document_in_any_language_is_converted(
 
     converted = command("convert", str(file), "-f", "env")
 
-    assert MOMENT.sub(b"", converted) == MOMENT.sub(b"", exports.export("-f", "env"))
+    assert without_clock(converted) == without_clock(exports.export("-f", "env"))
 
 
 @on_sqlite

@@ -1,6 +1,5 @@
 import json
 import os
-import re
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -15,8 +14,7 @@ from promptlooper_export import settings
 from promptlooper_export.auth.issuing import issue
 from promptlooper_export.configs import JSON
 from promptlooper_export.web.app import create_app
-
-MOMENT = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?")
+from webservice import without_clock
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def test_the_bytes_are_those_of_the_http_service(
     if "--reproducible" in arguments:
         assert done.stdout == answer.data
     else:
-        assert MOMENT.sub(b"", done.stdout) == MOMENT.sub(b"", answer.data)
+        assert without_clock(done.stdout) == without_clock(answer.data)
 
 
 @pytest.mark.parametrize("reference", ["summaries", "aaaaaaaa"])

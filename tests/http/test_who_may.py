@@ -103,7 +103,7 @@ EXPORTS = {
     "/experiments/<experiment>/export",
     *(f"/api/export/experiments/<experiment>/{segment}" for segment in CLASSIC),
 }
-LISTS = {"/experiments"}
+LISTS = {"/experiments", "/experiments/<reference>"}
 OPEN = {
     "/", "/formats", "/openapi.json", "/docs", "/schemas/<document>.json",
     "/problems/<slug>", "/health/live", "/health/ready", "/session",
@@ -200,6 +200,8 @@ def test_the_list_holds_what_can_be_asked_for(
     actor = ACTORS[who]
     items = service.ask("/experiments", **actor.claims).get_json()["items"]
     assert (str(ID) in {row["id"] for row in items}) == actor.sees
+    one = service.ask(f"/experiments/{ID}", **actor.claims)
+    assert one.status_code == (200 if actor.sees else 404)
 
 
 @pytest.mark.parametrize("who", NOBODY)
