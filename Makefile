@@ -57,10 +57,12 @@ ROUNDS ?= 10
 soak: $(VENV)/test.stamp programs
 	@SOAK_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/deploy/test_patience.py --timeout 0
 
-## make fuzz    many requests made up from our OpenAPI description; EXAMPLES=1000
+## make fuzz    many requests made up from our OpenAPI description, and more examples
+##              of all properties; EXAMPLES=1000
 EXAMPLES ?= 1000
 fuzz: $(VENV)/test.stamp
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/http/test_fuzz.py --timeout 0
+	@$(BIN)/pytest tests/formats tests/rules tests/store --hypothesis-profile=default
 
 ## make lint    style, format, types, architecture, Dockerfile
 lint: $(VENV)/dev.stamp

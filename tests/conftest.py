@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from hypothesis import settings
 
 import builders
 import runner_schema
@@ -18,6 +19,15 @@ from postgres import Cluster, running_cluster
 from promptlooper_export.store.migrate import migrate
 
 KINDS = ["sqlite", "postgresql"]
+
+
+settings.register_profile("short", max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make up few examples for each property, unless a profile asks for more."""
+    if not config.getoption("hypothesis_profile"):
+        settings.load_profile("short")
 
 
 @pytest.fixture(autouse=True)

@@ -86,7 +86,7 @@ def test_who_leaves_takes_everything_along(service: Served) -> None:
         assert all(pool.map(lambda _: whole(service), range(THREADS)))
     before = held(service)
 
-    for _ in range(30 * ROUNDS):
+    for _ in range(10 * ROUNDS):
         connection, response = begun(service)
         with closing(connection), closing(response):
             response.read(choose.randrange(len(LARGE)))
@@ -113,7 +113,7 @@ def test_stalled_clients_stop_nobody_behind_nginx(tmp_path: Path) -> None:
         front = stack.enter_context(
             proxy("nginx", SHIPPED["nginx"], service.server.port, tmp_path / "nginx")
         )
-        for _ in range(20 * ROUNDS):
+        for _ in range(10 * ROUNDS):
             sender = socket.create_connection((HOST, front.port), 30)
             stack.enter_context(sender).sendall(b"GET / HTTP/1.1\r\nHost: good.exam")
             reader, response = begun(service, front.port)
@@ -125,7 +125,7 @@ def test_stalled_clients_stop_nobody_behind_nginx(tmp_path: Path) -> None:
 
 def test_a_stopped_service_finishes_what_it_has_begun(tmp_path: Path) -> None:
     with served(tmp_path, prompt=LARGE, WORKERS="2") as service:
-        readers = [begun(service) for _ in range(20)]
+        readers = [begun(service) for _ in range(10)]
         service.server.process.send_signal(signal.SIGTERM)
         for connection, response in readers:
             with closing(connection):

@@ -11,7 +11,7 @@ from http_server import listening
 from webservice import Service, bearer, settings_for
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "5")
 """How many requests to make up for each operation; `make fuzz` asks for more."""
 
 
