@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from builders import experiment, run
+from cli.console import on_sqlite
 from databases import Database
 from http_server import listening
 from webservice import Service, bearer, settings_for
@@ -15,6 +16,7 @@ EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "5")
 """How many requests to make up for each operation; `make fuzz` asks for more."""
 
 
+@on_sqlite
 def test_every_answer_is_as_described(database: Database, tmp_path: Path) -> None:
     loaded = experiment(
         run({"accuracy": 1.0, "brevity": 0.5}, duration_ms=100, tokens_in=5), run()
