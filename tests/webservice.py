@@ -26,7 +26,7 @@ SECRET = secrets.token_hex(32)
 
 _MOMENT = re.compile(
     rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z| UTC)?"
-    rb"|\d+ \w{3} \d{4}, \d\d:\d\d UTC"  # as people write it
+    rb"|\b\d{1,2} \w{3} \d{4}, \d\d:\d\d UTC"  # as people write it
 )
 _INSTANCE = re.compile(rb"urn:request:[A-Za-z0-9._-]+")
 
