@@ -159,6 +159,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "history_sentence": sentences.history,
     "left_out_reason": sentences.LEFT_OUT.__getitem__,
     "listed": quantities.listed,
+    "luck": sentences.luck,
     "margin": sentences.margin,
     "moment": quantities.moment,
     "number": quantities.number,

@@ -281,17 +281,19 @@ class Track:
 class Parallel:
     """The best runs as lines across the tracks of their parameters, best first.
 
-    The paths are in percent of the width and in pixels of the height.
+    The paths are in percent of the width and in pixels of the height; `rows` is where
+    each track is in that height.
     """
 
     tracks: tuple[Track, ...]
+    rows: tuple[int, ...]
     height: int
     paths: tuple[str, ...]
 
 
 _MOST_TRACKS = 12
 
-TRACK_HEIGHT = 48
+_TRACK_HEIGHT = 48
 """Pixels from one track to the next, as in the style sheet."""
 
 
@@ -305,24 +307,24 @@ def parallel(parameters: Sequence[TopParameter]) -> Parallel | None:
     tracks = found[:_MOST_TRACKS]
     if len(tracks) < 3 or len(tracks[0].places) < 3:  # noqa: PLR2004
         return None
+    height = _TRACK_HEIGHT * len(tracks)
+    rows = range(_TRACK_HEIGHT // 2, height, _TRACK_HEIGHT)
+    runs = zip(*(track.places for track in tracks), strict=True)
     return Parallel(
         tracks=tuple(tracks),
-        height=TRACK_HEIGHT * len(tracks),
-        paths=tuple(
-            _line([track.places[run] for track in tracks])
-            for run in range(len(tracks[0].places))
-        ),
+        rows=tuple(rows),
+        height=height,
+        paths=tuple(_line(places, rows) for places in runs),
     )
 
 
-def _line(places: Sequence[float | None]) -> str:
+def _line(places: Sequence[float | None], rows: Sequence[int]) -> str:
     """Return the path of a run, interrupted where a parameter is missing."""
     path = []
     is_drawing = False
-    for row, place in enumerate(places):
+    for place, row in zip(places, rows, strict=True):
         if place is not None:
-            y = TRACK_HEIGHT * row + TRACK_HEIGHT // 2
-            path.append(f"{'L' if is_drawing else 'M'}{place:g} {y}")
+            path.append(f"{'L' if is_drawing else 'M'}{place:g} {row}")
         is_drawing = place is not None
     return "".join(path)
 

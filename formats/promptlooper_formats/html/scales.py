@@ -1,7 +1,7 @@
 """Where a value is drawn on an axis, and which values the axis names."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -57,17 +57,7 @@ class Axis:
 
 def linear(title: str, values: Sequence[float]) -> Axis:
     """Return an axis of numbers on which all values have room."""
-    low, high = _with_room(min(values), max(values))
-    step = _step(low, high)
-    return Axis(
-        title=title,
-        low=low,
-        high=high,
-        ticks=tuple(
-            Tick(place=_place(value, low, high), label=_decimal(value, step))
-            for value in _round_values(low, high, step)
-        ),
-    )
+    return _spaced(title, min(values), max(values), label=_decimal)
 
 
 def costs(title: str, values: Sequence[float], *, is_duration: bool) -> Axis:
@@ -93,6 +83,22 @@ def costs(title: str, values: Sequence[float], *, is_duration: bool) -> Axis:
             ),
             is_logarithmic=True,
         )
+    label = (lambda value, _: _duration(value)) if is_duration else _decimal
+    return _spaced(title, low, high, label=label, least=0.0)
+
+
+def _spaced(
+    title: str,
+    low: float,
+    high: float,
+    *,
+    label: Callable[[float, float], str],
+    least: float = -math.inf,
+) -> Axis:
+    """Return an axis that names round values from `least` on.
+
+    `label` writes a value, given the step from one to the next.
+    """
     low, high = _with_room(low, high)
     step = _step(low, high)
     return Axis(
@@ -100,12 +106,9 @@ def costs(title: str, values: Sequence[float], *, is_duration: bool) -> Axis:
         low=low,
         high=high,
         ticks=tuple(
-            Tick(
-                place=_place(value, low, high),
-                label=_duration(value) if is_duration else _decimal(value, step),
-            )
+            Tick(place=_place(value, low, high), label=label(value, step))
             for value in _round_values(low, high, step)
-            if value >= 0
+            if value >= least
         ),
     )
 

@@ -77,11 +77,7 @@ def evidence(report: Report) -> Iterator[str]:
         for verdict in found.verdicts:
             yield escaped(verdict.summary)
         if found.shrunk is not None and report.winner:
-            yield (
-                f"{counted(found.configs, 'config')} were tried, and the best of many "
-                "owes some of its score to luck: without it, the winner's config "
-                f"probably scores {number(found.shrunk)}."
-            )
+            yield f"{sentences.luck(found)} {number(found.shrunk)}."
     cheaper = sentences.cheaper(report)
     if cheaper:
         yield cheaper

@@ -1,7 +1,6 @@
 """The sections of the report that stand for charts: how scores came, and lie."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from promptlooper_export.plugin import Bin, Period, Report, TradeOff
 from promptlooper_formats.markdown.text import bar, bars, escaped, table
@@ -27,14 +26,7 @@ def history(report: Report) -> Iterator[str]:
     yield sentences.history(report)
     first, last = moment(periods[0].start), moment(periods[-1].end)
     yield f"Mean weighted score from {first} to {last}: {_course(periods)}"
-    rises = [
-        periods[0],
-        *(
-            after
-            for before, after in pairwise(periods)
-            if after.best_so_far > before.best_so_far
-        ),
-    ]
+    rises = sentences.rises(periods)
     yield table(
         ("New best after", "Best:", "Mean:", "Runs:"),
         zip(

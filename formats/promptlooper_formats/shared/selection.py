@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from promptlooper_export.plugin import (
     JSON,
@@ -15,7 +16,7 @@ from promptlooper_formats.shared.quantities import counted
 from promptlooper_formats.shared.sentences import Contrast, tells_runs_apart
 from promptlooper_formats.shared.word_diff import Piece, word_diff
 
-LONG = 80
+_LONG = 80
 """From this many characters on, and with line breaks, a text is shown as a block."""
 
 COLUMNS = 6
@@ -37,7 +38,7 @@ def settings(config: Mapping[str, JSON]) -> Settings:
     """Tell the prompts of a config from the rest, each by its path."""
     texts, values = [], []
     for path, value in leaves(config):
-        if isinstance(value, str) and (len(value) > LONG or "\n" in value):
+        if _is_long(value):
             texts.append((path, value))
         else:
             values.append((path, value))
@@ -55,8 +56,8 @@ def differing(report: Report) -> list[TopParameter]:
     return sorted(found, key=lambda one: any(map(_is_long, one.values)))
 
 
-def _is_long(value: JSON) -> bool:
-    return isinstance(value, str) and (len(value) > LONG or "\n" in value)
+def _is_long(value: JSON) -> TypeGuard[str]:
+    return isinstance(value, str) and (len(value) > _LONG or "\n" in value)
 
 
 def cut(value: JSON) -> str:
@@ -72,7 +73,7 @@ def brief(value: JSON, winner: JSON) -> str:
 
 def brief_text(value: JSON, winner: JSON) -> str:
     """Say of a long text whether it is the winner's; nothing of any other value."""
-    if not isinstance(value, str) or not _is_long(value):
+    if not _is_long(value):
         return ""
     if value == winner:
         return "the winner's text"

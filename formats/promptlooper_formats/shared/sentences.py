@@ -6,8 +6,10 @@ from itertools import pairwise
 
 from promptlooper_export.plugin import (
     JSON,
+    Assessment,
     Deviation,
     Parameters,
+    Period,
     Report,
     Rival,
     RunCounts,
@@ -118,6 +120,14 @@ _ADVICE: Mapping[str, str] = {
         "runner-up: deploying it risks little more than deploying that."
     ),
 }
+
+
+def luck(found: Assessment) -> str:
+    """Say why the winner's score is too good; what is probably right comes next."""
+    return (
+        f"{counted(found.configs, 'config')} were tried, and the best of many owes "
+        "some of its score to luck: without it, the winner's config probably scores"
+    )
 
 
 def still_running(report: Report) -> str:
@@ -231,15 +241,21 @@ def history(report: Report) -> str:
             f"The best score, {number(last)}, was there from the beginning; "
             f"{counted(over, 'run')} in {counted(len(periods), 'period')}."
         )
-    late = [
-        after.start
+    steps = counted(len(rises(periods)) - 1, "step")
+    return (
+        f"The best score rose from {number(first)} to {number(last)} in {steps} over "
+        f"{counted(over, 'run')}."
+    )
+
+
+def rises(periods: Sequence[Period]) -> list[Period]:
+    """Return the first period, and each that has a better score than all before."""
+    better = (
+        after
         for before, after in pairwise(periods)
         if after.best_so_far > before.best_so_far
-    ]
-    return (
-        f"The best score rose from {number(first)} to {number(last)} in "
-        f"{counted(len(late), 'step')} over {counted(over, 'run')}."
     )
+    return [periods[0], *better]
 
 
 def distribution(report: Report) -> str:

@@ -10,10 +10,10 @@ from uuid import UUID
 import click
 
 from promptlooper_export import settings
+from promptlooper_export.cli.reading import reading_options
 from promptlooper_export.cli.sources import (
     Reading,
     flagged,
-    reading_options,
     temporary_store,
     warn,
 )

@@ -14,7 +14,8 @@ from promptlooper_export.cli.loopback import (
     serve_until_stopped,
     throw_away_folder,
 )
-from promptlooper_export.cli.sources import Reading, reading_options
+from promptlooper_export.cli.reading import reading_options
+from promptlooper_export.cli.sources import Reading
 from promptlooper_export.cli.terminal import note
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import open_store

@@ -18,14 +18,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from promptlooper_export.cli.completion import complete_experiment
-from promptlooper_export.cli.mapping import takes_mapping
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.errors import SourceError, UsageError
 from promptlooper_export.importers.importer import (
     ColumnMapping,
     Importer,
     choose,
-    installed,
 )
 from promptlooper_export.importers.lines import STDIN
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
@@ -38,7 +36,6 @@ from promptlooper_export.viewer import OPERATOR
 
 _SHOWN = 500
 """After how many runs a terminal shows how many there are."""
-
 
 _LOOKED_THROUGH = 1_000
 """In how many runs of an experiment an import looks for secrets: it takes a while."""
@@ -88,41 +85,6 @@ class Reading:
                 warn(f"{place}: unknown member {name!r} left out wherever it is{hint}")
 
         return importer.read_leniently(source, leave_out)
-
-
-_KIND = click.option(
-    "--from",
-    "kind",
-    metavar="KIND",
-    help=f"The kind of the sources ({', '.join(sorted(installed()))}); by default each "
-    "is recognised from its content.",
-)
-_LENIENT = click.option(
-    "--lenient",
-    is_flag=True,
-    help="Leave out members that are not part of the format, with a warning each, "
-    "instead of refusing the file.",
-)
-
-
-def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that make up its argument `reading`."""
-
-    @_KIND
-    @_LENIENT
-    @takes_mapping
-    @wraps(command)
-    def collected(
-        *,
-        kind: str | None,
-        mapping: ColumnMapping | None,
-        lenient: bool,
-        **values: Any,  # noqa: ANN401  the values of click's options
-    ) -> None:
-        reading = Reading(kind=kind, mapping=mapping, lenient=lenient)
-        command(reading=reading, **values)
-
-    return collected
 
 
 def flagged(records: Records) -> Records:

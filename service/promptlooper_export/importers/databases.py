@@ -108,6 +108,14 @@ def holds(source: str, tables: Iterable[str]) -> bool:
         return database.columns.keys() >= set(tables)
 
 
+def revision_of(database: Database) -> str | None:
+    """Return the revision of tables that Alembic keeps; None if it does not."""
+    if "alembic_version" not in database.columns:
+        return None
+    rows = database.rows("SELECT version_num FROM alembic_version")
+    return next((str(revision) for (revision,) in rows), None)
+
+
 @contextmanager
 def opened(source: str, *, checked: bool = True) -> Iterator[Database]:
     """Open a file or URL to read it as it is at one moment.

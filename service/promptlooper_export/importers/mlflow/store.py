@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from promptlooper_export.configs import JSON
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers import values
-from promptlooper_export.importers.databases import Database, Parts, Row
+from promptlooper_export.importers.databases import Database, Parts, Row, revision_of
 from promptlooper_export.importers.interchange import NAMESPACE
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
@@ -23,8 +23,6 @@ TABLES = ("experiments", "runs", "params", "latest_metrics", "tags")
 
 TESTED = {"acf3f17fdcc7": "2.9", "dc11669786a5": "3.17"}
 """Revisions of the tables that were tried with the MLflow that writes them."""
-
-_REVISION = "SELECT version_num FROM alembic_version"
 
 _ACTIVE = "coalesce(runs.lifecycle_stage, 'active') = 'active'"
 
@@ -172,7 +170,7 @@ def _doubts(
     """Say so if this revision of the tables was not tested."""
     if "alembic_version" not in columns:
         return ()
-    revision = next((name for (name,) in database.rows(_REVISION)), None)
+    revision = revision_of(database)
     if revision in TESTED:
         return ()
     msg = (

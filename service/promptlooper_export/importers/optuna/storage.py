@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from promptlooper_export.configs import JSON
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers import values
-from promptlooper_export.importers.databases import Database, Parts, Row
+from promptlooper_export.importers.databases import Database, Parts, Row, revision_of
 from promptlooper_export.importers.interchange import NAMESPACE
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 
@@ -28,7 +28,6 @@ TESTED = ("v2.6.0.a", "v3.0.0.d", "v3.2.0.a")
 FEASIBLE = "feasible"
 """The scorer that a trial needs, in a study with constraints, to be the best."""
 
-_REVISION = "SELECT version_num FROM alembic_version"
 _STUDIES = """
 SELECT study_id, study_name, (
     SELECT min(datetime_start) FROM trials WHERE trials.study_id = studies.study_id
@@ -135,9 +134,7 @@ def read(database: Database, warnings: tuple[str, ...]) -> Records:
 
 def doubts(database: Database) -> tuple[str, ...]:
     """Say so if this revision of the tables was not tested."""
-    revision = None
-    if "alembic_version" in database.columns:
-        revision = next((name for (name,) in database.rows(_REVISION)), None)
+    revision = revision_of(database)
     if revision in TESTED:
         return ()
     msg = (
