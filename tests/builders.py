@@ -10,8 +10,8 @@ from typing import Literal, TypedDict, Unpack
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import StageResult
 from promptlooper_export.records import ExperimentRecord, RunRecord
+from promptlooper_export.runs import StageResult
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """What is built first was created a minute after this, the next a minute later."""

@@ -93,6 +93,18 @@ def strict_json(text: str) -> JSON:
     return value
 
 
+_TEXT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def json_text(value: object) -> str:
+    """Write a value as JSON on one line, with a space after each comma and colon.
+
+    Half a surrogate pair stays as it is, which UTF-8 cannot hold. Raises ValueError for
+    NaN and infinities.
+    """
+    return _TEXT.encode(value)
+
+
 def strict_value(text: str, start: int) -> tuple[JSON, int]:
     """Decode the JSON value that begins at `start`; return it and where it ends.
 

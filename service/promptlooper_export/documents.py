@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from functools import cached_property
+from itertools import chain
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from promptlooper_export.findings import (
     Sensitivity,
     TradeOff,
 )
+from promptlooper_export.runs import Columns, Run, RunBatch
 from promptlooper_export.verdicts import Assessment, ExperimentComparison
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled", "pruned"]
@@ -263,81 +265,18 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageResult:
-    """The result of one stage of a run."""
-
-    stage_name: str
-    output: str | None
-    tokens_in: int | None
-    tokens_out: int | None
-    duration_ms: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run of any status; None if the database has no readable value.
-
-    `scores` holds the mean of each scorer's finite judgements. `judgements` holds all
-    of them as stored, and None for anything that is not a number.
-    """
-
-    run_id: UUID
-    name: str | None
-    status: str
-    weighted_score: float | None
-    rank: int | None
-    config: Mapping[str, JSON] | None
-    config_hash: str
-    scores: Mapping[str, float]
-    tokens_in: int | None
-    tokens_out: int | None
-    duration_ms: int | None
-    cost_usd: float | None
-    error: str | None
-    tags: JSON
-    stage_results: tuple[StageResult, ...]
-    created_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    updated_at: datetime | None
-    judgements: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
-
-
-ValueKind = Literal[
-    "null", "boolean", "integer", "long", "big", "number", "text", "json"
-]
-"""The kind of a leaf in a config.
-
-An integer fits into a double, a long fits into 64 bits, and a big is any other whole
-number; json is a list or an empty object.
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """The columns of a table of runs, each kind sorted.
-
-    `config` holds the path of every leaf in any config, as text; `scores` the scorers.
-    `kinds` says which kinds of values a path in `config` has in any run.
-    """
-
-    config: tuple[str, ...]
-    scores: tuple[str, ...]
-    kinds: Mapping[str, frozenset[ValueKind]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Runs:
     """Every run of an experiment, or a page of them, by created_at, then id.
 
-    `count` is the number of `rows`, which can be read once; `warnings` is complete
-    after their end. `last` is the last run of a page if more follow it.
+    They come in `batches`, or one by one as `rows`, and can be read once; `count` is
+    their number, and `warnings` is complete after their end. `last` is the last run of
+    a page if more follow it.
     `found_columns` are None for a format that does not need them.
     """
 
     experiment: Experiment
     count: int
-    rows: Iterator[Run] = field(repr=False)
+    batches: Iterator[RunBatch] = field(repr=False)
     warnings: Sequence[Notice] = ()
     last: UUID | None = None
     found_columns: Columns | None = None
@@ -353,10 +292,10 @@ class Runs:
             raise ValueError(msg)
         return self.found_columns
 
-    def batches(self, size: int) -> Iterator[list[Run]]:
-        """Yield the rows, at most `size` at once."""
-        while batch := list(islice(self.rows, size)):
-            yield batch
+    @cached_property
+    def rows(self) -> Iterator[Run]:
+        """The runs one by one."""
+        return chain.from_iterable(self.batches)
 
 
 Document: TypeAlias = Best | Report | Runs

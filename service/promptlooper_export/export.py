@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from promptlooper_export.analysis.verdict import MARGIN
-from promptlooper_export.documents import Best, Document, Notice, Report, Run, Runs
+from promptlooper_export.documents import Best, Document, Notice, Report, Runs
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,
@@ -23,6 +23,7 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
+from promptlooper_export.runs import RunBatch
 from promptlooper_export.spool import Body, Space, keep_files_in, no_room, spool
 from promptlooper_export.store.against import Opponent
 from promptlooper_export.store.locations import sort_in
@@ -245,12 +246,14 @@ def _document(
     return snapshot.best(experiment, what_if=selection.what_if, exported_at=moment)
 
 
-def _in_time(rows: Iterator[Run], format: str, deadline: float) -> Iterator[Run]:
+def _in_time(
+    batches: Iterator[RunBatch], format: str, deadline: float
+) -> Iterator[RunBatch]:
     try:
-        for row in rows:
+        for batch in batches:
             if time.monotonic() > deadline:
                 raise FormatTimeoutError(format)
-            yield row
+            yield batch
     except TimeoutError:  # of the database
         raise FormatTimeoutError(format) from None
 
@@ -273,8 +276,8 @@ def _render(
     """
     if isinstance(document, Runs):
         # A format may read many runs before its first piece.
-        rows = _in_time(document.rows, format.name, deadline)
-        document = replace(document, rows=rows)
+        batches = _in_time(document.batches, format.name, deadline)
+        document = replace(document, batches=batches)
     try:
         if not isinstance(document, Runs):
             yield from dict.fromkeys(document.warnings)

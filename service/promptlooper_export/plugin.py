@@ -6,11 +6,18 @@ pieces; it sees no request, no database and no web framework. The built-in forma
 only this module as well.
 """
 
-from promptlooper_export.configs import JSON, ROOT, Path, flatten, leaves, strict_json
+from promptlooper_export.configs import (
+    JSON,
+    ROOT,
+    Path,
+    flatten,
+    json_text,
+    leaves,
+    strict_json,
+)
 from promptlooper_export.documents import (
     Best,
     Bin,
-    Columns,
     Difference,
     Differences,
     Distribution,
@@ -19,14 +26,11 @@ from promptlooper_export.documents import (
     Period,
     RankedRun,
     Report,
-    Run,
     RunCounts,
     Runs,
     ScorerStatistics,
-    StageResult,
     Timing,
     TopParameter,
-    ValueKind,
     Winner,
 )
 from promptlooper_export.errors import UnrepresentableError
@@ -48,6 +52,7 @@ from promptlooper_export.findings import (
     WeightRange,
 )
 from promptlooper_export.format import API_VERSION, Format
+from promptlooper_export.runs import Columns, Run, RunBatch, StageResult, ValueKind
 from promptlooper_export.schemas import BestSchema, ReportSchema, timestamp
 from promptlooper_export.verdicts import (
     Assessment,
@@ -96,6 +101,7 @@ __all__ = [
     "ReportSchema",
     "Rival",
     "Run",
+    "RunBatch",
     "RunCounts",
     "Runs",
     "ScorerCoverage",
@@ -114,6 +120,7 @@ __all__ = [
     "WeightRange",
     "Winner",
     "flatten",
+    "json_text",
     "leaves",
     "strict_json",
     "timestamp",

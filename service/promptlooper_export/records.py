@@ -7,7 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import StageResult
+from promptlooper_export.runs import StageResult
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from builders import experiment, run
 from cli.console import COMMAND, Console, on_sqlite
 from databases import Database
-from promptlooper_export.documents import StageResult
+from promptlooper_export.runs import StageResult
 
 TABLES = ("experiments", "runs", "scores", "stage_results")
 

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from builders import experiment, run
 from cli.console import Console, on_sqlite
 from databases import Database
-from promptlooper_export.documents import StageResult
+from promptlooper_export.runs import StageResult
 
 pytestmark = on_sqlite
 

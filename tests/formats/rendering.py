@@ -9,7 +9,6 @@ from uuid import UUID
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
     Best,
-    Columns,
     Cost,
     Differences,
     Experiment,
@@ -17,17 +16,15 @@ from promptlooper_export.documents import (
     Period,
     RankedRun,
     Report,
-    Run,
     RunCounts,
     Runs,
     ScorerStatistics,
-    StageResult,
     Timing,
     Tokens,
-    ValueKind,
     Winner,
 )
 from promptlooper_export.plugin import Format, flatten
+from promptlooper_export.runs import Columns, Run, RunBatch, StageResult, ValueKind
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 EXPERIMENT = UUID("11111111-2222-4333-8444-555555555555")
@@ -248,6 +245,6 @@ def table(*rows: Run) -> Runs:
     return Runs(
         experiment=experiment(),
         count=len(rows),
-        rows=iter(rows),
+        batches=iter([RunBatch.of(rows)]),
         found_columns=columns,
     )

@@ -154,7 +154,7 @@ def test_what_csv_cannot_hold_is_refused_by_name(character: str) -> None:
 def test_a_column_that_was_not_announced_is_never_dropped() -> None:
     document = table(row({}))
     hidden = table(row({"k": 1}))
-    object.__setattr__(document, "rows", hidden.rows)
+    object.__setattr__(document, "batches", hidden.batches)
 
     with pytest.raises(UnrepresentableError, match=r"config\.k"):
         render(CSV, document)

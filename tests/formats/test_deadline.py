@@ -11,6 +11,7 @@ from promptlooper_export.documents import Runs, Winner
 from promptlooper_export.errors import FormatTimeoutError
 from promptlooper_export.export import Limits, export_document
 from promptlooper_export.registry import discover
+from promptlooper_export.runs import RunBatch
 
 FORMATS = discover().formats
 OF_RUNS = [name for name, format_ in FORMATS.items() if format_.document is Runs]
@@ -20,7 +21,7 @@ OF_RUNS = [name for name, format_ in FORMATS.items() if format_.document is Runs
 def test_runs_without_end_are_given_up_in_time(name: str) -> None:
     # xlsx and parquet read many runs before they yield their first bytes.
     run = row({"a": 1})
-    endless = replace(table(run), rows=repeat(run))
+    endless = replace(table(run), batches=repeat(RunBatch.of([run])))
     with pytest.raises(FormatTimeoutError):
         export_document(
             endless,

@@ -18,18 +18,11 @@ from formats.rendering import (
     table,
 )
 from promptlooper_export.configs import JSON, leaves
-from promptlooper_export.documents import (
-    Best,
-    Columns,
-    Document,
-    Notice,
-    Report,
-    StageResult,
-    Winner,
-)
+from promptlooper_export.documents import Best, Document, Notice, Report, Winner
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.plugin import Format
 from promptlooper_export.registry import discover
+from promptlooper_export.runs import Columns, StageResult
 
 FORMATS = discover().formats
 
@@ -118,9 +111,7 @@ def _of_config(
     columns = Columns(
         config=tuple(path for path, _ in leaves(config)), scores=tuple(scores), kinds={}
     )
-    return lambda: replace(
-        table(), count=len(rows), rows=iter(rows), found_columns=columns
-    )
+    return lambda: replace(table(*rows), found_columns=columns)
 
 
 def _rendered(format_: Format[Any], documents: list[Documents]) -> Work:

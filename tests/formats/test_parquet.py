@@ -13,10 +13,10 @@ from pyarrow import parquet
 
 import secrets_corpus as corpus
 from formats.rendering import MOMENT, RUN, render, row, table
-from promptlooper_export.documents import StageResult
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import discover
+from promptlooper_export.runs import StageResult
 
 FORMATS = discover().formats
 

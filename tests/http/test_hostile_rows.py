@@ -6,7 +6,7 @@ import pytest
 
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.documents import StageResult
+from promptlooper_export.runs import StageResult
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
 from webservice import Service, problem

@@ -18,9 +18,9 @@ from cli.console import on_sqlite
 from databases import Database
 from formats.configs import Config
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import StageResult
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.redaction import configure
+from promptlooper_export.runs import StageResult
 from promptlooper_export.settings import load
 from webservice import Service, problem, settings_for
 

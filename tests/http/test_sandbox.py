@@ -22,11 +22,12 @@ from cli.console import on_sqlite
 from databases import Database
 from formats import rendering
 from processes import below, exists, wait_until
-from promptlooper_export.documents import Columns, Notice, Run, Runs
+from promptlooper_export.documents import Notice, Runs
 from promptlooper_export.errors import FormatTimeoutError
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.plugin import Format
 from promptlooper_export.registry import discover
+from promptlooper_export.runs import Columns, Run, RunBatch
 from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.store.snapshot import open_store
@@ -264,7 +265,7 @@ def isolated(name: str, rows: Rows) -> Iterator[bytes]:
     document = Runs(
         experiment=rendering.experiment(),
         count=rows.count,
-        rows=rows,
+        batches=(RunBatch.of([row]) for row in rows),
         found_columns=Columns(config=(), scores=()),
         warnings=rows.warnings,
     )

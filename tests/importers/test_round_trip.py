@@ -9,11 +9,11 @@ import pytest
 
 from builders import experiment, run
 from databases import Database
-from promptlooper_export.documents import StageResult
 from promptlooper_export.export import Limits, Selection, export
 from promptlooper_export.importers.interchange import read
 from promptlooper_export.records import ExperimentRecord
 from promptlooper_export.registry import discover
+from promptlooper_export.runs import StageResult
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write

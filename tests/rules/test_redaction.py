@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -147,6 +148,23 @@ def test_a_quick_look_finds_what_a_close_look_finds(
     # A document with a secret is looked at closely, any other one only quickly.
     quick = redacted({"parts": parts})
     close = redacted({"parts": parts, **secret})
+    assert quick.config["parts"] == close.config["parts"]
+
+
+WORDS = sorted({word for config in CONFIGS for key in config for word in key.split()})
+
+
+@given(
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4),
+    st.sampled_from(["", "_", "-", ".", " ", "2"]),
+    st.sampled_from([str, str.upper, str.title, "_".join]),
+)
+def test_a_quick_look_misses_no_name_of_a_secret(
+    words: list[str], joint: str, spell: Callable[[str], str]
+) -> None:
+    part: JSON = {spell(joint.join(words)): corpus.PHRASE}
+    quick = redacted({"parts": [part]})
+    close = redacted({"parts": [part], "password": corpus.PHRASE})
     assert quick.config["parts"] == close.config["parts"]
 
 

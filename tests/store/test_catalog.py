@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 
 from databases import Database
-from promptlooper_export.documents import Report, Run
+from promptlooper_export.documents import Report
 from promptlooper_export.errors import (
     DatabaseNotUnderstoodError,
     DatabaseUnavailableError,
     ExperimentNotFoundError,
 )
+from promptlooper_export.runs import Run
 from promptlooper_export.store.snapshot import Snapshot, open_store
 from promptlooper_export.viewer import OPERATOR
 

@@ -10,8 +10,9 @@ import pytest
 
 from builders import EPOCH, experiment, run
 from databases import Database
-from promptlooper_export.documents import Run, Runs, StageResult
+from promptlooper_export.documents import Runs
 from promptlooper_export.records import ExperimentRecord, RunRecord
+from promptlooper_export.runs import Run, StageResult
 from promptlooper_export.store import runs as store_runs
 from promptlooper_export.store.catalog import read_catalog
 from promptlooper_export.store.connection import open_for_reading, reading

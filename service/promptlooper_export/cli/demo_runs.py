@@ -10,8 +10,8 @@ from typing import TypeAlias
 from uuid import UUID, uuid5
 
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import StageResult
 from promptlooper_export.records import ExperimentRecord, RunRecord
+from promptlooper_export.runs import StageResult
 
 Choice: TypeAlias = Mapping[str, JSON]
 """A value for every path of the parameter space."""

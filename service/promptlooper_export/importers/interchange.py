@@ -29,7 +29,7 @@ from uuid import UUID, uuid5
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import StageResult, Status
+from promptlooper_export.documents import Status
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.fields import (
     Json,
@@ -42,6 +42,7 @@ from promptlooper_export.importers.fields import (
 from promptlooper_export.importers.importer import Importer, OnUnknown, hint, refuse
 from promptlooper_export.importers.lines import STDIN, Line, parse, read_lines
 from promptlooper_export.records import ExperimentRecord, Records, RunRecord
+from promptlooper_export.runs import StageResult
 
 NAMESPACE = UUID("6b0a3c5e-4d1f-5c1a-9a57-2f6f0f9d8e11")
 """The namespace of derived ids."""

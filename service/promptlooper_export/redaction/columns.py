@@ -3,8 +3,8 @@
 from collections import defaultdict
 
 from promptlooper_export.configs import Path
-from promptlooper_export.documents import Columns, ValueKind
 from promptlooper_export.redaction.text import free_key, redact_text
+from promptlooper_export.runs import Columns, ValueKind
 
 
 def redacted_columns(columns: Columns) -> Columns:

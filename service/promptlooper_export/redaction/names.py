@@ -246,6 +246,18 @@ def _has_secret(words: list[str]) -> bool:
     return any(_of_end(words[:place]) == "strong" for place in range(1, len(words)))
 
 
+def may_be_name(text: str) -> bool:
+    """Return whether a text may be the name of a secret; False is sure.
+
+    This is quicker than the strength of texts that nobody has seen before.
+    """
+    end = text[-_LONGEST:].lower()
+    if not end.isascii():
+        return True
+    letters = end.translate(_WITHOUT_LETTERS)
+    return any(mark in letters for mark in MARKS)
+
+
 def names_secret(name: str) -> bool:
     """Return whether a value under this name is a secret unless it says otherwise."""
     return strength(name) in ("strong", "doubtful")
@@ -257,4 +269,9 @@ MARKS = (
     "contrase", "wachtwoord", "has\u0142o", "\u043f\u0430\u0440\u043e\u043b",
     "\u5bc6", "\u30d1\u30b9\u30ef\u30fc\u30c9", "pw",
 )  # fmt: skip
-"""Parts of words in lower case, one of which is in every name that is a secret's."""
+"""Parts of words in lower case, one of which is in every name that is a secret's.
+
+They are there once the words of the name are joined.
+"""
+
+_WITHOUT_LETTERS = {code: None for code in range(128) if not chr(code).isalpha()}

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from promptlooper_export.redaction.names import names_secret, strength, words_of
-from promptlooper_export.redaction.values import hide, is_plain
+from promptlooper_export.redaction.values import is_plain
 
 _NAMES = frozenset(
     ("name", "key", "header", "field", "variable", "var", "setting", "option", "k",
@@ -45,11 +45,6 @@ def _is_name(key: str) -> bool:
     return bool(words) and words[-1] in _NAMES
 
 
-def is_pair(value: Mapping[str, Any]) -> bool:
-    """Return whether a mapping is a name and a value, and the name one of a secret."""
-    return bool(named_values(value))
-
-
 def named_values(value: Mapping[str, Any]) -> dict[str, str]:
     """Return the keys of a mapping whose values belong to a name in it."""
     if len(value) < _PAIR:
@@ -76,34 +71,6 @@ def named_members(values: Sequence[Any]) -> dict[int, str]:
         and _is_sure(value)
     }
     return {place: name for place, name in found.items() if place - 1 not in found}
-
-
-def may_be_in(values: Sequence[object]) -> bool:
-    """Return whether neighbours in a list may be a name and a secret."""
-    return any(
-        type(value) is str and (value[:1] == "-" or strength(value) != "none")
-        for value in values
-    )
-
-
-def hides(value: Mapping[str, Any]) -> bool:
-    """Return whether a value in a mapping is a secret because of a name."""
-    if named_values(value):
-        return True
-    for key, member in value.items():
-        if (sure := strength(key)) == "none":
-            continue
-        if type(member) is str:
-            if hide(member, sure, key) != member:
-                return True
-        elif sure != "weak" and type(member) not in WITHOUT_TEXT:
-            return True
-    return False
-
-
-def is_innocent(key: str) -> bool:
-    """Return whether nothing beside a key is a secret because of it."""
-    return strength(key) == "none" and not is_value(key) and key != "pass"
 
 
 def _is_sure(value: str) -> bool:

@@ -14,23 +14,27 @@ from promptlooper_export.documents import (
     Document,
     Notice,
     Report,
-    Run,
     Runs,
     TopParameter,
 )
 from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
-from promptlooper_export.redaction.assignments import SEPARATOR
 from promptlooper_export.redaction.columns import redacted_columns
 from promptlooper_export.redaction.names import Strength, keep_names, strength
+from promptlooper_export.redaction.quick import (
+    IS_JSON,
+    forget,
+    suspects,
+    suspicious_places,
+)
 from promptlooper_export.redaction.text import (
     add_patterns,
     free_key,
-    redact_own,
     redact_text,
 )
 from promptlooper_export.redaction.values import hide
+from promptlooper_export.runs import RunBatch
 from promptlooper_export.verdicts import Tag
 
 CODE = "redacted"
@@ -39,19 +43,6 @@ _MESSAGE = (
     "A secret was left out here; redact=off shows it to those who may see secrets."
 )
 
-_REMEMBERED = 100
-"""The longest text, in characters, that is remembered as clean."""
-
-_REMEMBERED_TEXTS = 10_000
-
-# Configs of one experiment mostly repeat the same keys and short texts, so remembering
-# the clean ones saves most of the pattern matching. Threads share the sets: a lost or
-# repeated entry only costs another look.
-
-_clean_texts: set[str] = set()
-_innocent_keys: set[str] = set()
-
-_JSON = re.compile(r"\s{0,100}[{\[]")
 _STRENGTHS: tuple[Strength, ...] = ("none", "weak", "doubtful", "strong")
 
 _VALUES_AT_A_PATH: Mapping[type, tuple[str, ...]] = {
@@ -77,8 +68,7 @@ def configure(
     """Set the operator's own patterns and exceptions, for the whole process."""
     add_patterns(patterns)
     keep_names(kept_names)
-    _clean_texts.clear()
-    _innocent_keys.clear()
+    forget()
 
 
 @overload
@@ -113,9 +103,15 @@ def secrets_in(values: Mapping[str, JSON]) -> tuple[str, ...]:
 def _runs(runs: Runs, found: dict[str, None]) -> Runs:
     warnings: list[Notice] = []
 
-    def rows() -> Iterator[Run]:
-        for row in runs.rows:
-            yield _fields(row, ROOT, found)
+    def batches() -> Iterator[RunBatch]:
+        for batch in runs.batches:
+            changed = {}
+            for place in suspicious_places(batch):
+                run = batch[place]
+                clean = _fields(run, ROOT, found)
+                if clean is not run:
+                    changed[place] = clean
+            yield batch.with_runs(changed)
         # The document's own warnings are complete only after the last row.
         warnings.extend(_fields(notice, ROOT, {}) for notice in runs.warnings)
         warnings.extend(_notices(found))
@@ -123,7 +119,7 @@ def _runs(runs: Runs, found: dict[str, None]) -> Runs:
     return replace(
         runs,
         experiment=_fields(runs.experiment, Path(("experiment",)), found),
-        rows=rows(),
+        batches=batches(),
         found_columns=runs.found_columns and redacted_columns(runs.found_columns),
         warnings=warnings,
     )
@@ -143,54 +139,25 @@ def _is_clean(record: object) -> bool:
     False only means that a closer look is needed.
     """
     # One loop without recursion, paths or copies, unlike the closer look.
-    unknown: list[str] = []
-    keys: list[str] = []
+    texts: set[str] = set()
     pending = [record]
     while pending:
         value = pending.pop()
         kind = type(value)  # exact types: faster than isinstance, and enough for JSON
         if kind is str:
-            unknown.append(value)  # type: ignore[arg-type]
+            texts.add(value)  # type: ignore[arg-type]
         elif kind in pairs.WITHOUT_TEXT:
             pass
         elif kind is list or kind is tuple:
-            if pairs.may_be_in(value):  # type: ignore[arg-type]
-                return False
             pending.extend(value)  # type: ignore[arg-type]
         elif isinstance(value, Mapping):
             pending.extend(value.values())
-            if not _innocent_keys.issuperset(value):
-                if pairs.hides(value):
-                    return False
-                keys.extend(filter(pairs.is_innocent, value))
+            texts.update(value)
         elif isinstance(value, AtPath):
             return False
         else:
             pending.extend(vars(value).values())
-    unknown = [text for text in unknown if text not in _clean_texts]
-    return _remember(_clean_texts, unknown) and _remember(_innocent_keys, keys)
-
-
-def _remember(clean: set[str], texts: list[str]) -> bool:
-    """Return whether there is no secret in the texts; if so, add the short ones."""
-    # One search through the joined texts is faster than one for each, and finds every
-    # secret: nothing that is looked for crosses the separator. JSON is another matter.
-    plain = []
-    for text in texts:
-        if not _JSON.match(text):
-            plain.append(text)
-        elif _text(text) != text:
-            return False
-    joined = SEPARATOR.join(plain)
-    if redact_text(joined) != joined:
-        return False
-    # An operator's pattern may well look for the beginning or end of a text.
-    if any(redact_own(text) != text for text in plain):
-        return False
-    if len(clean) > _REMEMBERED_TEXTS:
-        clean.clear()
-    clean.update(text for text in texts if len(text) <= _REMEMBERED)
-    return True
+    return not suspects(texts)
 
 
 def _fields(record: T, path: Path, found: dict[str, None]) -> T:
@@ -243,7 +210,7 @@ def _value(value: Any, path: Path, found: dict[str, None]) -> Walk:  # noqa: ANN
 def _text(text: str) -> str:
     """Redact a text; one that is JSON is walked as well."""
     text = redact_text(text)
-    if not _JSON.match(text):
+    if not IS_JSON.match(text):
         return text
     found: dict[str, None] = {}
     try:

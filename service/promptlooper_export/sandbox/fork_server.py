@@ -32,9 +32,10 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any, NoReturn
 
-from promptlooper_export.documents import Notice, Run, Runs
+from promptlooper_export.documents import Notice, Runs
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.format import Format, as_format
+from promptlooper_export.runs import RunBatch
 from promptlooper_export.sandbox import frames, processes
 
 ADDRESS_SPACE = 2 << 30
@@ -243,8 +244,8 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
         return
     if isinstance(subject, Runs):
         warnings = list(subject.warnings)
-        rows = _rows(source, warnings)
-        subject = replace(subject, rows=rows, warnings=warnings)
+        batches = _batches(source, warnings)
+        subject = replace(subject, batches=batches, warnings=warnings)
     yield from format.stream(subject, options)
 
 
@@ -261,11 +262,11 @@ def _read(
     return json.dumps(dict(config)).encode()
 
 
-def _rows(source: IO[bytes], warnings: list[Notice]) -> Iterator[Run]:
-    """Yield the rows as they come; the warnings are complete after the last one."""
-    # An empty batch ends the rows.
+def _batches(source: IO[bytes], warnings: list[Notice]) -> Iterator[RunBatch]:
+    """Yield the runs as they come; the warnings are complete after the last one."""
+    # An empty batch ends them.
     while batch := pickle.load(source):  # noqa: S301
-        yield from batch
+        yield batch
     warnings[:] = pickle.load(source)  # noqa: S301
 
 

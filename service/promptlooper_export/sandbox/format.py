@@ -151,10 +151,11 @@ def _rendering(
     if not isinstance(document, Runs):
         yield pickle.dumps((source, frames.RENDER, document, dict(options)))
         return
-    # The rows read from an open database connection, which cannot be pickled.
-    alone = replace(document, rows=iter(()))
+    # The batches come from an open database connection, which cannot be pickled.
+    alone = replace(document, batches=iter(()))
     yield pickle.dumps((source, frames.RENDER, alone, dict(options)))
-    for batch in document.batches(_ROWS_AT_ONCE):
-        yield pickle.dumps(batch)
+    for batch in document.batches:
+        for place in range(0, len(batch), _ROWS_AT_ONCE):
+            yield pickle.dumps(batch[place : place + _ROWS_AT_ONCE])
     yield pickle.dumps([])
     yield pickle.dumps(list(document.warnings))

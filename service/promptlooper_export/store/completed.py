@@ -5,7 +5,6 @@ part of the time that it takes run by run.
 """
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 from promptlooper_export.store.connection import Row
 from promptlooper_export.store.ranking import ALL_COMPLETED, ScoreReader
-from promptlooper_export.store.rows import label, row_id
+from promptlooper_export.store.rows import ids_as_text, label
 from promptlooper_export.store.scoring import (
     Rules,
     finite_means,
@@ -30,8 +29,6 @@ _SCORES = """
 SELECT run_id, scorer_name, value FROM {scores} AS score
 WHERE run_id IN ({marks}) ORDER BY run_id, place
 """
-
-_HEX = re.compile(r"(?:[0-9a-f]{32}\n)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,25 +129,13 @@ def read_completed(reader: ScoreReader) -> Iterator[Batch]:
         flaws = Flaws()
         yield Batch(
             keys=keys,
-            ids=_texts(keys),
+            ids=ids_as_text(keys, "runs"),
             moments=moments,
             costs=costs,
             durations=durations,
             groups=[alike] if alike else _groups(scores, places, len(keys), flaws),
             flaws=flaws,
         )
-
-
-def _texts(keys: Sequence[object]) -> list[str]:
-    """Return ids as text in their usual form; raises UnreadableRowError."""
-    if set(map(type, keys)) == {str}:
-        joined = "\n".join(map(str, keys)) + "\n"
-        if _HEX.fullmatch(joined):
-            return [
-                f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
-                for key in joined.split()
-            ]
-    return [str(row_id(key, "runs")) for key in keys]
 
 
 def _all_alike(

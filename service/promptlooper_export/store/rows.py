@@ -7,7 +7,7 @@ a column is not for is left out and named, so that one odd row harms no other.
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -148,6 +148,21 @@ def row_id(value: Any, table: str) -> UUID:
         )
         raise UnreadableRowError(detail, table=table)
     return found
+
+
+_HEX = re.compile(r"(?:[0-9a-f]{32}\n)*")
+
+
+def ids_as_text(values: Sequence[object], table: str) -> list[str]:
+    """Return the ids of rows in their usual form; raises UnreadableRowError."""
+    if set(map(type, values)) == {str}:
+        joined = "\n".join(map(str, values)) + "\n"
+        if _HEX.fullmatch(joined):
+            return [
+                f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}"
+                for one in joined.split()
+            ]
+    return [str(row_id(value, table)) for value in values]
 
 
 DEEPEST = 500

@@ -7,22 +7,14 @@ then by id. A page begins after a run that the client names.
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TypeAlias
 from uuid import UUID
 
-from promptlooper_export.configs import JSON
-from promptlooper_export.documents import (
-    Columns,
-    Notice,
-    Run,
-    Runs,
-    StageResult,
-)
-from promptlooper_export.errors import InvalidConfigError, InvalidParameterError
-from promptlooper_export.store.best import decode_config
+from promptlooper_export.documents import Notice, Runs
+from promptlooper_export.errors import InvalidParameterError
+from promptlooper_export.runs import Columns, RunBatch, StageResult
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.completed import exact_scores
 from promptlooper_export.store.connection import Row, Session
@@ -31,12 +23,9 @@ from promptlooper_export.store.ranking import ScoreReader, judgements
 from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import (
     COMPLETED,
-    UNKNOWN,
-    Cells,
-    json_value,
     row_id,
 )
-from promptlooper_export.store.scoring import finite_means, unusable
+from promptlooper_export.store.run_batch import COLUMNS, run_batch, stage_batch
 
 ORDER = "ORDER BY created NULLS FIRST, id"
 
@@ -126,21 +115,12 @@ _TEXT_TOGETHER = 4 << 20
 NAMED = 10
 """How many warnings of one kind are given; the rest are summed up."""
 
-_RUNS = f"""
-SELECT
-    id, name, status, config, config_hash, tokens_in, tokens_out, duration_ms, cost_usd,
-    error, tags, created_at, started_at, finished_at, updated_at
-FROM {{page}}
-{ORDER} LIMIT ?
-"""
+_RUNS = f"SELECT {', '.join(COLUMNS)} FROM {{page}} {ORDER} LIMIT ?"
 
 _STAGES = """
 SELECT run_id, stage_name, output, tokens_in, tokens_out, duration_ms
 FROM {stages} AS stage WHERE run_id IN ({marks}) ORDER BY place
 """
-
-
-_Read: TypeAlias = tuple[Row, Mapping[str, Sequence[object]], tuple[StageResult, ...]]
 
 
 class _Warnings:
@@ -186,30 +166,54 @@ def read_runs(
         experiment=row.experiment,
         count=wanted.count(session),
         last=wanted.last(session),
-        rows=_rows(session, catalog, row, wanted, warnings),
+        batches=_batches(session, catalog, row, wanted, warnings),
         found_columns=columns,
         warnings=warnings.notices,
     )
 
 
-def _rows(
+def _batches(
     session: Session,
     catalog: Catalog,
     row: ExperimentRow,
     wanted: Page,
     warnings: _Warnings,
-) -> Iterator[Run]:
-    # The code of a format asks for the rows: the driver's error must be ours before it
+) -> Iterator[RunBatch]:
+    """Read the runs in their order, each with its judgements and stage results."""
+    # The code of a format asks for the runs: the driver's error must be ours before it
     # passes through, or it would count as the format's failure.
     with refusals():
         places = _places(session, catalog, row, wanted)
-        # Both streams are in the same order and of the same snapshot, so the next place
-        # is that of the next completed run, without looking it up by its id.
-        for values, judged, stages in _batches(session, catalog, wanted, warnings):
-            _, _, status, *_ = values
-            place = next(places) if status == COMPLETED else (None, None)
-            yield _run(values, place, judged, stages, warnings)
+        sql = _RUNS.format(page=wanted.sql)
+        rows = session.stream(sql, *wanted.values, wanted.limit)
+        # Scores and stages of a batch in one query each, instead of one for each run.
+        size = _FIRST_BATCH
+        while batch := list(islice(rows, size)):
+            keys = [key for key, *_ in batch]
+            judged = judgements(session, catalog, keys)
+            stages = _stages(session, catalog, keys, warnings)
+            # Runs are about as long as those before them: a batch of long ones is
+            # halved, so that memory does not grow with what runs hold.
+            held = _characters(batch, stages.values())
+            size = max(1, size // 2) if held > _TEXT_TOGETHER else min(BATCH, 2 * size)
+            yield run_batch(
+                batch,
+                # Both streams are in the same order and of the same snapshot: the next
+                # place is that of the next completed run, without a look for its id.
+                [
+                    next(places) if status == COMPLETED else (None, None)
+                    for _, _, status, *_ in batch
+                ],
+                [judged[key] for key in keys],
+                [tuple(stages[key]) for key in keys],
+                warnings.add,
+            )
     warnings.close()
+
+
+def _characters(rows: Iterable[Row], stages: Iterable[list[StageResult]]) -> int:
+    held = sum(len(cell) for row in rows for cell in row if isinstance(cell, str))
+    return held + sum(len(one.output or "") for one in chain.from_iterable(stages))
 
 
 def _places(
@@ -246,107 +250,15 @@ def _places(
         yield (scores[place], ranks[place]) if ranks[place] else (None, None)
 
 
-def _batches(
-    session: Session, catalog: Catalog, wanted: Page, warnings: _Warnings
-) -> Iterator[_Read]:
-    """Read the runs in their order, each with its judgements and stage results."""
-    sql = _RUNS.format(page=wanted.sql)
-    rows = session.stream(sql, *wanted.values, wanted.limit)
-    # Scores and stages of a batch in one query each, instead of one query for each run.
-    size = _FIRST_BATCH
-    while batch := list(islice(rows, size)):
-        keys = [key for key, *_ in batch]
-        judged = judgements(session, catalog, keys)
-        stages = _stages(session, catalog, keys, warnings)
-        # Runs are about as long as those before them: a batch of long ones is halved,
-        # so that memory does not grow with what runs hold.
-        held = sum(len(cell) for row in batch for cell in row if isinstance(cell, str))
-        held += sum(len(one.output or "") for one in chain(*stages.values()))
-        size = max(1, size // 2) if held > _TEXT_TOGETHER else min(BATCH, 2 * size)
-        for key, values in zip(keys, batch, strict=True):
-            yield values, judged[key], tuple(stages[key])
-
-
-def _numbers(judged: Sequence[object]) -> tuple[float | None, ...]:
-    return tuple([one if isinstance(one, int | float) else None for one in judged])
-
-
-def _run(
-    values: Row,
-    place: tuple[float | None, int | None],
-    judged: Mapping[str, Sequence[object]],
-    stages: tuple[StageResult, ...],
-    warnings: _Warnings,
-) -> Run:
-    (
-        key, name, status, config, config_hash,
-        tokens_in, tokens_out, duration_ms, cost_usd, error, tags,
-        created_at, started_at, finished_at, updated_at,
-    ) = values  # fmt: skip
-    run_id = row_id(key, "runs")
-    weighted_score, rank = place
-    cells = Cells("run", warnings.add, row=run_id)
-    decoded_tags, notices = json_value(tags, "tags")
-    for notice in (*notices, *unusable(judged, run_id)):
-        warnings.add(notice)
-    return Run(
-        run_id=run_id,
-        name=cells.text("name", name),
-        status=cells.required_text("status", status, instead=UNKNOWN),
-        weighted_score=weighted_score,
-        rank=rank,
-        config=_config(config, run_id, warnings),
-        config_hash=cells.required_text("config_hash", config_hash),
-        scores=finite_means(judged),
-        tokens_in=cells.whole("tokens_in", tokens_in),
-        tokens_out=cells.whole("tokens_out", tokens_out),
-        duration_ms=cells.whole("duration_ms", duration_ms),
-        cost_usd=cells.number("cost_usd", cost_usd),
-        error=cells.text("error", error),
-        tags=decoded_tags,
-        stage_results=stages,
-        created_at=cells.time("created_at", created_at),
-        started_at=cells.time("started_at", started_at),
-        finished_at=cells.time("finished_at", finished_at),
-        updated_at=cells.time("updated_at", updated_at),
-        judgements={scorer: _numbers(values) for scorer, values in judged.items()},
-    )
-
-
-def _config(
-    text: str | None, run_id: UUID, warnings: _Warnings
-) -> Mapping[str, JSON] | None:
-    """Decode a config; one that is not valid is named and stands as None."""
-    try:
-        config, notices = decode_config(text, run_id)
-    except InvalidConfigError as error:
-        warnings.add(Notice(code=error.slug, message=error.detail, path="config"))
-        return None
-    for notice in notices:
-        warnings.add(notice)
-    return config
-
-
 def _stages(
     session: Session, catalog: Catalog, keys: Sequence[object], warnings: _Warnings
 ) -> dict[object, list[StageResult]]:
     """Return the stage results of runs, by the runs' ids as stored."""
     stages: dict[object, list[StageResult]] = {key: [] for key in keys}
     owners = catalog.owners(session, "stage_results", keys)
-    sql = _STAGES.format(
-        stages=catalog.stage_results, marks=", ".join("?" * len(owners))
-    )
-    for key, name, output, tokens_in, tokens_out, duration_ms in session.all(
-        sql, *owners
-    ):
-        owner = owners[key]
-        cells = Cells("a stage of run", warnings.add, row=row_id(owner, "runs"))
-        stage = StageResult(
-            stage_name=cells.required_text("stage_name", name),
-            output=cells.text("output", output),
-            tokens_in=cells.whole("tokens_in", tokens_in),
-            tokens_out=cells.whole("tokens_out", tokens_out),
-            duration_ms=cells.whole("duration_ms", duration_ms),
-        )
+    marks = ", ".join("?" * len(owners))
+    sql = _STAGES.format(stages=catalog.stage_results, marks=marks)
+    rows = session.all(sql, *owners)
+    for owner, stage in stage_batch(rows, owners, warnings.add):
         stages[owner].append(stage)
     return stages

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.analysis.verdict import MARGIN
-from promptlooper_export.documents import Best, Columns, Report, Runs
+from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
     DatabaseUnavailableError,
     ExperimentNotFoundError,
     InvalidParameterError,
 )
+from promptlooper_export.runs import Columns
 from promptlooper_export.store import best, experiments, listing, report, runs, table
 from promptlooper_export.store.against import Opponent, Side, compare
 from promptlooper_export.store.catalog import Catalog

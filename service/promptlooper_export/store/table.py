@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from promptlooper_export.configs import JSON, leaves
-from promptlooper_export.documents import Columns, ValueKind
 from promptlooper_export.errors import InvalidConfigError, TableTooWideError
+from promptlooper_export.runs import Columns, ValueKind
 from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog

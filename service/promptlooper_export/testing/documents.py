@@ -10,7 +10,6 @@ from promptlooper_export.configs import JSON
 from promptlooper_export.documents import (
     Best,
     Bin,
-    Columns,
     Cost,
     Difference,
     Differences,
@@ -21,17 +20,16 @@ from promptlooper_export.documents import (
     Period,
     RankedRun,
     Report,
-    Run,
     RunCounts,
     Runs,
     ScorerStatistics,
-    StageResult,
     Timing,
     Tokens,
     TopParameter,
     Winner,
 )
 from promptlooper_export.findings import Deviation
+from promptlooper_export.runs import Columns, Run, RunBatch, StageResult
 from promptlooper_export.testing.findings import (
     TRADE_OFFS,
     coverage,
@@ -367,7 +365,7 @@ def runs(*rows: Run, columns: tuple[str, ...] = ()) -> Runs:
     return Runs(
         experiment=EXPERIMENT,
         count=len(rows),
-        rows=iter(rows),
+        batches=iter([RunBatch.of(rows)]),
         found_columns=Columns(config=columns, scores=("accuracy",)),
     )
 

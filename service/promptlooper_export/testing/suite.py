@@ -12,12 +12,13 @@ from marshmallow import Schema
 from marshmallow.fields import Boolean, Field
 from marshmallow.validate import OneOf, Range
 
-from promptlooper_export.documents import Best, Document, Notice, Run, Runs
+from promptlooper_export.documents import Best, Document, Notice, Runs
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.format import Format, as_format
 from promptlooper_export.negotiation import Offer, choose
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
 from promptlooper_export.registry import discover, load_options
+from promptlooper_export.runs import Run, RunBatch
 from promptlooper_export.sandbox.format import ForeignFormat
 from promptlooper_export.sandbox.launcher import Sandbox
 from promptlooper_export.testing.documents import documents
@@ -202,7 +203,7 @@ def _render(format: Format[Any], case: Case) -> Rendering:
     rows: list[Run] = []
     if isinstance(document, Runs):
         rows = list(document.rows)
-        document = replace(document, rows=iter(rows))
+        document = replace(document, batches=iter([RunBatch.of(rows)]))
     # A repr shows a change at any depth of a config, without copying it.
     before = repr((document, rows))
     pieces: list[bytes | Notice] = []
