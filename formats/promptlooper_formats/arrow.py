@@ -12,9 +12,9 @@ from promptlooper_formats.shared.arrow_table import (
 )
 from promptlooper_formats.shared.tables import alike
 
-_GROUP = 8
+_GROUP = 4_000
 _GROUP_BYTES = 1 << 25
-"""A group of rows ends after this many batches (4,000 runs) or this many bytes."""
+"""A group of rows ends after about so many runs, or this many bytes."""
 
 # Tables may yield at most 1 MiB at once: testing/suite.py.
 _PIECE = 1 << 19
@@ -36,7 +36,7 @@ def render_parquet(runs: Runs) -> Iterator[bytes | Notice]:
         for batch in batches(runs, columns, shape):
             group.append(batch)
             size = sum(one.nbytes for one in group)
-            if len(group) == _GROUP or size > _GROUP_BYTES:
+            if sum(map(len, group)) >= _GROUP or size > _GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(group))
                 group.clear()
                 yield from written.taken()

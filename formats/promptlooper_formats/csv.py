@@ -7,24 +7,31 @@ apostrophe, unless `raw` is set.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import OneOf, Regexp
 
 from promptlooper_export.plugin import (
-    JSON,
     Columns,
     Format,
     Notice,
-    Run,
+    RunBatch,
     Runs,
     UnrepresentableError,
     timestamp,
 )
-from promptlooper_formats.shared.tables import alike, config_leaves, names
-from promptlooper_formats.shared.text import together
+from promptlooper_formats.shared.tables import (
+    MISSING,
+    Leaf,
+    Missing,
+    alike,
+    config_columns,
+    names,
+    parts,
+)
+from promptlooper_formats.shared.text import json_texts, together
 from promptlooper_formats.shared.variables import switch
 
 # What LibreOffice and Excel compute, full-width forms included. The apostrophe is among
@@ -61,37 +68,59 @@ class CsvOptions(Schema):
             raise ValidationError(msg, "decimal")
 
 
+_WITHOUT_COMMA = frozenset({int, bool, type(None)})
+"""Kinds of values that are written faster all at once."""
+
+
 @dataclass
 class _Cells:
-    """Writes values as cells, and counts those that it had to alter."""
+    """Writes columns of values as cells, and counts those that it had to alter."""
 
     raw: bool
     decimal: str
     guarded: int = 0
 
-    def text(self, value: str | None) -> str:
-        """Write text in quotes."""
-        # Without quotes: empty text is written as two quotes.
-        if value is None:
-            return ""
-        if not self.raw and _COMPUTED.match(value):
-            self.guarded += 1
-            value = f"'{value}"
-        return _quoted(value)
+    def texts(self, values: Sequence[str | None]) -> list[str]:
+        """Write text in quotes; none is an empty cell, and empty text two quotes."""
+        written = {
+            value: "" if value is None else _quoted(value) for value in set(values)
+        }
+        computed = [] if self.raw else [*filter(_is_computed, written)]
+        for value in computed:
+            written[value] = _quoted(f"'{value}")
+            self.guarded += values.count(value)
+        return [written[value] for value in values]
 
-    def json(self, value: JSON) -> str:
-        """Write text as text, and any other value as JSON."""
+    def numbers(self, values: Sequence[float | None]) -> list[str]:
+        """Write numbers; none is an empty cell."""
+        return ["" if value is None else self._number(value) for value in values]
+
+    def leaves(self, values: Sequence[Leaf]) -> list[str]:
+        """Write text as text, and any other value as JSON; a missing one is empty."""
+        kinds = set(map(type, values))
+        if kinds == {str}:
+            return self.texts(values)  # type: ignore[arg-type]
+        if kinds <= _WITHOUT_COMMA:
+            return json_texts(values)  # type: ignore[arg-type]
+        return list(map(self._leaf, values))
+
+    def _leaf(self, value: Leaf) -> str:
         if isinstance(value, str):
-            return self.text(value)
+            return self.texts([value])[0]
         if isinstance(value, float):
-            return self.number(value)
+            return self._number(value)
+        if isinstance(value, Missing):
+            return ""
         # Numbers, true and null stay without quotes, unlike text that looks like them.
         written = _ENCODER.encode(value)
         return _quoted(written) if isinstance(value, list | dict) else written
 
-    def number(self, value: float | None) -> str:
-        """Write a number; none is an empty cell."""
-        return "" if value is None else repr(value).replace(".", self.decimal)
+    def _number(self, value: float) -> str:
+        return repr(value).replace(".", self.decimal)
+
+
+def _is_computed(value: str | None) -> bool:
+    return value is not None and _COMPUTED.match(value) is not None
 
 
 def render(
@@ -122,9 +151,10 @@ def _lines(
         # Without it, Excel reads the system's code page instead of UTF-8.
         yield b"\xef\xbb\xbf"
     yield _line([*map(_quoted, header)], header, "the header", delimiter)
-    for run in runs.rows:
-        row = [*_row(run, columns, places, cells)]
-        yield _line(row, header, f"run {run.run_id}", delimiter)
+    for part in parts(runs):
+        written = _written(part, columns, places, cells)
+        for run_id, *row in zip(part.ids, *written, strict=True):
+            yield _line([run_id, *row], header, f"run {run_id}", delimiter)
     if cells.guarded:
         message = (
             f"{cells.guarded} cells begin with an apostrophe that their text lacks, "
@@ -140,26 +170,33 @@ def _broken_names(header: list[str]) -> Iterator[Notice]:
             yield Notice(code="line-break-in-a-name", message=message, path=name)
 
 
-def _row(
-    run: Run, columns: Columns, places: Mapping[str, object], cells: _Cells
-) -> Iterator[str]:
-    yield str(run.run_id)
-    yield cells.text(run.name)
-    yield cells.text(run.status)
-    yield cells.number(run.weighted_score)
-    yield cells.number(run.rank)
-    found = config_leaves(run, places)
+def _written(
+    part: RunBatch, columns: Columns, places: Mapping[str, object], cells: _Cells
+) -> Iterator[list[str]]:
+    """Yield each column but for the ids, in the order of the header."""
+    yield cells.texts(part.name)
+    yield cells.texts(part.status)
+    yield cells.numbers(part.weighted_score)
+    yield cells.numbers(part.rank)
+    found = config_columns(part, places)
     for path in columns.config:
-        yield cells.json(found[path]) if path in found else ""
-    yield cells.text(run.config_hash)
+        yield cells.leaves(found[path]) if path in found else [""] * len(part)
+    yield cells.texts(part.config_hash)
     for scorer in columns.scores:
-        yield cells.number(run.scores.get(scorer))
-    for count in (run.tokens_in, run.tokens_out, run.duration_ms, run.cost_usd):
-        yield cells.number(count)
-    yield cells.text(run.error)
-    yield "" if run.tags is None else cells.json(run.tags)
-    for moment in (run.created_at, run.started_at, run.finished_at, run.updated_at):
-        yield "" if moment is None else timestamp(moment)
+        yield cells.numbers([scores.get(scorer) for scores in part.scores])
+    yield cells.numbers(part.tokens_in)
+    yield cells.numbers(part.tokens_out)
+    yield cells.numbers(part.duration_ms)
+    yield cells.numbers(part.cost_usd)
+    yield cells.texts(part.error)
+    yield cells.leaves([MISSING if tags is None else tags for tags in part.tags])
+    for moments in (
+        part.created_at,
+        part.started_at,
+        part.finished_at,
+        part.updated_at,
+    ):
+        yield ["" if moment is None else timestamp(moment) for moment in moments]
 
 
 def _quoted(text: str) -> str:

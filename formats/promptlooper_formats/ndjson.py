@@ -23,7 +23,7 @@ from promptlooper_formats.shared.interchange import (
 )
 from promptlooper_formats.shared.notices import big_integers
 from promptlooper_formats.shared.spellings import Spellings
-from promptlooper_formats.shared.text import together
+from promptlooper_formats.shared.text import json_texts, together
 from promptlooper_formats.shared.variables import switch
 
 # A number with at least as many digits as 2^53, as JSON is written here. A pattern is
@@ -84,15 +84,15 @@ def _records(batch: RunBatch) -> Iterator[str]:
         "run_id": _texts(batch.ids),
         "name": _texts(batch.name),
         "status": _texts(batch.status),
-        "weighted_score": _numbers(batch.weighted_score),
-        "rank": _numbers(batch.rank),
+        "weighted_score": json_texts(batch.weighted_score),
+        "rank": json_texts(batch.rank),
         "config": batch.config_json,
         "config_hash": _texts(batch.config_hash),
         "scores": _scores(batch.scores),
-        "tokens_in": _numbers(batch.tokens_in),
-        "tokens_out": _numbers(batch.tokens_out),
-        "duration_ms": _numbers(batch.duration_ms),
-        "cost_usd": _numbers(batch.cost_usd),
+        "tokens_in": json_texts(batch.tokens_in),
+        "tokens_out": json_texts(batch.tokens_out),
+        "duration_ms": json_texts(batch.duration_ms),
+        "cost_usd": json_texts(batch.cost_usd),
         "error": _texts(batch.error),
         "tags": map(json_text, batch.tags),
         "stage_results": _stages(batch.stage_results),
@@ -120,17 +120,12 @@ def _texts(values: Sequence[str | None]) -> Iterator[str]:
     return map(json_text, values)
 
 
-def _numbers(values: Sequence[float | None]) -> list[str]:
-    # All at once, since this is faster: no number has a comma in it.
-    return json_text(list(values))[1:-1].split(", ") if values else []
-
-
 def _time(moment: datetime | None) -> str:
     return "null" if moment is None else f'"{timestamp(moment)}"'
 
 
 def _scores(scores: Sequence[Mapping[str, float]]) -> Iterator[str]:
-    values = iter(_numbers([*chain.from_iterable(one.values() for one in scores)]))
+    values = iter(json_texts([*chain.from_iterable(one.values() for one in scores)]))
     for one in scores:
         yield _template(tuple(one)) % tuple(islice(values, len(one)))
 
@@ -141,9 +136,9 @@ def _stages(results: Sequence[tuple[StageResult, ...]]) -> Iterator[str]:
         {
             "stage_name": _texts([stage.stage_name for stage in stages]),
             "output": _texts([stage.output for stage in stages]),
-            "tokens_in": _numbers([stage.tokens_in for stage in stages]),
-            "tokens_out": _numbers([stage.tokens_out for stage in stages]),
-            "duration_ms": _numbers([stage.duration_ms for stage in stages]),
+            "tokens_in": json_texts([stage.tokens_in for stage in stages]),
+            "tokens_out": json_texts([stage.tokens_out for stage in stages]),
+            "duration_ms": json_texts([stage.duration_ms for stage in stages]),
         }
     )
     for of_run in results:

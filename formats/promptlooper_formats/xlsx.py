@@ -16,13 +16,19 @@ from promptlooper_export.plugin import (
     Columns,
     Format,
     Notice,
-    Run,
+    RunBatch,
     Runs,
     UnrepresentableError,
     timestamp,
 )
 from promptlooper_formats.shared.notices import EXACT
-from promptlooper_formats.shared.tables import AFTER_SCORES, config_leaves, names
+from promptlooper_formats.shared.tables import (
+    AFTER_SCORES,
+    MISSING,
+    config_columns,
+    names,
+    parts,
+)
 from promptlooper_formats.shared.text import write_json
 
 _ROWS = 1_048_576
@@ -71,8 +77,8 @@ def render(runs: Runs) -> Iterator[bytes | Notice]:
         book.set_properties({"created": created.replace(tzinfo=None)})
         sheet = _Sheet(book.add_worksheet("Runs"), header)
         sheet.write(0, header, "the header")
-        for place, run in enumerate(runs.rows, start=1):
-            sheet.write(place, _row(run, runs.columns), f"run {run.run_id}")
+        for place, row in enumerate(_rows(runs), start=1):
+            sheet.write(place, row, f"run {row[0]}")
         if sheet.notes:
             notes = _Sheet(book.add_worksheet("Notes"), ["cell", "run", "column"])
             for place, note in enumerate(sheet.notes):
@@ -97,15 +103,23 @@ def _refuse_size(runs: Runs, header: list[str]) -> None:
         raise UnrepresentableError(detail, paths=("runs",))
 
 
-def _row(run: Run, columns: Columns) -> list[object]:
-    found = config_leaves(run, dict.fromkeys(columns.config))
-    return [
-        *(str(run.run_id), run.name, run.status, run.weighted_score, run.rank),
-        *(found.get(path) for path in columns.config),
-        run.config_hash,
-        *(run.scores.get(scorer) for scorer in columns.scores),
-        *(getattr(run, name) for name in AFTER_SCORES),
-    ]
+def _rows(runs: Runs) -> Iterator[tuple[object, ...]]:
+    for part in parts(runs):
+        yield from zip(*_columns(part, runs.columns), strict=True)
+
+
+def _columns(part: RunBatch, columns: Columns) -> Iterator[Sequence[object]]:
+    """Yield each column in the order of the header."""
+    yield part.ids
+    yield from (part.name, part.status, part.weighted_score, part.rank)
+    found = config_columns(part, dict.fromkeys(columns.config))
+    for path in columns.config:
+        yield found.get(path) or [MISSING] * len(part)
+    yield part.config_hash
+    for scorer in columns.scores:
+        yield [scores.get(scorer) for scores in part.scores]
+    for name in AFTER_SCORES:
+        yield getattr(part, name)
 
 
 class _Sheet:
@@ -126,7 +140,7 @@ class _Sheet:
             elif isinstance(value, int | float) and self._is_double(value):
                 number = _Exact(value) if isinstance(value, float) else value
                 self._sheet.write_number(row, column, number)
-            elif value is not None:
+            elif value is not None and value is not MISSING:
                 text = self._fitted(_text(value), row, column, owner)
                 self._sheet.write_string(row, column, text)
 

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -54,15 +54,47 @@ def _escape(key: str) -> str:
 def leaves(config: Mapping[str, JSON], parent: str = "") -> Iterator[tuple[str, JSON]]:
     """Yield the same as flatten, with paths as text, in a fifth of the time."""
     for key, value in config.items():
-        # A long key is not kept: the cache would hold megabytes for good.
-        segment = _segment(key) if len(key) <= _SHORT else str(Path((key,)))
-        path = f"{parent}{segment}"
+        path = f"{parent}{_segment(key) if len(key) <= _SHORT else Path((key,))}"
         if isinstance(value, dict) and value:
             yield from leaves(value, f"{path}.")
         else:
             yield path, value
 
 
+def leaf_columns(
+    configs: Iterable[tuple[int, Mapping[str, JSON]]], parent: str = ""
+) -> Iterator[tuple[str, Sequence[int], Sequence[JSON]]]:
+    """Yield what `leaves` yields of many configs, each with its place, by path.
+
+    With a path come the places that have it, and their values. A path may come again
+    with other places.
+    """
+    # Configs mostly have the same keys: those that do are turned into columns at once.
+    alike: dict[tuple[str, ...], list[tuple[int, Mapping[str, JSON]]]] = {}
+    for place, value in configs:
+        alike.setdefault(tuple(value), []).append((place, value))
+    for keys, group in alike.items():
+        places = [place for place, _ in group]
+        columns = zip(*(value.values() for _, value in group), strict=True)
+        for key, column in zip(keys, columns, strict=True):
+            path = f"{parent}{Path((key,))}"
+            if dict not in set(map(type, column)):
+                yield path, places, column
+                continue
+            cells = [*zip(places, column, strict=True)]
+            nested = [
+                (place, cell)
+                for place, cell in cells
+                if isinstance(cell, dict) and cell
+            ]
+            yield from leaf_columns(nested, f"{path}.")
+            inner = {place for place, _ in nested}
+            others = [cell for cell in cells if cell[0] not in inner]
+            if others:
+                yield path, [one for one, _ in others], [cell for _, cell in others]
+
+
+# A long key is not kept: the cache would hold megabytes for good.
 @lru_cache(maxsize=10_000)
 def _segment(key: str) -> str:
     return str(Path((key,)))

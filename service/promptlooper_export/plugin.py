@@ -12,6 +12,7 @@ from promptlooper_export.configs import (
     Path,
     flatten,
     json_text,
+    leaf_columns,
     leaves,
     strict_json,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "Winner",
     "flatten",
     "json_text",
+    "leaf_columns",
     "leaves",
     "strict_json",
     "timestamp",

@@ -22,7 +22,7 @@ from promptlooper_export.documents import Best, Document, Notice, Report, Winner
 from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.plugin import Format
 from promptlooper_export.registry import discover
-from promptlooper_export.runs import Columns, StageResult
+from promptlooper_export.runs import Columns, RunBatch, StageResult
 
 FORMATS = discover().formats
 
@@ -111,7 +111,12 @@ def _of_config(
     columns = Columns(
         config=tuple(path for path, _ in leaves(config)), scores=tuple(scores), kinds={}
     )
-    return lambda: replace(table(*rows), found_columns=columns)
+    return lambda: replace(
+        table(),
+        count=len(rows),
+        batches=iter([RunBatch.of(rows)]),
+        found_columns=columns,
+    )
 
 
 def _rendered(format_: Format[Any], documents: list[Documents]) -> Work:

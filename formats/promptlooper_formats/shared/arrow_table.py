@@ -6,24 +6,23 @@ tells null from missing and 1 from 1.0; `judgements` has every score as it was g
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from promptlooper_export.plugin import (
-    JSON,
     Columns,
-    Run,
+    RunBatch,
     Runs,
     UnrepresentableError,
     ValueKind,
-    leaves,
 )
 from promptlooper_formats.shared.interchange import experiment_line, stage_line
 from promptlooper_formats.shared.notices import SURROGATE
-from promptlooper_formats.shared.tables import config_leaves
-from promptlooper_formats.shared.text import write_json
+from promptlooper_formats.shared.tables import MISSING, Leaf, config_columns, parts
+from promptlooper_formats.shared.text import encodable, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,25 +32,20 @@ REQUIRES = {"pyarrow": "promptlooper-export[parquet]"}
 EXPERIMENT_KEY = b"promptlooper.experiment"
 """The key in the schema's metadata for the line of the interchange file."""
 
-BATCH = 500
-"""Runs that are turned into columns together."""
-
-_CHARACTERS = 4 << 20
-"""Characters of text that are turned into columns together."""
-
-_CELLS = 1_000_000
-"""Cells that are turned into columns together: a wide table takes fewer runs."""
-
 _NUMBERS: frozenset[ValueKind] = frozenset({"integer", "number"})
+
+
+Cells: TypeAlias = Callable[[RunBatch, Mapping[str, Sequence[Leaf]]], Sequence[object]]
+"""Returns a column of some runs, given them and the leaves of their configs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: its name, type and unit, and what a run has in it."""
+    """A column: its name, type and unit, and what some runs have in it."""
 
     name: str
     type: "pa.DataType"
-    value: Callable[[Run, Mapping[str, JSON]], object]
+    cells: Cells
     description: str = ""
     unit: str = ""
 
@@ -102,14 +96,13 @@ def batches(
     """
     import pyarrow as pa
 
-    places = dict.fromkeys(runs.columns.config)
-    for some in _batches(runs, max(1, min(BATCH, _CELLS // len(columns)))):
-        found = [config_leaves(run, places) for run in some]
+    known = dict.fromkeys(runs.columns.config)
+    for part in parts(runs):
+        found = config_columns(part, known)
         arrays = []
         for column in columns:
-            values = list(map(column.value, some, found))
             try:
-                arrays.append(pa.array(values, column.type))
+                arrays.append(pa.array(column.cells(part, found), column.type))
             except UnicodeEncodeError as error:
                 detail = (
                     f"{column.name}: a lone surrogate has no form in UTF-8; choose "
@@ -119,28 +112,6 @@ def batches(
         yield pa.record_batch(arrays, schema=shape)
 
 
-def _batches(runs: Runs, most: int) -> Iterator[list[Run]]:
-    """Yield the runs, at most so many together, and fewer if their text is long."""
-    some: list[Run] = []
-    characters = 0
-    for run in runs.rows:
-        some.append(run)
-        characters += sum(map(len, _texts(run)))
-        if len(some) == most or characters > _CHARACTERS:
-            yield some
-            some, characters = [], 0
-    if some:
-        yield some
-
-
-def _texts(run: Run) -> Iterator[str]:
-    yield run.error or ""
-    for stage in run.stage_results:
-        yield stage.output or ""
-    for _, value in leaves(run.config or {}):
-        yield value if isinstance(value, str) else ""
-
-
 def table_columns(columns: Columns) -> list[Column]:
     """Return every column of a table of runs."""
     import pyarrow as pa
@@ -148,8 +119,13 @@ def table_columns(columns: Columns) -> list[Column]:
     return [
         *_identity(pa),
         *(_config_column(pa, path, columns.kinds) for path in columns.config),
-        _text(pa, "config", "the whole config as JSON", _config_text),
-        _text(pa, "config_hash", "", lambda run: run.config_hash),
+        Column(
+            name="config",
+            type=pa.string(),
+            cells=_config_texts,
+            description="the whole config as JSON",
+        ),
+        _text(pa, "config_hash"),
         *(_score_column(pa, scorer) for scorer in columns.scores),
         *_figures(pa),
         *_moments(pa),
@@ -157,34 +133,24 @@ def table_columns(columns: Columns) -> list[Column]:
     ]
 
 
-def _text(
-    pa: ModuleType,
-    name: str,
-    description: str,
-    value: Callable[[Run], object],
-) -> Column:
-    return Column(
-        name=name,
-        type=pa.string(),
-        value=lambda run, _: value(run),
-        description=description,
-    )
+def _text(pa: ModuleType, name: str) -> Column:
+    return Column(name=name, type=pa.string(), cells=_attribute(name))
 
 
 def _identity(pa: ModuleType) -> Iterator[Column]:
-    yield _text(pa, "run_id", "", lambda run: str(run.run_id))
-    yield _text(pa, "name", "", lambda run: run.name)
-    yield _text(pa, "status", "", lambda run: run.status)
+    yield Column(name="run_id", type=pa.string(), cells=_attribute("ids"))
+    yield _text(pa, "name")
+    yield _text(pa, "status")
     yield Column(
         name="weighted_score",
         type=pa.float64(),
-        value=lambda run, _: run.weighted_score,
+        cells=_attribute("weighted_score"),
         description="what the ranking is by; null where the run does not count",
     )
     yield Column(
         name="rank",
         type=pa.int64(),
-        value=lambda run, _: run.rank,
+        cells=_attribute("rank"),
         description="1 is the best",
     )
 
@@ -208,12 +174,12 @@ def _config_column(
             return Column(
                 name=f"config.{path}",
                 type=type_,
-                value=lambda _, leaves: leaves.get(path),
+                cells=partial(_leaves, path),
             )
     return Column(
         name=f"config.{path}",
         type=pa.string(),
-        value=lambda _, leaves: write_json(leaves[path]) if path in leaves else None,
+        cells=partial(_leaves_as_json, path),
         description="as JSON, since its values are of several types or lists",
     )
 
@@ -222,7 +188,7 @@ def _score_column(pa: ModuleType, scorer: str) -> Column:
     return Column(
         name=f"scores.{scorer}",
         type=pa.float64(),
-        value=lambda run, _: run.scores.get(scorer),
+        cells=lambda part, _: [scores.get(scorer) for scores in part.scores],
         description="the mean of the finite judgements",
     )
 
@@ -234,20 +200,22 @@ def _figures(pa: ModuleType) -> Iterator[Column]:
         ("duration_ms", "ms", pa.int64()),
         ("cost_usd", "USD", pa.float64()),
     ):
-        yield Column(name=name, type=type_, value=_attribute(name), unit=unit)
-    yield _text(pa, "error", "", lambda run: run.error)
-    yield _text(
-        pa,
-        "tags",
-        "as JSON",
-        lambda run: None if run.tags is None else write_json(run.tags),
+        yield Column(name=name, type=type_, cells=_attribute(name), unit=unit)
+    yield _text(pa, "error")
+    yield Column(
+        name="tags",
+        type=pa.string(),
+        cells=lambda part, _: [
+            None if tags is None else write_json(tags) for tags in part.tags
+        ],
+        description="as JSON",
     )
 
 
 def _moments(pa: ModuleType) -> Iterator[Column]:
     for name in ("created_at", "started_at", "finished_at", "updated_at"):
         type_ = pa.timestamp("us", tz="UTC")
-        yield Column(name=name, type=type_, value=_attribute(name))
+        yield Column(name=name, type=type_, cells=_attribute(name))
 
 
 def _nested(pa: ModuleType) -> Iterator[Column]:
@@ -263,19 +231,42 @@ def _nested(pa: ModuleType) -> Iterator[Column]:
     yield Column(
         name="stage_results",
         type=pa.list_(stage),
-        value=lambda run, _: list(map(stage_line, run.stage_results)),
+        cells=lambda part, _: [
+            list(map(stage_line, stages)) for stages in part.stage_results
+        ],
     )
     yield Column(
         name="judgements",
         type=pa.map_(pa.string(), pa.list_(pa.float64())),
-        value=lambda run, _: list(run.judgements.items()),
+        cells=lambda part, _: [list(one.items()) for one in part.judgements],
         description="every score as it was given, null for what is no number",
     )
 
 
-def _attribute(name: str) -> Callable[[Run, Mapping[str, JSON]], object]:
-    return lambda run, _: getattr(run, name)
+def _attribute(name: str) -> Cells:
+    return lambda part, _: getattr(part, name)
 
 
-def _config_text(run: Run) -> str | None:
-    return None if run.config is None else write_json(run.config)
+def _leaves(
+    path: str, part: RunBatch, leaves: Mapping[str, Sequence[Leaf]]
+) -> Sequence[object]:
+    column = leaves.get(path)
+    if column is None:
+        return [None] * len(part)
+    return [None if value is MISSING else value for value in column]
+
+
+def _leaves_as_json(
+    path: str, part: RunBatch, leaves: Mapping[str, Sequence[Leaf]]
+) -> Sequence[object]:
+    column = leaves.get(path)
+    if column is None:
+        return [None] * len(part)
+    return [None if value is MISSING else write_json(value) for value in column]
+
+
+def _config_texts(part: RunBatch, _: object) -> list[str | None]:
+    return [
+        None if config is None else encodable(text)
+        for config, text in zip(part.config, part.config_json, strict=True)
+    ]

@@ -2,9 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from promptlooper_export.plugin import JSON, Best, Notice, strict_json, timestamp
+from promptlooper_export.plugin import (
+    JSON,
+    Best,
+    Notice,
+    json_text,
+    strict_json,
+    timestamp,
+)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -71,8 +78,21 @@ def together(lines: Iterable[bytes | Notice]) -> Iterator[bytes | Notice]:
 def write_json(value: object, *, indent: int | None = None) -> str:
     """Write a value as text that UTF-8 can hold; raises ValueError for NaN."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return encodable(text)
+
+
+def json_texts(values: Sequence[float | bool | None]) -> list[str]:
+    """Write each number or truth value as JSON."""
+    # All at once, since this is faster: none of them has a comma in it.
+    return json_text(list(values))[1:-1].split(", ") if values else []
+
+
+def encodable(json: str) -> str:
+    """Return JSON that UTF-8 can hold."""
+    if json.isascii():
+        return json
     # UTF-8 has no form for a lone surrogate; Python's escape for it is also JSON's.
-    return text.encode(errors="backslashreplace").decode()
+    return json.encode(errors="backslashreplace").decode()
 
 
 def read_json(data: bytes) -> JSON:

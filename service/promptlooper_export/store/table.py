@@ -1,17 +1,16 @@
 """The columns that tables of runs have: those of every run, on each page the same."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 
-from promptlooper_export.configs import JSON, leaves
+from promptlooper_export.configs import JSON, leaf_columns
 from promptlooper_export.errors import InvalidConfigError, TableTooWideError
 from promptlooper_export.runs import Columns, ValueKind
 from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.best import decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import FINITE
-from promptlooper_export.store.connection import Session
+from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.experiments import ExperimentRow
 from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import label, row_id
@@ -25,6 +24,10 @@ Arrow 55 MB; without a bound, 200 runs with 200,000 columns took Parquet 1.7 GB.
 
 LONGEST_NAMES = 1 << 20
 """Characters of the names of these columns together."""
+
+_BATCH = 200
+_CHARACTERS = 4 << 20
+"""Configs that are looked at together, and how long they are at most."""
 
 _PER_COLUMN = 300
 # Up to 2^53 a reader whose numbers are doubles loses no digit.
@@ -55,11 +58,12 @@ def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Colu
             if scorer not in scorers:
                 width.add(scorer)
                 scorers.add(scorer)
-        configs = session.stream(_CONFIGS.format(**names), *values)
-        for path, value in chain.from_iterable(map(_leaves, configs)):
-            if path not in kinds:
-                width.add(path)
-            kinds[path].add(_kind(value))
+        rows = session.stream(_CONFIGS.format(**names), *values)
+        for configs in _batches(rows):
+            for path, _, column in leaf_columns(enumerate(configs)):
+                if path not in kinds:
+                    width.add(path)
+                kinds[path].update(_kinds(column))
     return Columns(
         config=tuple(sorted(kinds)),
         scores=tuple(sorted(scorers)),
@@ -89,14 +93,25 @@ class _Width:
             )
 
 
-def _leaves(row: tuple[object, str | None]) -> Iterator[tuple[str, JSON]]:
-    key, text = row
+def _batches(rows: Iterator[Row]) -> Iterator[list[Mapping[str, JSON]]]:
+    """Yield configs, some at a time."""
+    batch: list[Mapping[str, JSON]] = []
+    characters = 0
+    for key, text in rows:
+        batch.append(_config(key, text))
+        characters += len(text or "")
+        if len(batch) == _BATCH or characters > _CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    yield batch
+
+
+def _config(key: object, text: str | None) -> Mapping[str, JSON]:
     try:
-        config, _ = decode_config(text, row_id(key, "runs"))
+        return decode_config(text, row_id(key, "runs"))[0]
     except InvalidConfigError:
         # Each row warns when it is read as a run, so nothing is said here.
-        return iter(())
-    return leaves(config)
+        return {}
 
 
 def columns_size(columns: Columns) -> int:
@@ -104,17 +119,25 @@ def columns_size(columns: Columns) -> int:
     return sum(_PER_COLUMN + 2 * len(path) for path in columns.config)
 
 
-def _kind(value: JSON) -> ValueKind:
-    match value:
-        case None:
-            return "null"
-        case bool():  # before int, of which it is a subclass
-            return "boolean"
-        case str():
-            return "text"
-        case float():
-            return "number"
-        case int():
-            size = abs(value)
-            return "integer" if size <= _EXACT else "long" if size < _LONG else "big"
-    return "json"
+def _kinds(column: Sequence[JSON]) -> set[ValueKind]:
+    """Return the kinds of the values in a column."""
+    types = set(map(type, column))
+    found = {kind for type_, kind in _KINDS.items() if type_ in types}
+    if int in types:
+        found |= {_size(value) for value in column if type(value) is int}
+    return found
+
+
+def _size(value: int) -> ValueKind:
+    size = abs(value)
+    return "integer" if size <= _EXACT else "long" if size < _LONG else "big"
+
+
+_KINDS: Mapping[type, ValueKind] = {
+    type(None): "null",
+    bool: "boolean",
+    str: "text",
+    float: "number",
+    list: "json",
+    dict: "json",
+}
