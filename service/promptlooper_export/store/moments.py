@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from promptlooper_export.errors import (
     DatabaseNotUnderstoodError,
@@ -15,6 +16,7 @@ from promptlooper_export.store.earlier import is_earlier
 from promptlooper_export.store.freshness import Sentinel, Token, taking_token
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.refusals import sqlstate
+from promptlooper_export.store.write_ahead_log import WriteAheadLog
 
 PING_SECONDS = 5
 """How long a database may take to prove that it can be read."""
@@ -35,6 +37,14 @@ class _Known:
     token: Token | None = None
 
 
+class _Watched:
+    """A SQLite file: whether it has changed, and whether its log lets us read."""
+
+    def __init__(self, path: Path) -> None:
+        self.sentinel = Sentinel(path)
+        self.log = WriteAheadLog(path)
+
+
 class Moments:
     """Begins moments of one database.
 
@@ -45,7 +55,7 @@ class Moments:
         path = sqlite_path(url)
         self._pool = open_for_reading(url, connections=connections, seconds=seconds)
         self._probe = self._pool.another(size=1, seconds=min(PING_SECONDS, seconds))
-        self._sentinel = None if path is None else Sentinel(path.resolve())
+        self._sqlite = None if path is None else _Watched(path.resolve())
         self._known = _Known()
 
     def begin(
@@ -55,16 +65,17 @@ class Moments:
 
         Raises DatabaseUnavailableError, and TimeoutError after the deadline.
         """
-        if self._sentinel is None:
+        if self._sqlite is None:
             return self._look_at_postgresql(deadline)
-        return self._look_at_sqlite(self._sentinel, deadline)
+        return self._look_at_sqlite(self._sqlite, deadline)
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._pool.close()
         self._probe.close()
-        if self._sentinel is not None:
-            self._sentinel.close()
+        if self._sqlite is not None:
+            self._sqlite.sentinel.close()
+            self._sqlite.log.close()
 
     def ping(self) -> None:
         """Raise DatabaseUnavailableError unless the database can be read.
@@ -76,15 +87,16 @@ class Moments:
 
     @contextmanager
     def _look_at_sqlite(
-        self, sentinel: Sentinel, deadline: float
+        self, file: _Watched, deadline: float
     ) -> Iterator[tuple[Session, Catalog, Token | None]]:
-        # SQLite cannot say which version a snapshot sees. If the sentinel says the same
-        # before and after it was taken, nobody committed meanwhile.
-        before = sentinel.token()
-        with reading(self._pool, deadline=deadline) as session:
-            catalog = self._current(session)  # here the moment begins
-            after = sentinel.token()
-            yield session, catalog, after if before == after else None
+        with file.log.reading(deadline):
+            # SQLite cannot say which version a snapshot sees. If the sentinel says the
+            # same before and after it was taken, nobody committed meanwhile.
+            before = file.sentinel.token()
+            with reading(self._pool, deadline=deadline) as session:
+                catalog = self._current(session)  # here the moment begins
+                after = file.sentinel.token()
+                yield session, catalog, after if before == after else None
 
     @contextmanager
     def _look_at_postgresql(
