@@ -3,23 +3,32 @@
 The runner adds one score per commit, a few milliseconds apart. How long its commits
 take is compared in turn without exports and with another process that exports without
 a pause.
+
+In WAL mode, exports that overlap also keep the log from starting over. With eight of
+them at once and 50 larger commits a second, its size is compared with what it would be
+if exports did not wait for it.
 """
 
 import multiprocessing
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import cycle
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import quantiles
+from threading import Thread
 from uuid import UUID
 
 from timing import exporting, ratio
 
 import data
+from promptlooper_export.errors import DatabaseUnavailableError
 from promptlooper_export.registry import discover
+from promptlooper_export.store import write_ahead_log
 from promptlooper_export.store.migrate import migrate
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.store.writer import write
@@ -34,6 +43,16 @@ LOCK_SECONDS = 30
 
 ADD_SCORE = "INSERT INTO scores (run_id, scorer_name, value) VALUES (?, 'bench', 1)"
 
+OVERLAPPING = 8
+LOG_SECONDS = 30
+LOG_PAUSE_SECONDS = 0.02
+LIMITS = (("", write_ahead_log.LIMIT_BYTES), (", if they did not wait", sys.maxsize))
+
+ADD_OUTPUT = """
+INSERT INTO stage_results (run_id, stage_name, output)
+VALUES (?, 'bench', hex(randomblob(12000)))
+"""
+
 
 def measure(folder: Path) -> None:
     """Print a line for each journal mode and size."""
@@ -41,12 +60,42 @@ def measure(folder: Path) -> None:
         for size in SIZES:
             file = folder / f"{mode}-{size}.db"
             alone, disturbed = latencies(file, mode, size)
-            middle, tail = (
-                ratio(quantiles(disturbed, n=100)[at], quantiles(alone, n=100)[at])
-                for at in (49, 98)
-            )
-            what = f"commits during exports, {mode}, {size:,} runs"
-            print(f"{what:<45} p50 {middle}  p99 {tail}", flush=True)
+            report(f"commits during exports, {mode}, {size:,} runs", alone, disturbed)
+    for what, limit in LIMITS:
+        file = folder / f"log-{limit}.db"
+        alone, disturbed, largest = growth(file, limit)
+        report(f"commits during overlapping exports{what}", alone, disturbed)
+        print(f"{'':<45} log {largest / 1e6:.0f} MB", flush=True)
+
+
+def report(what: str, alone: list[float], disturbed: list[float]) -> None:
+    """Print how many times as long the commits took, in the middle and at the tail."""
+    middle, tail = (
+        ratio(quantiles(disturbed, n=100)[at], quantiles(alone, n=100)[at])
+        for at in (49, 98)
+    )
+    print(f"{what:<45} p50 {middle}  p99 {tail}", flush=True)
+
+
+def growth(file: Path, limit: int) -> tuple[list[float], list[float], int]:
+    """Return the times of commits, and the size of the log after overlapping exports.
+
+    Exports wait once the log holds `limit` bytes.
+    """
+    url = f"sqlite:///{file}"
+    migrate(url, create=True)
+    experiment = data.experiment(SIZES[0])
+    write(url, iter([experiment]))
+    with closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as runner:
+        runner.execute("PRAGMA journal_mode = wal")
+        keys = cycle(runner.execute("SELECT id FROM runs").fetchall())
+        larger = partial(
+            commits, runner, keys, statement=ADD_OUTPUT, pause=LOG_PAUSE_SECONDS
+        )
+        alone = list(larger(seconds=LOG_SECONDS / 3))
+        with exports(url, experiment.id, at_once=OVERLAPPING, limit=limit):
+            disturbed = list(larger(seconds=LOG_SECONDS))
+        return alone, disturbed, Path(f"{file}-wal").stat().st_size
 
 
 def latencies(file: Path, mode: str, size: int) -> tuple[list[float], list[float]]:
@@ -68,24 +117,35 @@ def latencies(file: Path, mode: str, size: int) -> tuple[list[float], list[float
 
 
 def commits(
-    runner: sqlite3.Connection, keys: Iterator[tuple[object]]
+    runner: sqlite3.Connection,
+    keys: Iterator[tuple[object]],
+    *,
+    statement: str = ADD_SCORE,
+    pause: float = PAUSE_SECONDS,
+    seconds: float = ROUND_SECONDS,
 ) -> Iterator[float]:
     """Commit for a while; yield the seconds of each commit, with waits for locks."""
-    end = time.perf_counter() + ROUND_SECONDS
+    end = time.perf_counter() + seconds
     while (start := time.perf_counter()) < end:
         with runner:
-            runner.execute(ADD_SCORE, next(keys))
+            runner.execute(statement, next(keys))
         yield time.perf_counter() - start
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause)
 
 
 @contextmanager
-def exports(url: str, experiment: UUID) -> Iterator[None]:
+def exports(
+    url: str,
+    experiment: UUID,
+    *,
+    at_once: int = 1,
+    limit: int = write_ahead_log.LIMIT_BYTES,
+) -> Iterator[None]:
     """Export in another process for the length of the block."""
     processes = multiprocessing.get_context("spawn")
     has_begun = processes.Event()
     exporter = processes.Process(
-        target=export_forever, args=(url, experiment, has_begun)
+        target=export_forever, args=(url, experiment, at_once, limit, has_begun)
     )
     exporter.start()
     try:
@@ -96,14 +156,27 @@ def exports(url: str, experiment: UUID) -> Iterator[None]:
         exporter.join()
 
 
-def export_forever(url: str, experiment: UUID, has_begun: Event) -> None:
+def export_forever(
+    url: str, experiment: UUID, at_once: int, limit: int, has_begun: Event
+) -> None:
     """Export every run as CSV and the winner as JSON in turn, until terminated."""
+    write_ahead_log.LIMIT_BYTES = limit
     formats = discover().formats
     with closing(open_store(url)) as store:
         calls = [
             exporting(store, experiment, formats[name]) for name in ("csv", "json")
         ]
-        while True:
-            for call in calls:
-                call()
-            has_begun.set()
+
+        def work() -> None:
+            while True:
+                for call in calls:
+                    # A refusal is for the client to try again.
+                    with suppress(DatabaseUnavailableError):
+                        call()
+                has_begun.set()
+
+        threads = [Thread(target=work) for _ in range(at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
