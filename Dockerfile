@@ -38,11 +38,13 @@ ENV PATH=/opt/promptlooper/bin:$PATH \
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8000
-# Asks where the service listens: HOST:PORT, [HOST]:PORT or unix:PATH.
+# Asks where the service listens, if possible where health checks have threads of their
+# own: HOST:PORT, [HOST]:PORT or unix:PATH.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "\
 import os, socket; \
 from http.client import HTTPConnection; \
-host, _, port = os.environ['PROMPTLOOPER_BIND'].rpartition(':'); \
+bind = os.environ.get('PROMPTLOOPER_ADMIN_BIND') or os.environ['PROMPTLOOPER_BIND']; \
+host, _, port = bind.rpartition(':'); \
 kind = 'AF_UNIX' if host == 'unix' else 'AF_INET6' if host[:1] == '[' else 'AF_INET'; \
 connection = HTTPConnection('localhost'); \
 connection.sock = socket.socket(getattr(socket, kind)); \

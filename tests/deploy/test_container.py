@@ -31,12 +31,22 @@ def instruction(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("family", "address", "bind"),
+    ("family", "address", "settings"),
     [
-        (socket.AF_INET, ("127.0.0.1", 0), "127.0.0.1:{port}"),
-        (socket.AF_INET, ("127.0.0.1", 0), "0.0.0.0:{port}"),
-        (socket.AF_INET6, ("::1", 0), "[::]:{port}"),
-        (socket.AF_UNIX, "bind", "unix:{folder}/bind"),
+        (socket.AF_INET, ("127.0.0.1", 0), {"BIND": "127.0.0.1:{port}"}),
+        (socket.AF_INET, ("127.0.0.1", 0), {"BIND": "0.0.0.0:{port}"}),
+        (socket.AF_INET6, ("::1", 0), {"BIND": "[::]:{port}"}),
+        (socket.AF_UNIX, "bind", {"BIND": "unix:{folder}/bind"}),
+        (
+            socket.AF_INET,
+            ("127.0.0.1", 0),
+            {"BIND": "unix:/nowhere", "ADMIN_BIND": "127.0.0.1:{port}"},
+        ),
+        (
+            socket.AF_INET,
+            ("127.0.0.1", 0),
+            {"BIND": "127.0.0.1:{port}", "ADMIN_BIND": ""},
+        ),
     ],
 )
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
@@ -45,7 +55,7 @@ def test_the_health_check_asks_where_the_service_listens(
     monkeypatch: pytest.MonkeyPatch,
     family: socket.AddressFamily,
     address: Any,  # noqa: ANN401  of whatever form the family has
-    bind: str,
+    settings: dict[str, str],
     status: int,
     code: int,
 ) -> None:
@@ -63,10 +73,12 @@ def test_the_health_check_asks_where_the_service_listens(
 
         thread = Thread(target=answer)
         thread.start()
-        name = bind.format(port=port, folder=tmp_path)
         done = subprocess.run(
             [sys.executable, *instruction("HEALTHCHECK")[1:]],
-            env={"PROMPTLOOPER_BIND": name},
+            env={
+                f"PROMPTLOOPER_{name}": bind.format(port=port, folder=tmp_path)
+                for name, bind in settings.items()
+            },
             check=False,
             timeout=30,
         )
