@@ -23,6 +23,7 @@ from importers.foreign import (
     unpacked,
     whole,
 )
+from killed import die_after
 from postgres import Cluster
 
 FILES = DATA / "optuna"
@@ -80,6 +81,18 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(storage: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give a database that the storage was imported into."""
     return imported(storage, tmp_path_factory.mktemp("imported"))
+
+
+def test_a_study_that_was_killed_comes_in_as_it_was_committed_last(
+    storage: Path, url: str, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(storage, tmp_path))
+    die_after("UPDATE trial_values SET value = 9", copy)
+    left = {one.name for one in tmp_path.iterdir()}
+    assert left == {copy.name, f"{copy.name}-journal"}
+    again = imported(copy, tmp_path)
+    assert lines(again, "ties") == lines(url, "ties")
+    assert left <= {one.name for one in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -255,6 +255,18 @@ def _copy(path: Path, copy: Path) -> None:
         if log.exists():
             shutil.copyfile(log, f"{copy}-wal")
         return
+    try:
+        _back_up(path, copy)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+        # A tool that was killed left a journal, by which the copy is restored when it
+        # is opened.
+        shutil.copyfile(path, copy)
+        shutil.copyfile(f"{path}-journal", f"{copy}-journal")
+
+
+def _back_up(path: Path, copy: Path) -> None:
     with (
         closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as file,
         closing(sqlite3.connect(copy)) as target,

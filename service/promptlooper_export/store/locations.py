@@ -8,6 +8,9 @@ files that are there, and copies a file that nobody has open.
 
 Outside WAL a reader makes no files, but holds up commits for as long as it reads. So
 only a small file is read as it is; a larger one is copied in one go, and the copy read.
+A runner that was killed outside WAL leaves a journal, by which the file must be
+restored before anybody can read it. That is the runner's business at its next start;
+until then the copy is restored and read.
 """
 
 import os
@@ -117,6 +120,9 @@ second whatever the export; copying as much takes a few milliseconds."""
 
 _ATTEMPTS = 5
 
+_BESIDE = ("-wal", "-journal")
+"""What SQLite adds to the name of a file that another one belongs to."""
+
 Mode = Literal["ro", "rw", "copy", "backup"]
 
 
@@ -139,6 +145,8 @@ class SqliteFile:
         except OSError:
             return None
         if not _is_wal(self._path, found.st_dev, found.st_ino):
+            if self._beside("-journal").exists() and _must_be_restored(self._path):
+                return "copy"
             is_large = self._is_read_long and found.st_size > _DIRECT_BYTES
             return "backup" if is_large else "ro"
         if self._is_ours(found):
@@ -169,10 +177,11 @@ class SqliteFile:
         return _state(*found) if is_settled else None
 
     def _found(self) -> list[os.stat_result]:
-        """Look at the file, and at a log that belongs to it."""
+        """Look at the file, and at a log or journal that belongs to it."""
         found = [self._path.stat()]
-        with suppress(FileNotFoundError):
-            found.append(self._beside("-wal").stat())
+        for end in _BESIDE:
+            with suppress(FileNotFoundError):
+                found.append(self._beside(end).stat())
         return found
 
     def _copy(self, mode: str) -> tuple[object, ...] | None:
@@ -186,7 +195,7 @@ class SqliteFile:
                     _back_up(self._path, copy)
                     break
                 _copy_at_rest(self._path, copy)
-                if self.mode() == "ro":  # somebody has opened it meanwhile
+                if self.mode() != "copy":  # somebody has opened it meanwhile
                     return self.opening()
                 if _state(*self._found()) == before:
                     break
@@ -234,20 +243,36 @@ def _is_wal(path: Path, device: int, inode: int) -> bool:  # noqa: ARG001  of wh
     return header.startswith(_HEADER) and header[_VERSIONS] == _WAL
 
 
-def _copy_at_rest(path: Path, copy: Path) -> None:
-    """Copy a file in WAL mode that nobody has open, with the log that a crash left.
+def _must_be_restored(path: Path) -> bool:
+    """Return whether a file with a journal cannot be read before it is written to.
 
-    Outside WAL, the copy can be opened read-only without the other two files.
+    Most journals belong to a transaction that is under way, and hold up nobody.
+    """
+    with closing(sqlite3.connect(_uri(path, "mode=ro"), uri=True, timeout=0)) as opened:
+        try:
+            opened.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError as error:
+            return error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
+    return False
+
+
+def _copy_at_rest(path: Path, copy: Path) -> None:
+    """Copy a file that nobody has open, with the log or journal that a crash left.
+
+    Outside WAL, the copy can be opened read-only without the other files.
     """
     shutil.copyfile(path, copy)
-    try:
-        shutil.copyfile(f"{path}-wal", f"{copy}-wal")
-    except FileNotFoundError:
+    left = []
+    for end in _BESIDE:
+        with suppress(FileNotFoundError):
+            left.append(shutil.copyfile(f"{path}{end}", f"{copy}{end}"))
+    if not left:
         with copy.open("r+b") as opened:
             opened.seek(_VERSIONS.start)
             opened.write(_ROLLBACK)
         return
     with closing(sqlite3.connect(copy)) as recovered:
+        recovered.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         recovered.execute("PRAGMA journal_mode = DELETE")
 
 
