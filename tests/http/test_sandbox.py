@@ -1,6 +1,7 @@
 """Processes for other people's formats come and go, and leave nothing behind."""
 
 import gc
+import json
 import os
 import signal
 import socket
@@ -85,6 +86,26 @@ def render(runs):
     yield f"{len(runs.warnings)} ".encode()
     yield f"{len(list(runs.rows))} {len(runs.warnings)}".encode()
 FORMAT = declare("warned", render, document=Runs)
+""",
+    "best_text": """
+import json
+FORMAT = declare("best-text", lambda best: json.dumps(best.config).encode())
+""",
+    "report_text": """
+import json
+from promptlooper_export.plugin import Report
+def render(report):
+    space = report.experiment.parameter_space
+    return json.dumps([report.winner.config, space]).encode()
+FORMAT = declare("report-text", render, document=Report)
+""",
+    "runs_text": """
+import json
+from promptlooper_export.plugin import Runs
+def render(runs):
+    for row in runs.rows:
+        yield json.dumps([row.config, row.tags]).encode()
+FORMAT = declare("runs-text", render, document=Runs)
 """,
     "hurried": """
 from promptlooper_export.plugin import Runs
@@ -220,6 +241,32 @@ def test_our_own_formats_have_a_time_budget_too(database: Database) -> None:
             selection=Selection(),
             limits=limits,
         )
+
+
+@on_sqlite
+@pytest.mark.parametrize("level", ["[]", '{"a":}'])
+def test_a_strangers_format_gets_500_levels_of_nesting_and_no_more(
+    service: Service, database: Database, level: str
+) -> None:
+    def nested(levels: int) -> str:
+        return f'{{"a": {level[:-1] * levels}1{level[-1] * levels}}}'
+
+    deep = experiment(
+        run({"a": 0.9}, text=nested(499), tags=json.loads(nested(499))),
+        parameter_space=json.loads(nested(499)),
+    )
+    too_deep = experiment(run({"a": 0.9}, text=nested(500)))
+    database.load(deep, too_deep)
+
+    config = json.loads(nested(499))
+    for name in ("best-text", "report-text", "runs-text"):
+        response = service.ask(f"/experiments/{deep.id}/export?format={name}")
+        assert response.status_code == 200, name
+        rendered = json.loads(response.data)
+        assert rendered == (config if name == "best-text" else [config, config])
+    for name in ("best-text", "json"):
+        response = service.ask(f"/experiments/{too_deep.id}/export?format={name}")
+        problem(response, 422, "invalid-config")
 
 
 class Rows(Iterator[Run]):

@@ -16,7 +16,6 @@ its keeper.
 import json
 import math
 import os
-import pickle
 import resource
 import select
 import signal
@@ -37,6 +36,7 @@ from promptlooper_export.errors import UnrepresentableError
 from promptlooper_export.format import Format, as_format
 from promptlooper_export.runs import RunBatch
 from promptlooper_export.sandbox import frames, processes
+from promptlooper_export.sandbox.parcels import unpack
 
 ADDRESS_SPACE = 2 << 30
 """Bytes of memory that a rendering may ask for."""
@@ -236,7 +236,7 @@ def _limit() -> None:
 def _pieces(source: IO[bytes]) -> Iterator[bytes | Notice]:
     """Do what `source` asks for: render a document, or read a file as JSON."""
     # The service wrote it. The other way, nothing is unpickled: see frames.
-    place, task, subject, options = pickle.load(source)  # noqa: S301
+    place, task, subject, options = unpack(source)
     point = EntryPoint(name="", value=place, group="")
     format: Format[Any] = as_format(point.load())
     if task == frames.READ:
@@ -267,7 +267,7 @@ def _batches(source: IO[bytes], warnings: list[Notice]) -> Iterator[RunBatch]:
     # An empty batch ends them.
     while batch := pickle.load(source):  # noqa: S301
         yield batch
-    warnings[:] = pickle.load(source)  # noqa: S301
+    warnings[:] = unpack(source)
 
 
 def _send(sink: IO[bytes], piece: bytes | Notice) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from promptlooper_export.errors import (
 from promptlooper_export.format import Format
 from promptlooper_export.sandbox import frames
 from promptlooper_export.sandbox.launcher import Sandbox
+from promptlooper_export.sandbox.parcels import pack
 
 NOTICES = 1000
 """The most notices that one rendering may give."""
@@ -77,7 +77,7 @@ class ForeignFormat(Format[D]):
         FormatTimeoutError.
         """
         text = bytearray()
-        parcels = iter([pickle.dumps((self.source, frames.READ, data, dict(options)))])
+        parcels = iter([pack((self.source, frames.READ, data, dict(options)))])
         for kind, payload in self._received(parcels, math.inf):
             if kind == frames.INVALID:
                 raise ValueError(payload.decode())
@@ -144,18 +144,18 @@ class ForeignFormat(Format[D]):
 def _rendering(
     source: str, document: Best | Report | Runs, options: Mapping[str, Any]
 ) -> Iterator[bytes]:
-    """Yield what the rendering process unpickles, the rows of runs in batches.
+    """Yield what the rendering process unpacks, the rows of runs in batches.
 
     After the last of them come the warnings, which are complete only then.
     """
     if not isinstance(document, Runs):
-        yield pickle.dumps((source, frames.RENDER, document, dict(options)))
+        yield pack((source, frames.RENDER, document, dict(options)))
         return
     # The batches come from an open database connection, which cannot be pickled.
     alone = replace(document, batches=iter(()))
-    yield pickle.dumps((source, frames.RENDER, alone, dict(options)))
+    yield pack((source, frames.RENDER, alone, dict(options)))
     for batch in document.batches:
         for place in range(0, len(batch), _ROWS_AT_ONCE):
-            yield pickle.dumps(batch[place : place + _ROWS_AT_ONCE])
-    yield pickle.dumps([])
-    yield pickle.dumps(list(document.warnings))
+            yield pack(batch[place : place + _ROWS_AT_ONCE])
+    yield pack([])
+    yield pack(list(document.warnings))
