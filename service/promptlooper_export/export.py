@@ -230,6 +230,7 @@ def _document(
             limit=selection.limit,
             after=selection.after,
             with_columns=format.needs_columns,
+            redacted=selection.redact,
         )
     moment = _moment(snapshot, experiment, selection)
     if format.document is Report:

@@ -93,6 +93,14 @@ def redact(document: Document) -> Document:
     return replace(clean, warnings=(*clean.warnings, *_notices(found)))
 
 
+def redact_config(config: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Return a run's config as it is once the run is redacted."""
+    if _is_clean(config):
+        return config
+    clean: Mapping[str, JSON] = _walked(_value(config, ROOT, {}))
+    return clean
+
+
 def secrets_in(values: Mapping[str, JSON]) -> tuple[str, ...]:
     """Return the paths of what would be redacted in the values."""
     found: dict[str, None] = {}

@@ -265,7 +265,7 @@ def _read(
 def _batches(source: IO[bytes], warnings: list[Notice]) -> Iterator[RunBatch]:
     """Yield the runs as they come; the warnings are complete after the last one."""
     # An empty batch ends them.
-    while batch := pickle.load(source):  # noqa: S301
+    while batch := unpack(source):
         yield batch
     warnings[:] = unpack(source)
 

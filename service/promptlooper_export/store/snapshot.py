@@ -213,24 +213,28 @@ class Snapshot:
         limit: int | None = None,
         after: UUID | None = None,
         with_columns: bool = True,
+        redacted: bool = False,
     ) -> Runs:
         """Return every run; their rows are read while this snapshot is open.
 
-        Start after the run `after`; return at most `limit`. Raises
+        Start after the run `after`; return at most `limit`. The columns are those of
+        `redacted` runs, or of the runs as they are. Raises
         ExperimentNotFoundError, and InvalidParameterError if `after` is not a run of
         the experiment.
         """
         row = self._row(experiment)
-        columns = self._columns(row) if with_columns else None
+        columns = self._columns(row, redacted=redacted) if with_columns else None
         return runs.read_runs(
             self._session, self._catalog, row, limit=limit, after=after, columns=columns
         )
 
-    def _columns(self, row: ExperimentRow) -> Columns:
+    def _columns(self, row: ExperimentRow, *, redacted: bool) -> Columns:
         return self._kept.find(
-            ("columns", row.experiment.id),
+            ("columns", row.experiment.id, redacted),
             self._token,
-            lambda: table.read_columns(self._session, self._catalog, row),
+            lambda: table.read_columns(
+                self._session, self._catalog, row, redacted=redacted
+            ),
             size=table.columns_size,
         )
 

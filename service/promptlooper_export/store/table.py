@@ -1,10 +1,11 @@
 """The columns that tables of runs have: those of every run, on each page the same."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from promptlooper_export.configs import JSON, leaf_columns
 from promptlooper_export.errors import InvalidConfigError, TableTooWideError
+from promptlooper_export.redaction import redact_config, redact_path
 from promptlooper_export.runs import Columns, ValueKind
 from promptlooper_export.store.aggregate import sources
 from promptlooper_export.store.best import decode_config
@@ -43,10 +44,14 @@ WHERE experiment_id {{experiment}} AND value {FINITE}
 """
 
 
-def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Columns:
+def read_columns(
+    session: Session, catalog: Catalog, row: ExperimentRow, *, redacted: bool
+) -> Columns:
     """Return the columns that tables of all runs have.
 
-    Raises TableTooWideError as soon as there are too many.
+    If they are `redacted`, the configs of the runs will be: keys that become equal get
+    numbers, and only a config tells which. Raises TableTooWideError as soon as there
+    are too many.
     """
     names, values = sources(session, catalog, row.experiment.id)
     kinds: defaultdict[str, set[ValueKind]] = defaultdict(set)
@@ -60,7 +65,11 @@ def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Colu
                 scorers.add(scorer)
         rows = session.stream(_CONFIGS.format(**names), *values)
         for configs in _batches(rows):
-            for path, _, column in leaf_columns(enumerate(configs)):
+            found = [*leaf_columns(enumerate(configs))]
+            paths = {path for path, *_ in found}
+            if redacted and _has_secret_keys(paths - kinds.keys()):
+                found = [*leaf_columns(enumerate(map(redact_config, configs)))]
+            for path, _, column in found:
                 if path not in kinds:
                     width.add(path)
                 kinds[path].update(_kinds(column))
@@ -69,6 +78,14 @@ def read_columns(session: Session, catalog: Catalog, row: ExperimentRow) -> Colu
         scores=tuple(sorted(scorers)),
         kinds={path: frozenset(found) for path, found in kinds.items()},
     )
+
+
+def _has_secret_keys(paths: Iterable[str]) -> bool:
+    """Return whether redaction alters one of the paths; known columns have no secret.
+
+    Redacting every config would take a quarter of the time of an export.
+    """
+    return any(redact_path(path) != path for path in paths)
 
 
 class _Width:
