@@ -1,6 +1,7 @@
 """A source that nobody can import is described, with what to do about it."""
 
 import gzip
+import os
 import pickle
 import sqlite3
 import zipfile
@@ -48,6 +49,11 @@ def folder(path: Path) -> None:
 
 KINDS: dict[str, tuple[Make, str]] = {
     "nothing": (lambda _: None, "No such file or directory"),
+    "a pipe": (os.mkfifo, "is neither a file nor a folder; write it to a file first"),
+    "a device": (
+        lambda path: path.symlink_to("/dev/zero"),
+        "is neither a file nor a folder",
+    ),
     "an empty file": (holding(b""), "looks like an empty file"),
     "an empty folder": (Path.mkdir, "looks like an empty folder"),
     "a folder": (folder, "a folder with a, b, c, d, e and 1 more"),
@@ -89,7 +95,8 @@ def test_what_a_source_looks_like_is_said_in_a_line(tmp_path: Path, kind: str) -
     assert (done.exit_code, done.stdout) == (1, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
-    assert ("docs/importing.md" in done.stderr) == (kind != "nothing")
+    is_file = path.is_file() or path.is_dir()
+    assert ("docs/importing.md" in done.stderr) == is_file
     assert not (tmp_path / "never.db").exists()
 
 

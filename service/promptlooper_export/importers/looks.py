@@ -48,6 +48,9 @@ def unrecognised(source: str) -> str:
     if "://" in source:
         return _about_url(source)
     path = Path(source)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A device may go on for ever, and a pipe can be read only once.
+        return f"{source} is neither a file nor a folder; write it to a file first"
     try:
         what, advice = _folder(path) if path.is_dir() else _file(path)
     except OSError as error:
