@@ -51,6 +51,14 @@ def _times(work: Callable[[int], Work], size: int) -> tuple[float, float]:
 
 def _steps(work: Work) -> int:
     """Return how many lines of Python are run."""
+    with counted_steps() as steps:
+        work()
+        return steps()
+
+
+@contextmanager
+def counted_steps() -> Iterator[Callable[[], int]]:
+    """Count lines of Python; what is given returns how many were run so far."""
     count = 0
 
     def trace(_frame: FrameType, event: str, _argument: Any) -> object:  # noqa: ANN401
@@ -59,8 +67,7 @@ def _steps(work: Work) -> int:
         return trace
 
     with _traced(trace):
-        work()
-    return count
+        yield lambda: count
 
 
 @contextmanager

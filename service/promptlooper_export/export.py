@@ -21,7 +21,7 @@ from promptlooper_export.errors import (
     FormatFailedError,
     FormatTimeoutError,
 )
-from promptlooper_export.redaction import redact
+from promptlooper_export.redaction import redact, until
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.runs import RunBatch
 from promptlooper_export.spool import Body, Space, keep_files_in, no_room, spool
@@ -122,7 +122,7 @@ def export(
     deadline = time.monotonic() + limits.seconds
     # Rendered within the snapshot: rows are read from it while they are written.
     try:
-        with store.snapshot(viewer, deadline=deadline) as snapshot:
+        with store.snapshot(viewer, deadline=deadline) as snapshot, until(deadline):
             document = _document(snapshot, experiment, format, selection)
             body = export_document(
                 document,
@@ -158,17 +158,18 @@ def export_document(
     (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
     and SpoolFullError.
     """
-    if redacted:
-        document = redact(document)
     try:
-        return _spooled(
-            document,
-            format,
-            options,
-            has_clock=has_clock,
-            limits=limits,
-            deadline=deadline,
-        )
+        with until(deadline):
+            return _spooled(
+                redact(document) if redacted else document,
+                format,
+                options,
+                has_clock=has_clock,
+                limits=limits,
+                deadline=deadline,
+            )
+    except TimeoutError:
+        raise FormatTimeoutError(format.name) from None
     except FormatFailedError as error:
         if redacted:
             raise

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from promptlooper_export.redaction.deadline import in_time
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.values import hide
 
@@ -53,7 +54,7 @@ def redact_commands(text: str) -> str:
     if not _HINT.search(text):
         return text
     parts, end = [], 0
-    for line in _LINE.finditer(text):
+    for line in in_time(_LINE.finditer(text)):
         if "-" not in line[0] and not _HINT.search(line[0]):
             continue
         found = [*_WORD.finditer(line[0])]
@@ -90,7 +91,7 @@ def _secrets(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """Yield where there may be a secret: place, offset, and the name of it."""
     program = ""
     netrc = _NETRC.issubset(words)
-    for place, word in enumerate(words):
+    for place, word in in_time(enumerate(words)):
         following = words[place + 1] if place + 1 < len(words) else ""
         base = word.rsplit("/", 1)[-1]
         if base in _SHORT or base in _ATTACHED | _WEB_CLIENTS | _RUNNERS:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from promptlooper_export.redaction.deadline import check, in_time
 from promptlooper_export.redaction.names import Strength, strength
 from promptlooper_export.redaction.values import (
     REDACTED,
@@ -93,6 +94,7 @@ def redact_assignments(text: str) -> str:
 
 
 def _of_bearer(match: re.Match[str]) -> str:
+    check()
     return match[0] if is_reference(match[2]) else match[1] + REDACTED
 
 
@@ -107,7 +109,7 @@ def _replace(text: str, spans: Iterator[Span]) -> str:
 def _pairs(text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
     end = 0
     quotes = _Quotes(text)
-    for match in pattern.finditer(text):
+    for match in in_time(pattern.finditer(text)):
         sure = strength(match[1])
         if match.start() < end or sure == "none":
             continue
@@ -184,7 +186,7 @@ def _span(
 def _assignments(text: str) -> Iterator[Span]:
     end = 0
     quotes = _Quotes(text)
-    for match in _ASSIGNMENT.finditer(text):
+    for match in in_time(_ASSIGNMENT.finditer(text)):
         name = match[1]
         sure = strength(name)
         if sure == "none":

@@ -7,6 +7,7 @@ all the characters that it looks at, or fails within a fixed number of them.
 import re
 from dataclasses import dataclass
 
+from promptlooper_export.redaction.deadline import check, in_time
 from promptlooper_export.redaction.values import REDACTED
 
 
@@ -270,7 +271,7 @@ def redact_issued(text: str) -> str:
     long = " ".join([word for word in text.split() if len(word) >= _SHORTEST])
     if not long:
         return text
-    for hint, pattern in _PATTERNS:
+    for hint, pattern in in_time(_PATTERNS):
         if hint in long:
             text = re.sub(pattern, REDACTED, text)
     if "eyJ" in long:
@@ -282,5 +283,6 @@ def redact_issued(text: str) -> str:
 
 
 def _from_header(match: re.Match[str]) -> str:
+    check()
     start = _JWT_START.search(match[0])
     return match[0][: start.start()] + REDACTED if start else match[0]

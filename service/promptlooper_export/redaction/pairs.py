@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+from promptlooper_export.redaction.deadline import in_time
 from promptlooper_export.redaction.names import names_secret, strength, words_of
 from promptlooper_export.redaction.values import is_plain
 
@@ -51,7 +52,7 @@ def named_values(value: Mapping[str, Any]) -> dict[str, str]:
         return {}
     if not _USERS.isdisjoint(value) and "pass" in value:
         return {"pass": "password"}
-    values = [key for key in value if is_value(key)]
+    values = [key for key in in_time(value) if is_value(key)]
     if not values:
         return {}
     for key, name in value.items():
@@ -64,7 +65,7 @@ def named_members(values: Sequence[Any]) -> dict[int, str]:
     """Return the places in a list that belong to a name before them."""
     found = {
         place + 1: name
-        for place, (name, value) in enumerate(pairwise(values))
+        for place, (name, value) in in_time(enumerate(pairwise(values)))
         if isinstance(name, str)
         and isinstance(value, str)
         and names_secret(name)

@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+from promptlooper_export.redaction.deadline import check, in_time
 from promptlooper_export.redaction.names import strength
 from promptlooper_export.redaction.values import (
     REDACTED,
@@ -84,6 +85,7 @@ def redact_urls(text: str) -> str:
 
 
 def _user_info(match: re.Match[str]) -> str:
+    check()
     run = match[0]
     if "@" not in run:
         return run
@@ -93,7 +95,7 @@ def _user_info(match: re.Match[str]) -> str:
         return run
     pieces = run.split("://")
     clean = [pieces[0]]
-    for before, piece in pairwise(pieces):
+    for before, piece in in_time(pairwise(pieces)):
         clean.append(_authority(piece, before))
     return "://".join(clean)
 
@@ -149,6 +151,7 @@ def _is_port(text: str, scheme: re.Match[str] | None) -> bool:
 
 
 def _parameter(match: re.Match[str]) -> str:
+    check()
     name, value = match[2], match[4]
     if name.lower() in _SIGNATURES:
         is_secret = len(value) >= _SHORTEST_SIGNATURE and not is_plain(value)
@@ -171,7 +174,7 @@ def _parameter(match: re.Match[str]) -> str:
 def _oracle(text: str) -> str:
     parts, end = [], 0
     named = _ORACLE_WORDS.search(text) is not None
-    for run in _RUNS.finditer(text):
+    for run in in_time(_RUNS.finditer(text)):
         if "@" not in run[0] or "/" not in run[0]:
             continue
         found = _ORACLE.fullmatch(run[0].rstrip(",;)."))

@@ -21,6 +21,7 @@ from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.columns import redacted_columns
+from promptlooper_export.redaction.deadline import check
 from promptlooper_export.redaction.names import Strength, keep_names, strength
 from promptlooper_export.redaction.quick import (
     IS_JSON,
@@ -187,6 +188,7 @@ def _walked(walk: Walk) -> Any:  # noqa: ANN401
     above = [walk]
     result = None
     while above:
+        check()
         try:
             below = above[-1].send(result)
         except StopIteration as end:
