@@ -116,7 +116,7 @@ def cost(value: object) -> float | None:
 
 def tagged(given: Mapping[str, JSON], tool: str, own: Mapping[str, JSON]) -> JSON:
     """Return what the author tagged a run with, and under the tool's name, its own."""
-    kept = {name: value for name, value in own.items() if value not in ({}, [], "")}
+    kept = {name: value for name, value in own.items() if value or value in (None, 0)}
     if tool in given:
         kept["tags"] = {tool: given[tool]}
     return {**given, tool: kept}

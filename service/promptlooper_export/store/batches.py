@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import repeat
 from typing import NoReturn
 from uuid import UUID
@@ -177,4 +178,10 @@ def stored(session: Session, moment: datetime | None) -> object:
     """Return a moment as this database holds it: SQLite as text in UTC."""
     if moment is None or session.kind == "postgresql":
         return moment
+    return _in_utc(moment)
+
+
+# Of the four moments of a run, two are often the same.
+@lru_cache(maxsize=8)
+def _in_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(" ")

@@ -52,6 +52,13 @@ _HURRY = 0.8
 LOCK_SECONDS = 30
 """How long a writer waits for a lock."""
 
+_CACHE_KIB = 1 << 16
+"""How much of a database SQLite holds in memory while it is written to.
+
+Rows go to random places of the indexes, since ids are random. With the 2 MiB that
+SQLite has by default, pages of an index are written and read again and again.
+"""
+
 _BEGIN_READING = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
     "SET LOCAL statement_timeout = {limit};"
@@ -201,7 +208,8 @@ def open_for_writing(url: str) -> Database:
     Raises SettingsError for a URL that is neither SQLite's nor PostgreSQL's.
     """
     if (path := sqlite_path(url)) is not None:
-        return SqliteDatabase(str(path), pragmas={"busy_timeout": LOCK_SECONDS * 1000})
+        pragmas = {"busy_timeout": LOCK_SECONDS * 1000, "cache_size": -_CACHE_KIB}
+        return SqliteDatabase(str(path), pragmas=pragmas)
     return PostgresqlDatabase(
         postgresql_location(url),
         prefer_psycopg3=True,

@@ -42,11 +42,13 @@ SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective
 """
 
 _USER_ATTRIBUTES = """
-SELECT "key", value_json FROM study_user_attributes WHERE study_id = ? ORDER BY "key"
+SELECT study_id, "key", value_json FROM study_user_attributes
+WHERE study_id = ? ORDER BY "key"
 """
 
 _SYSTEM_ATTRIBUTES = """
-SELECT "key", value_json FROM study_system_attributes WHERE study_id = ? ORDER BY "key"
+SELECT study_id, "key", value_json FROM study_system_attributes
+WHERE study_id = ? ORDER BY "key"
 """
 
 _SPACE = """
@@ -263,8 +265,7 @@ def _run(
 ) -> RunRecord:
     _, number, state, begun, ended = row
     place = f"{study.place}, trial {number}"
-    attributes = _attributes(((key, text) for _, key, text in user), place)
-    hidden = _attributes(((key, text) for _, key, text in system), place)
+    attributes, hidden = _attributes(user, place), _attributes(system, place)
     begun, ended = values.moment(begun, place), values.moment(ended, place)
     config = values.config(_params(params, place), place)
     status = _status(state, place)
@@ -305,8 +306,8 @@ def _status(state: str, place: str) -> str:
     return STATES[state]
 
 
-def _attributes(rows: Iterable[tuple[Any, Any]], place: str) -> dict[str, JSON]:
-    return {key: values.read_json(text, f"{place}: {key}") for key, text in rows}
+def _attributes(rows: Iterable[Row], place: str) -> dict[str, JSON]:
+    return {key: values.read_json(text, f"{place}: {key}") for _, key, text in rows}
 
 
 def _other_distributions(
