@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
@@ -25,6 +26,7 @@ from importers.foreign import (
 )
 from killed import die_after
 from postgres import Cluster
+from promptlooper_export.importers.importer import choose
 
 FILES = DATA / "optuna"
 
@@ -206,6 +208,15 @@ def test_a_storage_in_postgresql_has_the_same_studies_byte_by_byte(
         to_postgresql(storage, there, TABLES)
         sqlalchemys = there.replace("postgresql:", "postgresql+psycopg2:")
         assert whole(imported(sqlalchemys, tmp_path), STUDIES) == whole(url, STUDIES)
+
+
+def test_a_storage_is_recognised_without_a_copy_or_a_trace(
+    storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = sorted(storage.parent.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(storage.parent / "missing"))
+    assert choose(str(storage), kind=None).title == "Optuna studies"
+    assert sorted(storage.parent.iterdir()) == beside
 
 
 def test_importing_twice_changes_nothing(storage: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -102,10 +103,19 @@ def is_database(source: str) -> bool:
 
 def holds(source: str, tables: Iterable[str]) -> bool:
     """Return whether the source is a database with these tables."""
-    if not is_database(source):
-        return False
-    with opened(source, checked=False) as database:
-        return database.columns.keys() >= set(tables)
+    return is_database(source) and columns_of(source).keys() >= set(tables)
+
+
+def columns_of(source: str) -> Mapping[str, frozenset[str]]:
+    """Return the columns of each table of a database. Raises SourceError."""
+    url = _url(source)
+    if url is not None and not _is_sqlite(url):
+        with _postgresql(url) as database:
+            return database.columns
+    path = _path(source)
+    with _sqlite_errors(str(path)):
+        found = path.stat()
+        return _columns_of(path, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def revision_of(database: Database) -> str | None:
@@ -117,25 +127,21 @@ def revision_of(database: Database) -> str | None:
 
 
 @contextmanager
-def opened(source: str, *, checked: bool = True) -> Iterator[Database]:
-    """Open a file or URL to read it as it is at one moment.
+def opened(source: str) -> Iterator[Database]:
+    """Open a file or URL to read it as it is at one moment, and look for damage first.
 
-    Looks for damage first, if it is to be `checked`. Raises SourceError.
+    Raises SourceError.
     """
     url = _url(source)
-    if url is not None and not url.startswith("sqlite:"):
+    if url is not None and not _is_sqlite(url):
         with _postgresql(url) as database:
             yield database
         return
-    path = Path(source if url is None else url.removeprefix("sqlite:///"))
-    with _sqlite_errors(str(path)), tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "copy.db")
-        _copy(path, copy)
-        with closing(sqlite3.connect(copy)) as connection:
-            sqlite = Sqlite(str(path), connection)
-            if checked:
-                sqlite.check()
-            yield sqlite
+    path = _path(source)
+    with _sqlite_errors(str(path)), _copied(path) as connection:
+        sqlite = Sqlite(str(path), connection)
+        sqlite.check()
+        yield sqlite
 
 
 @contextmanager
@@ -230,6 +236,44 @@ def _url(source: str) -> str | None:
     return url if is_url else None
 
 
+def _is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite:")
+
+
+def _path(source: str) -> Path:
+    """Return the file of an SQLite database that is named by its URL or its path."""
+    url = _url(source)
+    return Path(source if url is None else url.removeprefix("sqlite:///"))
+
+
+# Every importer of databases asks for the same file, one after another.
+@lru_cache(maxsize=1)
+def _columns_of(path: Path, *_state: int) -> Mapping[str, frozenset[str]]:
+    """Return the columns of each table, from the file itself if that leaves no trace.
+
+    So short a look holds nobody up. A file in WAL mode that nobody has open is copied,
+    since the look would make the two files beside it.
+    """
+    header = _header(path)
+    opening = _copied(path) if _is_at_rest(path, header) else closing(_reading(path))
+    with opening as connection:
+        return Sqlite(str(path), connection).columns
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a copy of the file that goes away with the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.db")
+        _copy(path, copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            yield connection
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+
+
 def without_password(url: str) -> str:
     """Return the URL without its password and options."""
     parts = urlsplit(url)
@@ -239,19 +283,15 @@ def without_password(url: str) -> str:
 
 def _copy(path: Path, copy: Path) -> None:
     """Copy an SQLite file as it is at one moment, without leaving a trace beside it."""
-    log, shared = (Path(f"{path}{end}") for end in ("-wal", "-shm"))
-    with path.open("rb") as file:
-        header = file.read(_VERSIONS.stop)
+    header = _header(path)
     size = int.from_bytes(header[_PAGE_SIZE], "big")
     # SQLite itself takes what is missing of a page for zeros.
     if path.stat().st_size % (_LARGEST_PAGE if size == 1 else size or 1):
         msg = f"{path}: the database file is damaged: it ends within a page"
         raise SourceError(msg)
-    is_wal = header[_VERSIONS] == b"\x02\x02"
-    # In WAL mode, a reader needs the two files beside it. If nobody has made them,
-    # nobody has the database open, and it may be copied as any file.
-    if is_wal and not shared.exists():
+    if _is_at_rest(path, header):
         shutil.copyfile(path, copy)
+        log = Path(f"{path}-wal")
         if log.exists():
             shutil.copyfile(log, f"{copy}-wal")
         return
@@ -267,11 +307,22 @@ def _copy(path: Path, copy: Path) -> None:
 
 
 def _back_up(path: Path, copy: Path) -> None:
-    with (
-        closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as file,
-        closing(sqlite3.connect(copy)) as target,
-    ):
+    with closing(_reading(path)) as file, closing(sqlite3.connect(copy)) as target:
         file.backup(target)
+
+
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_VERSIONS.stop)
+
+
+def _is_at_rest(path: Path, header: bytes) -> bool:
+    """Return whether the file is in WAL mode and nobody has it open.
+
+    In that mode, a reader needs the two files beside it. If nobody has made them, the
+    database may be copied as any file.
+    """
+    return header[_VERSIONS] == b"\x02\x02" and not Path(f"{path}-shm").exists()
 
 
 def _grouped(rows: Iterator[Row]) -> Mapping[str, frozenset[str]]:

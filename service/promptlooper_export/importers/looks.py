@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 from promptlooper_export.importers.databases import (
+    columns_of,
     is_database,
-    opened,
     without_password,
 )
 
@@ -97,8 +97,7 @@ def _file(path: Path) -> tuple[str, str]:
 
 
 def _database(source: str, url: str) -> tuple[str, str]:
-    with opened(source, checked=False) as database:
-        tables = database.columns
+    tables = columns_of(source)
     if _OURS.issubset(tables):
         advice = f"nothing needs to be imported: set PROMPTLOOPER_DATABASE_URL to {url}"
         return "a database of PromptLooper", advice
