@@ -103,7 +103,6 @@ def test_what_a_source_looks_like_is_said_in_a_line(tmp_path: Path, kind: str) -
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("https://example.com/a.json", "is a web address; download the file"),
         ("mysql://me:hidden@host/runs", "mysql://host/runs is not a database that can"),
         ("sqlite:///nowhere/at/all.db", "nowhere/at/all.db"),
     ],

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from itertools import chain
@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem
 from promptlooper_export.cli.completion import complete_experiment
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.errors import SourceError, UsageError
+from promptlooper_export.importers.downloads import download, is_web_address
 from promptlooper_export.importers.importer import (
     ColumnMapping,
     Importer,
@@ -54,14 +55,18 @@ class Reading:
     def records(self, sources: tuple[str, ...]) -> Records:
         """Yield what the sources hold; counts and warnings of them go to stderr.
 
-        Raises UsageError and SourceError, the latter at any experiment or run.
+        What is on the web is downloaded first. Raises UsageError and SourceError, the
+        latter at any experiment or run.
         """
-        # All are recognised before the first is read.
-        chosen = [
-            (choose(one, kind=self.kind, is_mapped=self.mapping is not None), one)
-            for one in sources
-        ]
-        return _shown(chain.from_iterable(self._some(*pair) for pair in chosen))
+        with ExitStack() as downloads:
+            files = [_local(source, downloads) for source in sources]
+            # All are recognised before the first is read.
+            chosen = [
+                (choose(one, kind=self.kind, is_mapped=self.mapping is not None), one)
+                for one in files
+            ]
+            read = chain.from_iterable(self._some(*pair) for pair in chosen)
+            return _shown(_closing(downloads.pop_all(), read))
 
     def _some(self, importer: Importer, source: str) -> Records:
         is_empty = True
@@ -85,6 +90,22 @@ class Reading:
                 warn(f"{place}: unknown member {name!r} left out wherever it is{hint}")
 
         return importer.read_leniently(source, leave_out)
+
+
+def _local(source: str, downloads: ExitStack) -> str:
+    """Return the source, or if it is on the web, where it has been downloaded to."""
+    if not is_web_address(source):
+        return source
+    # One for each, since several may have the same name.
+    folder = tempfile.TemporaryDirectory(prefix="promptlooper-")
+    path = download(source, Path(downloads.enter_context(folder)))
+    note(f"downloaded {path.name}: {counted(path.stat().st_size, 'byte')}")
+    return str(path)
+
+
+def _closing(downloads: ExitStack, records: Records) -> Records:
+    with downloads:
+        yield from records
 
 
 def flagged(records: Records) -> Records:

@@ -64,8 +64,6 @@ def _message(source: str, what: str, advice: str) -> str:
 
 def _about_url(source: str) -> str:
     scheme, _, rest = source.partition("://")
-    if scheme in {"http", "https"}:
-        return f"{source} is a web address; download the file and import that"
     if scheme in {"sqlite", "postgresql", "postgres"} or "+" in scheme:
         return _message(without_password(source), *_database(source, "it"))
     # A password may be in it.
