@@ -49,9 +49,9 @@ def import_(
 ) -> None:
     """Write experiments from files into the database.
 
-    SOURCE is a file, a folder, a URL, or - for standard input. Either all sources are written or none.
-    Importing the same source again changes nothing. A missing or empty database gets
-    the tables it needs. Nothing is ever written to a runner's database.
+    SOURCE is a file, a folder, a URL, or - for standard input. Either all sources are
+    written or none. Importing the same source again changes nothing. A missing or empty
+    database gets the tables it needs. Nothing is ever written to a runner's database.
     """
     loaded = settings.load()
     records = understood(flagged(reading.records(sources)), warn)
