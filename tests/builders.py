@@ -38,7 +38,7 @@ class RunFields(TypedDict, total=False):
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
-    cases: Mapping[str, tuple[str, ...]]
+    cases: Mapping[str, tuple[str | None, ...]]
 
 
 class ExperimentFields(TypedDict, total=False):

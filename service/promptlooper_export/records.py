@@ -16,7 +16,7 @@ class RunRecord:
 
     `scores` maps a scorer to its judgements; NaN and infinities are allowed there.
     `cases` maps a scorer to the id of the case of each of its judgements, if it judged
-    case by case.
+    case by case; None for a judgement of no case in particular.
     """
 
     id: UUID
@@ -36,7 +36,7 @@ class RunRecord:
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime | None
-    cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cases: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

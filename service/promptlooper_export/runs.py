@@ -25,7 +25,8 @@ class Run:
     """One run of any status; None if the database has no readable value.
 
     `scores` holds the mean of each scorer's finite judgements. `judgements` holds all
-    of them as stored, and None for anything that is not a number.
+    of them as stored, and None for anything that is not a number. `cases` holds the
+    case of each judgement, for the scorers that judged case by case.
     """
 
     run_id: UUID
@@ -48,6 +49,7 @@ class Run:
     finished_at: datetime | None
     updated_at: datetime | None
     judgements: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    cases: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +82,7 @@ class RunBatch(Sequence[Run]):
     finished_at: Sequence[datetime | None]
     updated_at: Sequence[datetime | None]
     judgements: Sequence[Mapping[str, tuple[float | None, ...]]]
+    cases: Sequence[Mapping[str, tuple[str | None, ...]]]
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "RunBatch":

@@ -31,5 +31,9 @@ def total(run: RunRecord, scorer: str) -> float:
 def by_case(run: RunRecord, scorer: str) -> tuple[list[str], list[float]]:
     """Return the cases that a scorer judged, sorted, and its judgements of each."""
     judged = zip(run.cases[scorer], run.scores[scorer], strict=True)
-    pairs = sorted((case, score) for case, score in judged if score is not None)
+    pairs = sorted(
+        (case, score)
+        for case, score in judged
+        if case is not None and score is not None
+    )
     return [case for case, _ in pairs], [score for _, score in pairs]

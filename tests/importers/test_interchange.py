@@ -68,6 +68,7 @@ def test_every_member_is_read(records: Reader) -> None:
         tokens_in=10,
         tokens_out=20,
         duration_ms=30,
+        cases={"accuracy": ["first", None, "second"], "speed": "first"},
         cost_usd=0.5,
         error="broke",
         tags=["x"],
@@ -85,6 +86,7 @@ def test_every_member_is_read(records: Reader) -> None:
         "cost": (None,),
         "speed": (2.0,),
     }
+    assert found.cases == {"accuracy": ("first", None, "second"), "speed": ("first",)}
     assert (found.tokens_in, found.tokens_out, found.duration_ms) == (10, 20, 30)
     assert (found.cost_usd, found.error, found.tags) == (0.5, "broke", ["x"])
     assert found.stage_results[0].stage_name == "judge"
@@ -217,6 +219,10 @@ ID = '"id":"00000000-0000-0000-0000-000000000001"'
         (RUN + ',"scores":{"a":true}}', "scores.a: Must be a number"),
         (RUN + ',"scores":{"a":[[1]]}}', "scores.a: Must be a number"),
         (RUN + ',"scores":{"a":1' + "0" * 400 + "}}", "scores.a: Must be a number"),
+        (RUN + ',"cases":"a"}', "cases: Must be an object"),
+        (RUN + ',"cases":{"a":[7]}}', "cases.a: Must be a text, null or a list"),
+        (RUN + ',"cases":{"a":"one"}}', "cases.a: there are 1 for 0 judgements"),
+        (RUN + ',"scores":{"a":1},"cases":{"a":[]}}', "there are 0 for 1 judgements"),
         (RUN + ',"tokens_in":"5"}', "tokens_in: Must be a whole number"),
         (RUN + ',"tokens_in":true}', "tokens_in: Must be a whole number"),
         (RUN + ',"tokens_in":1.0}', "tokens_in: Must be a whole number"),

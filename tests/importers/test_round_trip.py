@@ -38,6 +38,7 @@ def nasty() -> ExperimentRecord:
             started_at=moment,
             finished_at=moment,
             updated_at=moment,
+            cases={"a": ("one", None, "\u2028 =two"), "b": ("one",)},
         ),
         run({"a": [math.nan, 0.5, None], "b": [math.inf], "c": -math.inf}),
         run(status="failed", error="no\r\nanswer"),

@@ -263,5 +263,5 @@ def test_every_column_of_a_run_is_in_the_order_of_the_contract() -> None:
     assert " ".join(field.name for field in fields(Run)) == (
         "run_id name status weighted_score rank config config_hash scores tokens_in "
         "tokens_out duration_ms cost_usd error tags stage_results created_at "
-        "started_at finished_at updated_at judgements"
+        "started_at finished_at updated_at judgements cases"
     )

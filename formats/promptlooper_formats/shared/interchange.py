@@ -1,6 +1,7 @@
 """Experiments and runs as the lines of the interchange file, which can be imported."""
 
 import math
+from collections.abc import Sequence
 
 from promptlooper_export.plugin import Experiment, Run, StageResult, timestamp
 
@@ -24,6 +25,9 @@ def experiment_line(experiment: Experiment) -> dict[str, object]:
 
 def run_line(run: Run) -> dict[str, object]:
     """Return the line of a run, with all that is stored of it."""
+    # Only for runs that were judged case by case: readers from before there were cases
+    # refuse the member.
+    cases = {"cases": {name: _alone(found) for name, found in run.cases.items()}}
     return {
         "type": "run",
         "id": str(run.run_id),
@@ -32,6 +36,7 @@ def run_line(run: Run) -> dict[str, object]:
         "config": run.config,
         "config_hash": run.config_hash,
         "scores": {name: _judged(values) for name, values in run.judgements.items()},
+        **(cases if run.cases else {}),
         "tokens_in": run.tokens_in,
         "tokens_out": run.tokens_out,
         "duration_ms": run.duration_ms,
@@ -59,4 +64,9 @@ def _judged(values: tuple[float | None, ...]) -> object:
         else _NOT_FINITE.get(value, "NaN")
         for value in values
     ]
-    return written[0] if len(written) == 1 else written
+    return _alone(written)
+
+
+def _alone(values: Sequence[object]) -> object:
+    """Return a single value as it is, several as a list."""
+    return values[0] if len(values) == 1 else list(values)

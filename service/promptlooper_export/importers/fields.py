@@ -20,6 +20,8 @@ _WHOLE = f"Must be a whole number from 0 to {LARGEST}."
 _FINITE = "Must be a finite number."
 _MOMENT = "Must be a moment such as 2026-01-31T12:00:00Z."
 _SCORES = "Must be an object of scorer names and scores."
+_CASES = "Must be an object of scorer names and cases."
+_CASE = "Must be a text, null or a list of these."
 _SCORE = "Must be a number, null or a list of these."
 
 
@@ -85,6 +87,17 @@ class Scores(fields.Field[dict[str, tuple[float | None, ...]]]):
         return {name: tuple(_judgements(name, value[name])) for name in value}
 
 
+class Cases(fields.Field[dict[str, tuple[str | None, ...]]]):
+    """Scorer to the case of each of its judgements: a text, null or a list of these."""
+
+    def _deserialize(
+        self, value: object, *_: object, **__: object
+    ) -> dict[str, tuple[str | None, ...]]:
+        if not isinstance(value, dict):
+            raise ValidationError(_CASES)
+        return {name: tuple(_cases(name, value[name])) for name in value}
+
+
 class Json(fields.Field[JSON]):
     """Any JSON value that can be written as UTF-8."""
 
@@ -103,6 +116,15 @@ def _judgements(scorer: str, judged: object) -> Iterator[float | None]:
         if number is None and score is not None:
             raise ValidationError({scorer: [_SCORE]})
         yield number
+
+
+def _cases(scorer: str, cases: object) -> Iterator[str | None]:
+    for case in cases if isinstance(cases, list) else [cases]:
+        if isinstance(case, str):
+            check_text(case)
+        elif case is not None:
+            raise ValidationError({scorer: [_CASE]})
+        yield case
 
 
 def check_text(text: str) -> None:

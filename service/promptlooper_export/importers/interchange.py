@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -32,6 +32,7 @@ from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Status
 from promptlooper_export.errors import SourceError
 from promptlooper_export.importers.fields import (
+    Cases,
     Json,
     Moment,
     Number,
@@ -126,6 +127,13 @@ class _RunSchema(_LineSchema):
         metadata=_is(
             "An object of scorers, each with a number, null, or a list of them: one "
             "for each time that it judged. `NaN` and `Infinity` are allowed here only."
+        ),
+    )
+    cases = Cases(
+        load_default=dict,
+        metadata=_is(
+            "An object of scorers that judged case by case, each with the case of each "
+            "judgement in `scores`: a text, null for no case, or a list of them."
         ),
     )
     tokens_in = Whole(load_default=None, metadata=_is("Tokens sent."))
@@ -292,6 +300,7 @@ def _run(line: Line, *, parent: UUID, ids: _Ids) -> RunRecord:
         msg = f"{line.place}: config: must be there and be an object"
         raise SourceError(msg)
     values = _load(line)
+    _match(values["scores"], values["cases"], line.place)
     return RunRecord(
         id=ids.take(line, values["id"], parent, ""),
         name=values["name"],
@@ -299,6 +308,7 @@ def _run(line: Line, *, parent: UUID, ids: _Ids) -> RunRecord:
         config=config.text,
         config_hash=values.get("config_hash") or _hash(config.value),
         scores=values["scores"],
+        cases=values["cases"],
         tokens_in=values["tokens_in"],
         tokens_out=values["tokens_out"],
         duration_ms=values["duration_ms"],
@@ -311,6 +321,18 @@ def _run(line: Line, *, parent: UUID, ids: _Ids) -> RunRecord:
         finished_at=values["finished_at"],
         updated_at=values["updated_at"],
     )
+
+
+def _match(scores: Mapping[str, Sized], cases: Mapping[str, Sized], place: str) -> None:
+    """Raise SourceError unless each judgement of a scorer with cases has its own."""
+    for scorer, found in cases.items():
+        judged = len(scores.get(scorer, ()))
+        if len(found) != judged:
+            msg = (
+                f"{place}: cases.{scorer}: there are {len(found)} for {judged} "
+                "judgements; each needs its own, or null"
+            )
+            raise SourceError(msg)
 
 
 def _status(values: dict[str, Any]) -> str:

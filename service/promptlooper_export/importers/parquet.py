@@ -1,4 +1,4 @@
-"""Our own Parquet export, which holds all that the interchange file does.
+"""Our own Parquet export, which holds what the interchange file does, without cases.
 
 Each row becomes the line that the interchange file has for it, so that the same values
 are accepted and refused.

@@ -6,7 +6,7 @@ as a key, as a value or in a list. Each text is looked at once, however often it
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from promptlooper_export.configs import json_text
@@ -58,6 +58,7 @@ def suspicious_places(batch: RunBatch) -> list[int]:
     columns = (batch.name, batch.status, batch.config_hash, batch.error)
     texts = {text for column in columns for text in set(column) if text is not None}
     texts.update(*set(map(tuple, batch.judgements)))
+    texts.update(*(_cases(cases) for cases in batch.cases if cases))
     for stage in chain.from_iterable(batch.stage_results):
         texts.add(stage.stage_name)
         if stage.output is not None:
@@ -73,6 +74,7 @@ def suspicious_places(batch: RunBatch) -> list[int]:
         for place in range(len(batch))
         if not bad.isdisjoint(column[place] for column in columns)
         or not bad.isdisjoint(batch.judgements[place])
+        or not bad.isdisjoint(_cases(batch.cases[place]))
         or any(
             stage.stage_name in bad or stage.output in bad
             for stage in batch.stage_results[place]
@@ -80,6 +82,10 @@ def suspicious_places(batch: RunBatch) -> list[int]:
         or not bad_json.isdisjoint(_quoted(batch.config_json[place]))
         or not bad_json.isdisjoint(_quoted(tags[place] or ""))
     ]
+
+
+def _cases(cases: Mapping[str, Iterable[str | None]]) -> set[str]:
+    return {case for of_scorer in cases.values() for case in of_scorer if case}
 
 
 def _is_suspect(text: str) -> bool:

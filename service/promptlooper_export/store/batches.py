@@ -121,7 +121,7 @@ def _insert(session: Session, experiment: UUID, batch: Sequence[RunRecord]) -> N
 
 
 def _judged(
-    values: Sequence[float | None], cases: Sequence[str] | None
+    values: Sequence[float | None], cases: Sequence[str | None] | None
 ) -> Iterator[tuple[float | None, str | None]]:
     """Pair each judgement with its case."""
     if cases is None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import islice
+from typing import Literal
 from uuid import UUID
 
 from promptlooper_export.documents import Notice
@@ -77,8 +78,13 @@ ORDER BY created NULLS FIRST, id
 """
 
 _SCORES = """
-SELECT run_id, scorer_name, value FROM {scores} AS score
+SELECT run_id, scorer_name, {column} FROM {scores} AS score
 WHERE run_id IN ({marks}) ORDER BY place
+"""
+
+_WITH_CASES = """
+SELECT DISTINCT run_id FROM {scores} AS score
+WHERE run_id IN ({marks}) AND case_id IS NOT NULL
 """
 
 
@@ -156,20 +162,48 @@ def rank(
 
 
 def judgements(
-    session: Session, catalog: Catalog, keys: Sequence[object]
+    session: Session,
+    catalog: Catalog,
+    keys: Sequence[object],
+    column: Literal["value", "case_id"] = "value",
 ) -> dict[object, dict[str, list[object]]]:
     """Return what each scorer gave each run, by the run's id as stored.
 
-    The scorers are sorted, their judgements in the runner's order.
+    Or the case of each judgement. The scorers are sorted, their judgements in the
+    runner's order.
     """
     judged: dict[object, dict[str, list[object]]] = {key: {} for key in keys}
     if not keys:
         return judged
     owners = catalog.owners(session, "scores", keys)
-    sql = _SCORES.format(scores=catalog.scores, marks=", ".join("?" * len(owners)))
+    marks = ", ".join("?" * len(owners))
+    # One column at a time: an index covers the values, but not the cases.
+    sql = _SCORES.format(column=column, scores=catalog.scores, marks=marks)
     for key, scorer, value in session.all(sql, *owners):
         judged[owners[key]].setdefault(label(scorer), []).append(value)
     return {key: dict(sorted(found.items())) for key, found in judged.items()}
+
+
+def judged_cases(
+    session: Session, catalog: Catalog, keys: Sequence[object]
+) -> dict[object, dict[str, tuple[str | None, ...]]]:
+    """Return the case of each judgement of the runs that were judged case by case.
+
+    Scorers that name no case are left out.
+    """
+    owners = catalog.owners(session, "scores", keys)
+    marks = ", ".join("?" * len(owners))
+    sql = _WITH_CASES.format(scores=catalog.scores, marks=marks)
+    found = [owners[key] for (key,) in session.all(sql, *owners)]
+    judged = judgements(session, catalog, [*dict.fromkeys(found)], "case_id")
+    return {
+        key: {
+            scorer: tuple(None if case is None else label(case) for case in cases)
+            for scorer, cases in by_scorer.items()
+            if any(case is not None for case in cases)
+        }
+        for key, by_scorer in judged.items()
+    }
 
 
 class ScoreReader:

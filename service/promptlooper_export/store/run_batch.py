@@ -7,6 +7,7 @@ cell is read on its own, and each such cell is named.
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -45,6 +46,9 @@ Place = tuple[float | None, int | None]
 Judged = Mapping[str, Sequence[Any]]
 """What each scorer gave a run, sorted by scorer."""
 
+Cases = Mapping[str, tuple[str | None, ...]]
+"""The case of each judgement of a run, by scorer."""
+
 _DECODER = json.JSONDecoder()
 
 
@@ -52,6 +56,7 @@ def run_batch(
     rows: Sequence[Row],
     places: Sequence[Place],
     judged: Sequence[Judged],
+    cases: Sequence[Cases],
     stages: Sequence[tuple[StageResult, ...]],
     warn: Warn,
 ) -> RunBatch:
@@ -84,10 +89,14 @@ def run_batch(
         judgements=[
             {name: tuple(given) for name, given in one.items()} for one in judged
         ],
+        cases=cases,
     )
     return batch.with_runs(
         {
-            place: _run(rows[place], places[place], judged[place], stages[place], warn)
+            place: replace(
+                _run(rows[place], places[place], judged[place], stages[place], warn),
+                cases=cases[place],
+            )
             for place in sorted(columns.odd)
         }
     )

@@ -19,7 +19,7 @@ from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.completed import exact_scores
 from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import ScoreReader, judgements
+from promptlooper_export.store.ranking import ScoreReader, judged_cases, judgements
 from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import (
     COMPLETED,
@@ -191,6 +191,7 @@ def _batches(
         while batch := list(islice(rows, size)):
             keys = [key for key, *_ in batch]
             judged = judgements(session, catalog, keys)
+            cases = judged_cases(session, catalog, keys)
             stages = _stages(session, catalog, keys, warnings)
             # Runs are about as long as those before them: a batch of long ones is
             # halved, so that memory does not grow with what runs hold.
@@ -205,6 +206,7 @@ def _batches(
                     for _, _, status, *_ in batch
                 ],
                 [judged[key] for key in keys],
+                [cases.get(key, {}) for key in keys],
                 [tuple(stages[key]) for key in keys],
                 warnings.add,
             )

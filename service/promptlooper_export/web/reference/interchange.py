@@ -8,6 +8,7 @@ from marshmallow import Schema, fields
 from promptlooper_export.documents import Status
 from promptlooper_export.importers.fields import (
     LARGEST,
+    Cases,
     Json,
     Moment,
     Number,
@@ -23,6 +24,8 @@ _SCORE = {
     "anyOf": [{"type": ["number", "null"]}, {"enum": ["NaN", "Infinity", "-Infinity"]}]
 }
 
+_CASE = {"type": ["string", "null"]}
+
 # A null member counts as absent.
 _VALUES: Mapping[type[fields.Field[Any]], Mapping[str, Any]] = {
     fields.UUID: {"type": ["string", "null"], "format": "uuid"},
@@ -35,6 +38,12 @@ _VALUES: Mapping[type[fields.Field[Any]], Mapping[str, Any]] = {
         "type": ["object", "null"],
         "additionalProperties": {
             "anyOf": [_SCORE, {"type": "array", "items": _SCORE}],
+        },
+    },
+    Cases: {
+        "type": ["object", "null"],
+        "additionalProperties": {
+            "anyOf": [_CASE, {"type": "array", "items": _CASE}],
         },
     },
     fields.List: {"type": ["array", "null"], "items": {"$ref": "#/$defs/stage"}},
