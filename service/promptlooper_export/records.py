@@ -44,7 +44,8 @@ class ExperimentRecord:
     """An experiment to be written; `runs` is read once, before the next experiment.
 
     `place` says where it was read, such as `FILE:LINE`, for messages. `warnings` say
-    what the reader should know of the source, such as what was left out.
+    what the reader should know of the source, such as what was left out. `total` is how
+    many runs there are; None if that is known only after they have been read.
     """
 
     id: UUID
@@ -58,6 +59,7 @@ class ExperimentRecord:
     runs: Iterator[RunRecord] = field(repr=False)
     place: str | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    total: int | None = field(default=None, compare=False)
 
 
 Records: TypeAlias = Iterator[ExperimentRecord]

@@ -1,7 +1,9 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -9,9 +11,17 @@ import pytest
 
 from cli.console import COMMAND, Console, on_sqlite
 from databases import Database
+from importers.foreign import DATA, unpacked
 
 EXPERIMENT = {"type": "experiment", "name": "summaries"}
 RUN = {"type": "run", "config": {"temperature": 0.5}, "scores": {"accuracy": 0.9}}
+
+ADD_TRIALS = """
+WITH RECURSIVE more (number) AS (
+    SELECT 200 UNION ALL SELECT number + 1 FROM more WHERE number < 1199
+)
+INSERT INTO trials (number, study_id, state) SELECT number, 1, 'WAITING' FROM more
+"""
 
 
 def lines(*members: object) -> bytes:
@@ -313,12 +323,35 @@ def test_only_a_terminal_sees_the_runs_counted(console: Console) -> None:
         timeout=60,
     )
     assert os.read(leader, 1000) == (
-        b"500 runs\r1,000 runs\rimported 1 experiment, 1,234 runs\r\n"
+        b"%-35s\r%-35s\rimported 1 experiment, 1,234 runs\r\n"
+        % (b"500 runs", b"1,000 runs")
     )
     os.close(leader)
     os.close(follower)
     piped = console.run("import", "--replace", path.name)
     assert piped.stderr == b"imported 1 experiment, 1,234 runs (1 replaced)\n"
+
+
+@on_sqlite
+def test_a_terminal_sees_how_much_of_a_storage_has_been_read(console: Console) -> None:
+    path = unpacked(DATA / "optuna" / "storage.sqlite3.xz", console.directory)
+    with closing(sqlite3.connect(path)) as storage:
+        storage.execute(ADD_TRIALS)
+        storage.commit()
+    leader, follower = os.openpty()
+    subprocess.run(
+        [COMMAND, "import", path.name],
+        stderr=follower,
+        cwd=console.directory,
+        env=console.environ,
+        check=True,
+        timeout=60,
+    )
+    said = os.read(leader, 10_000)
+    parts = [part.strip() for part in said.replace(b"\n", b"\r").split(b"\r")]
+    assert parts[:2] == [b"500 of 1,200 runs (42%)", b"1,000 of 1,200 runs (83%)"]
+    os.close(leader)
+    os.close(follower)
 
 
 @on_sqlite

@@ -25,6 +25,7 @@ from importers.foreign import (
     unpacked,
     whole,
 )
+from importers.sources import read
 from postgres import Cluster
 
 FILES = DATA / "mlflow"
@@ -68,6 +69,12 @@ def test_every_run_that_was_not_deleted_comes_in_with_its_status(url: str) -> No
     # MLflow counts 53 finished ones; one of them was deleted.
     assert states == {"completed": 52, "failed": 5, "cancelled": 1, "running": 1}
     assert sum("mlflow.parentRunId" in run["tags"] for run in runs.values()) == 10
+
+
+def test_an_experiment_says_before_how_many_runs_it_has(store: Path) -> None:
+    found = read(store)
+    assert any(runs for _, runs in found)
+    assert all(record.total == len(runs) for record, runs in found)
 
 
 def test_the_winner_by_a_metric_is_mlflows(url: str) -> None:

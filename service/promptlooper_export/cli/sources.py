@@ -38,6 +38,8 @@ from promptlooper_export.viewer import OPERATOR
 _SHOWN = 500
 """After how many runs a terminal shows how many there are."""
 
+_SHOWN_WIDTH = 35
+
 _LOOKED_THROUGH = 1_000
 """In how many runs of an experiment an import looks for secrets: it takes a while."""
 
@@ -239,24 +241,30 @@ def subject_argument(command: Callable[..., None]) -> Callable[..., None]:
 
 def _shown(records: Records) -> Records:
     """Say what the records warn of, and count their runs if stderr is a terminal."""
-    count = 0
-
-    def counting(runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        nonlocal count
-        for run in runs:
-            yield run
-            count += 1
-            if count % _SHOWN == 0:
-                # Whatever line comes next is longer, and is written over this one.
-                click.echo(f"{counted(count, 'run')}\r", nl=False, err=True)
-
     for record in records:
         for warning in record.warnings:
             warn(f"{record.place or record.name}: {warning}")
         if sys.stderr.isatty():
-            yield dataclasses.replace(record, runs=counting(record.runs))
+            yield dataclasses.replace(record, runs=_counted(record))
         else:
             yield record
+
+
+def _counted(record: ExperimentRecord) -> Iterator[RunRecord]:
+    """Show how many runs have been read, and of how many if that is known."""
+    for count, run in enumerate(record.runs, start=1):
+        yield run
+        if count % _SHOWN == 0:
+            # The next line is written over this one: a message, which is longer, or
+            # the count of the next experiment, which need not be.
+            shown = _progress(count, record.total).ljust(_SHOWN_WIDTH)
+            click.echo(f"{shown}\r", nl=False, err=True)
+
+
+def _progress(count: int, total: int | None) -> str:
+    if total is None:
+        return counted(count, "run")
+    return f"{count:,} of {counted(total, 'run')} ({count / total:.0%})"
 
 
 def warn(text: str) -> None:

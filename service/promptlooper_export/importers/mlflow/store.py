@@ -6,6 +6,7 @@ As with Optuna, the tables of runs are read side by side, in the order of the ru
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import copysign, inf, nan
 from typing import Any
@@ -157,7 +158,8 @@ def read(database: Database) -> Records:
             is_empty = False
             if deleted := runs.get("deleted"):
                 warnings += (f"runs that were deleted are left out: {deleted:,}",)
-            yield _experiment(database, columns, row, warnings)
+            found = _experiment(database, columns, row, warnings)
+            yield replace(found, total=runs.get("active", 0))
             warnings = ()
     if is_empty:
         msg = f"{database.name}: holds no experiment"

@@ -33,7 +33,7 @@ SELECT study_id, study_name, (
     SELECT min(datetime_start) FROM trials WHERE trials.study_id = studies.study_id
 ), (
     SELECT max(datetime_complete) FROM trials WHERE trials.study_id = studies.study_id
-)
+), (SELECT count(*) FROM trials WHERE trials.study_id = studies.study_id)
 FROM studies ORDER BY study_id
 """
 
@@ -152,7 +152,7 @@ def _experiment(
     row: Row,
     warnings: tuple[str, ...],
 ) -> ExperimentRecord:
-    key, name, begun, ended = row
+    key, name, begun, ended, total = row
     place = f"{database.name}: study {name!r}"
     begun = values.moment(begun, place)
     directions = [direction for (direction,) in database.rows(_DIRECTIONS, key)]
@@ -184,6 +184,7 @@ def _experiment(
         updated_at=values.moment(ended, place),
         runs=_runs(database, columns, study),
         place=place,
+        total=total,
         warnings=(*warnings, *_warnings(study, changing)),
     )
 
