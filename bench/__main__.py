@@ -16,6 +16,7 @@ import classic
 import commits
 import importing
 import indexes
+import latency
 import plain
 import verdict
 from timing import alternate, compare, exporting
@@ -80,6 +81,7 @@ def measure(url: str) -> None:
                 FULL_ROUNDS,
             )
             compare(f"{name} of {MANY:,} runs against the plainest", ours, plainest)
+    latency.measure(url, few.id)
     indexes.measure(url, few.id, many.id)
 
 
