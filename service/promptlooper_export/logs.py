@@ -1,16 +1,19 @@
 """Write log records to stderr, one event per line, as text or JSON.
 
 A log that nobody reads stops nobody: lines that cannot be written wait, and what is
-more than that is dropped and counted.
+more than that is dropped and counted. A pipe can be written to without waiting; for
+anything else, a thread waits.
 """
 
 import json
 import logging
 import os
 import re
+import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from queue import SimpleQueue
+from select import PIPE_BUF
 from threading import Event as Flag
 from threading import Thread
 from typing import IO
@@ -40,7 +43,7 @@ _STDERR = 2
 
 
 class StderrHandler(logging.Handler):
-    """Writes lines to stderr in a thread of its own, which may wait as long as it must.
+    """Writes lines to stderr, those that must wait in a thread of its own.
 
     While the log is read, a line is written before emit() returns. Not through
     `sys.stderr`: a process that is forked while the thread holds its lock would wait
@@ -49,6 +52,7 @@ class StderrHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
+        self._pipe = _open_pipe()
         self._begin()
         # Threads do not survive a fork, and the lines are written by the parent.
         os.register_at_fork(after_in_child=self._begin)
@@ -58,10 +62,16 @@ class StderrHandler(logging.Handler):
         self._lines: SimpleQueue[tuple[str, Flag]] = SimpleQueue()
         self._writer: Thread | None = None
         self._dropped = 0
+        self._failed = 0
+        self._told = 0
         self._is_stuck = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand the line over, and wait a little until it is written."""
+        """Write the line at once, or hand it over and wait a little for the thread."""
+        line = self.format(record)
+        # Handing over takes longer than all else that a small answer does.
+        if self._is_written_at_once(line):
+            return
         if self._lines.qsize() >= WAITING:
             self._dropped += 1
             return
@@ -69,26 +79,42 @@ class StderrHandler(logging.Handler):
             self._writer = Thread(target=self._write, name="log", daemon=True)
             self._writer.start()
         written = Flag()
-        self._lines.put((self.format(record), written))
+        self._lines.put((line, written))
         # Not again and again: each request would take that long.
         if not self._is_stuck:
             self._is_stuck = not written.wait(PATIENCE)
 
+    def _is_written_at_once(self, line: str) -> bool:
+        """Write the line unless it would have to wait, or lines before it do."""
+        missing = self._dropped + self._failed - self._told
+        if self._pipe is None or self._is_stuck or missing or self._lines.qsize():
+            return False
+        data = f"{line}\n".encode(errors="backslashreplace")
+        # A pipe takes so much as a whole or not at all (POSIX, write()), so that lines
+        # of several processes do not mix.
+        if len(data) > PIPE_BUF:
+            return False
+        try:
+            os.write(self._pipe, data)
+        except OSError:  # it is full, or its reader has gone, which the thread counts
+            return False
+        return True
+
     def _write(self) -> None:
         """Write every line as it comes, and say how many were dropped before it."""
-        failed = told = 0
         with open(_STDERR, "wb", buffering=0, closefd=False) as stderr:
             while True:
                 line, written = self._lines.get()
-                dropped = self._dropped + failed
-                lines = [self._dropped_line(dropped - told)] if dropped > told else []
+                dropped = self._dropped + self._failed
+                missing = dropped - self._told
+                lines = [self._dropped_line(missing)] if missing else []
                 try:
                     _write_all(stderr, "".join(f"{one}\n" for one in [*lines, line]))
                 except OSError:
                     # The disk is full, or the reader of the pipe has gone.
-                    failed += 1
+                    self._failed += 1
                 else:
-                    told = dropped
+                    self._told = dropped
                 self._is_stuck = False
                 written.set()
 
@@ -104,6 +130,19 @@ class StderrHandler(logging.Handler):
                 exc_info=None,
             )
         )
+
+
+def _open_pipe() -> int | None:
+    """Open stderr once more if it is a pipe, so that writing never waits; else None.
+
+    The flag belongs to what was opened, and others write to stderr itself.
+    """
+    try:
+        if not stat.S_ISFIFO(os.fstat(_STDERR).st_mode):
+            return None
+        return os.open(f"/proc/self/fd/{_STDERR}", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:  # no stderr, no /proc, or a pipe of another user's
+        return None
 
 
 def _write_all(stderr: IO[bytes], text: str) -> None:
