@@ -157,6 +157,20 @@ def test_keys_are_rotated_without_a_restart_and_a_broken_file_changes_nothing(
     assert statuses() == (401, 200)
 
 
+def test_a_key_that_is_replaced_ends_the_tokens_that_it_had_verified(
+    database: Database, file: Path
+) -> None:
+    old, new = MAKE["EdDSA"](), MAKE["EdDSA"]()
+    file.write_text(key_set(jwk("EdDSA", old, kid="a")))
+    service = Verifier(database, JWT_ALGORITHM="EdDSA", JWT_JWKS_FILE=str(file))
+    sent = token("EdDSA", old, kid="a")
+    assert [service.status(sent), service.status(sent)] == [200, 200]
+    file.write_text(key_set(jwk("EdDSA", new, kid="a"), jwk("EdDSA", new, kid="b")))
+    assert service.status(sent) == 401
+    file.write_text(key_set(jwk("EdDSA", old, kid="a")))
+    assert service.status(sent) == 200
+
+
 def test_keys_are_rotated_while_requests_come(database: Database, file: Path) -> None:
     old, new = MAKE["EdDSA"](), MAKE["EdDSA"]()
     rows = jwk("EdDSA", old, kid="old"), jwk("EdDSA", new, kid="new")

@@ -6,6 +6,7 @@ import logging
 import math
 import secrets
 import socket
+import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID, uuid4
 
@@ -16,6 +17,12 @@ from hypothesis.strategies import DataObject
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from promptlooper_export.auth.issuing import issue
+from promptlooper_export.auth.verified import (
+    LONGEST,
+    MOST_TOKENS,
+    Verified,
+    VerifiedTokens,
+)
 from webservice import (
     SECRET,
     Service,
@@ -361,6 +368,41 @@ def test_the_leeway_ends_to_the_second(
         accepted,
         not accepted,
     )
+
+
+def test_a_token_that_was_accepted_ends_when_it_says(service: Service) -> None:
+    token = signed(claims(exp=now() - 28))
+    assert is_accepted(authorized(service, f"Bearer {token}"))
+    until = time.time() + 10
+    while is_accepted(authorized(service, f"Bearer {token}")):
+        assert time.time() < until
+    assert authorized(service, f"Bearer {token}").status_code == 401
+
+
+def test_a_token_that_one_application_accepted_opens_no_other(service: Service) -> None:
+    field = f"Bearer {signed(claims())}"
+    assert is_accepted(authorized(service, field))
+    url = service.settings.database_url
+    for changed in (
+        {"JWT_SECRET_KEY": secrets.token_hex(32)},
+        {"JWT_AUDIENCE": "another"},
+        {"JWT_REQUIRED_CLAIMS": "exp tenant"},
+    ):
+        other = Service(settings_for(url, **changed))
+        problem(authorized(other, field), 401, "unauthorized")
+
+
+def test_the_tokens_that_are_remembered_are_few_and_short() -> None:
+    tokens = VerifiedTokens(lambda _: SECRET, leeway=0)
+    good = Verified(header={}, claims={}, key=SECRET)
+    tokens.add("a" * LONGEST, good)
+    assert tokens.claims("a" * LONGEST) == {}
+    tokens.add("a" * (LONGEST + 1), good)
+    assert tokens.claims("a" * (LONGEST + 1)) is None
+    for number in range(MOST_TOKENS):
+        tokens.add(str(number), good)
+    assert tokens.claims("a" * LONGEST) is None
+    assert tokens.claims("0") == {}
 
 
 def test_a_token_without_a_subject_names_nobody(service: Service) -> None:

@@ -20,14 +20,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from flask import Flask, current_app, request
-from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from flask import Flask, current_app, g, request
+from flask_jwt_extended import (
+    JWTManager,
+    get_jwt,
+    get_jwt_header,
+    verify_jwt_in_request,
+)
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import InvalidTokenError, PyJWTError
 
 from promptlooper_export.auth.issuing import ACCESS, LATEST, is_name
 from promptlooper_export.auth.keys import key_finder
 from promptlooper_export.auth.secret import surrounding_space
+from promptlooper_export.auth.verified import Verified, VerifiedTokens
 from promptlooper_export.errors import DatabaseUnavailableError, UnauthorizedError
 from promptlooper_export.events import SecretHasSpace, TokenRefused
 from promptlooper_export.settings import PREFIX, Settings
@@ -89,6 +95,7 @@ MAXIMUM_BYTES = 8192
 SESSION_COOKIE = "promptlooper_session"
 
 _REVOCATIONS = "promptlooper_export.revocations"
+_VERIFIED = "promptlooper_export.verified_tokens"
 _DETAIL = "This needs one valid token, sent as Authorization: Bearer TOKEN."
 # RFC 9110, section 11.4: one space or more; a JWS in compact form (RFC 7515, 7.1).
 _CREDENTIALS = re.compile(
@@ -120,9 +127,12 @@ def install(app: Flask, settings: Settings) -> None:
         # Before the key is looked up, so that no token has a say in which one.
         _check_header(header)
         _check_claims(claims, settings.jwt_required_claims)
-        return find_key(header)
+        # Kept, since another look for it may find a new one.
+        g.key = find_key(header)
+        return g.key
 
     JWTManager(app).decode_key_loader(check_and_give_key)
+    app.extensions[_VERIFIED] = VerifiedTokens(find_key, leeway=settings.jwt_leeway)
     app.extensions[_REVOCATIONS] = Revocations(
         revoked_tokens(settings.database_url, settings.state_url)
     )
@@ -133,13 +143,12 @@ def viewer() -> Viewer:
 
     Raises UnauthorizedError, which gives the client no reason; the log has it.
     """
-    _check_credentials()
+    token = _check_credentials()
     try:
-        verify_jwt_in_request()
+        claims = g.claims = _verify(token)
     # PyJWT before 2.15 passes on the RecursionError of claims that are nested deeply.
     except (PyJWTError, JWTExtendedException, RecursionError) as error:
         refuse(str(error))
-    claims = get_jwt()
     remember(subject=claims["sub"])
     scopes = claims.get("scope")
     ids = claims.get("experiments")
@@ -177,8 +186,21 @@ def session_cookie() -> str:
 
 def expires() -> int | None:
     """Return when the viewer's token expires, in seconds since 1970."""
-    moment = get_jwt().get("exp")
+    moment = g.claims.get("exp")
     return None if moment is None else int(moment)
+
+
+def _verify(token: str) -> Mapping[str, Any]:
+    """Return the claims of the request's token; raises what the libraries raise."""
+    verified: VerifiedTokens = current_app.extensions[_VERIFIED]
+    known = verified.claims(token)
+    if known is not None:
+        return known
+    verify_jwt_in_request()
+    claims = get_jwt()
+    header = get_jwt_header()
+    verified.add(token, Verified(header=header, claims=claims, key=g.key))
+    return claims
 
 
 def _check_revocation(claims: Mapping[str, Any]) -> str | None:
@@ -205,8 +227,8 @@ def refuse(reason: str, *, sent: bool = True) -> NoReturn:
     raise UnauthorizedError(_DETAIL, sent=sent)
 
 
-def _check_credentials() -> None:
-    """Refuse anything but one Authorization field with one token.
+def _check_credentials() -> str:
+    """Return the token; refuse anything but one Authorization field with one token.
 
     Servers join several fields with a comma, which no token contains. Without the
     field, a browser's session cookie counts, but only for methods that change nothing.
@@ -225,6 +247,7 @@ def _check_credentials() -> None:
         refuse(f"the token is longer than {MAXIMUM_BYTES} bytes")
     # The library accepts only this spelling; RFC 9110, section 11.1, allows any case.
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {credentials[1]}"
+    return credentials[1]
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
