@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from peewee import OperationalError
 
 from promptlooper_export.store.catalog import Catalog
-from promptlooper_export.store.locations import SqliteFile
+from promptlooper_export.store.locations import Look, SqliteFile
 from promptlooper_export.store.refusals import refusals
 
 V = TypeVar("V")
@@ -62,7 +62,6 @@ class Sentinel:
     """One connection of a process that only asks whether a SQLite file has changed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file = SqliteFile(path)
         self._turn = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -81,17 +80,20 @@ class Sentinel:
         with self._turn, refusals(), _driver_errors():
             # Exports read a copy of such a file, which says nothing about the file: its
             # size and time are all there is.
-            if self._file.mode() in ("copy", "backup"):
+            look = self._file.look()
+            if look is not None and look.mode in ("copy", "backup"):
                 self._close()
                 return self._file.settled_state()
-            connection = self._open()
+            connection = self._open(look)
             try:
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY:
                     return None
                 raise
-            found = self._path.stat()
+            if look is None:  # there was no file a moment ago
+                return None
+            found = look.found
             return (self._openings, version, found.st_size, found.st_mtime_ns)
 
     def close(self) -> None:
@@ -99,15 +101,15 @@ class Sentinel:
         with self._turn:
             self._close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, look: Look | None) -> sqlite3.Connection:
         # data_version is comparable on one connection only, so a new one begins a new
         # series: `_openings` is part of the token.
-        opening = self._file.opening()
+        opening = None if look is None else look.identity
         if self._connection is not None and opening == self._opened:
             return self._connection
         self._close()
         self._connection = sqlite3.connect(
-            self._file.location,
+            self._file.uri(look),
             uri=True,
             isolation_level=None,
             timeout=0,  # a token that takes a while would be of no moment

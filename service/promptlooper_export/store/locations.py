@@ -22,7 +22,7 @@ import time
 from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from peewee import OperationalError
@@ -126,24 +126,41 @@ _BESIDE = ("-wal", "-journal")
 Mode = Literal["ro", "rw", "copy", "backup"]
 
 
+class Look(NamedTuple):
+    """How a file is to be opened, and what the system says of it."""
+
+    mode: Mode
+    found: os.stat_result
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What differs if open connections lead to another file."""
+        return (self.mode, self.found.st_dev, self.found.st_ino)
+
+
 class SqliteFile:
     """A file as this process opens it; `location` is the URI to open."""
 
     def __init__(self, path: Path, *, is_read_long: bool = True) -> None:
         """Take the file, and whether more than a few rows are read at once."""
         self._path = path
+        # Asked several times a request, which a Path would make five times slower.
+        self._name, self._folder_name = str(path), str(path.parent)
         self._is_read_long = is_read_long
         self.location = _uri(path, "mode=ro")
         self._copied: tuple[tuple[object, ...], Path] | None = None
         self._copies = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def mode(self) -> Mode | None:
+    def look(self) -> Look | None:
         """Return how the file is to be opened now; None if there is no file."""
         try:
-            found = self._path.stat()
+            found = os.stat(self._name)  # noqa: PTH116  see __init__
         except OSError:
             return None
+        return Look(self._mode(found), found)
+
+    def _mode(self, found: os.stat_result) -> Mode:
         if not _is_wal(self._path, found.st_dev, found.st_ino):
             if self._beside("-journal").exists() and _must_be_restored(self._path):
                 return "copy"
@@ -160,14 +177,15 @@ class SqliteFile:
 
         The value differs from the last one if open connections lead to another file.
         """
-        mode = self.mode()
-        if mode in ("copy", "backup"):
-            return self._copy(mode)
-        self.location = _uri(self._path, f"mode={mode or 'ro'}")
-        if mode is None:
-            return None
-        found = self._path.stat()
-        return (mode, found.st_dev, found.st_ino)
+        look = self.look()
+        if look is not None and look.mode in ("copy", "backup"):
+            return self._copy(look.mode)
+        self.location = self.uri(look)
+        return None if look is None else look.identity
+
+    def uri(self, look: Look | None) -> str:
+        """Return the URI that opens the file itself as the look says."""
+        return _uri(self._path, f"mode={look.mode if look else 'ro'}")
 
     def settled_state(self) -> tuple[object, ...] | None:
         """Return what changes whenever the file does; None while it might not."""
@@ -195,7 +213,8 @@ class SqliteFile:
                     _back_up(self._path, copy)
                     break
                 _copy_at_rest(self._path, copy)
-                if self.mode() != "copy":  # somebody has opened it meanwhile
+                look = self.look()
+                if look is None or look.mode != "copy":  # opened meanwhile
                     return self.opening()
                 if _state(*self._found()) == before:
                     break
@@ -223,8 +242,8 @@ class SqliteFile:
     def _is_ours(self, found: os.stat_result) -> bool:
         return (
             os.geteuid() in (0, found.st_uid)
-            and os.access(self._path, os.W_OK)
-            and os.access(self._path.parent, os.W_OK)
+            and os.access(self._name, os.W_OK)
+            and os.access(self._folder_name, os.W_OK)
         )
 
     def _beside(self, end: str) -> Path:
