@@ -1,14 +1,16 @@
 """The use case: turn an experiment into a document, and the document into bytes."""
 
+import json
 import math
 import re
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from errno import EACCES, EDQUOT, ENOENT, ENOSPC, ENOTDIR, EROFS
+from functools import cached_property
 from hashlib import sha256
 from traceback import format_exception
 from typing import Any
@@ -70,6 +72,11 @@ class Selection:
     redact: bool = True
     limit: int | None = None
     after: UUID | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """A text that identifies the selection."""
+        return json.dumps(asdict(self), sort_keys=True, default=str)
 
     def has_clock(self, document: type[Document]) -> bool:
         """Return whether two exports of the same data differ in their time."""

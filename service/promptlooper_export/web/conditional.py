@@ -13,7 +13,7 @@ import json
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -76,7 +76,7 @@ class Representation:
                 self.format.name,
                 self.media_type,
                 self.options,
-                asdict(self.selection),
+                self.selection.key,
             ],
             sort_keys=True,
             default=repr,  # a third-party option may be any object

@@ -60,7 +60,6 @@ from promptlooper_export.web.parameters import (
     read_common,
     read_experiment,
     read_options,
-    selection_of,
 )
 from promptlooper_export.web.requestlog import remember
 
@@ -237,14 +236,14 @@ def _read(common: type[Schema], experiment: str) -> _Asked:
     viewer = authentication.viewer()
     identifier = read_experiment(experiment)
     remember(experiment=str(identifier))
-    pairs = list(request.args.items(multi=True))
-    values = read_common(common, pairs)
+    pairs = tuple(request.args.items(multi=True))
+    format_name, selection = read_common(common, pairs)
     return _Asked(
         viewer=viewer,
         experiment=identifier,
         common=common,
-        format_name=values.get(FORMAT),
-        selection=selection_of(values),
+        format_name=format_name,
+        selection=selection,
         pairs=pairs,
     )
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -268,17 +269,16 @@ def read_experiment(text: str) -> UUID:
     return experiment
 
 
-def read_common(common: type[Schema], pairs: Pairs) -> dict[str, Any]:
-    """Read the parameters that all formats share, and leave out the others.
+@lru_cache(maxsize=512)
+def read_common(
+    common: type[Schema], pairs: tuple[tuple[str, str], ...]
+) -> tuple[str | None, Selection]:
+    """Return the format that is named, if any, and what is selected; leave the rest.
 
-    Raises InvalidParameterError.
+    Most requests repeat a query, which is read once. Raises InvalidParameterError.
     """
     names = strict(common).load_fields
-    return load_options(common, [pair for pair in pairs if pair[0] in names])
-
-
-def selection_of(values: Mapping[str, Any]) -> Selection:
-    """Return what the common parameters select. Raises InvalidParameterError."""
+    values = load_options(common, [pair for pair in pairs if pair[0] in names])
     selection = Selection(
         what_if=what_if_of({name: values.get(name) for name in _WHAT_IF}),
         reproducible=values.get(REPRODUCIBLE) == "1",
@@ -287,7 +287,7 @@ def selection_of(values: Mapping[str, Any]) -> Selection:
     )
     plain = (TOP_N, LIMIT, AFTER, BASELINE, MARGIN)
     chosen = {name: values[name] for name in plain if name in values}
-    return replace(selection, **chosen)
+    return values.get(FORMAT), replace(selection, **chosen)
 
 
 def _opponent(values: Mapping[str, Any]) -> Opponent | None:
