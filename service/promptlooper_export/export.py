@@ -26,11 +26,24 @@ from promptlooper_export.errors import (
 from promptlooper_export.redaction import redact, until
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.runs import RunBatch
-from promptlooper_export.spool import Body, Space, keep_files_in, no_room, spool
+from promptlooper_export.spool import (
+    Body,
+    Space,
+    keep_files_in,
+    no_room,
+    spool,
+)
 from promptlooper_export.store.against import Opponent
 from promptlooper_export.store.locations import sort_in
 from promptlooper_export.store.snapshot import Snapshot, Store
 from promptlooper_export.store.what_if import STORED, WhatIf
+from promptlooper_export.timeless import (
+    LONGEST,
+    Made,
+    Timeless,
+    timeless,
+    without_time,
+)
 from promptlooper_export.viewer import Viewer
 
 
@@ -119,16 +132,25 @@ def export(
 ) -> Body:
     """Render one experiment in one format, from one snapshot of the database.
 
-    The connection is released before this returns. If `note` is given, the digest of
-    the content is kept under it until the database changes. Raises what the store
+    The connection is released before this returns. If `note` is given, what was
+    rendered is kept under it until the database changes: it must stand for everything
+    but the data. Raises what the store
     refuses (ExperimentNotFoundError, NothingToExportError, InvalidConfigError,
     DatabaseUnavailableError), what the format refuses
     (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
     and SpoolFullError.
     """
     deadline = time.monotonic() + limits.seconds
-    # Rendered within the snapshot: rows are read from it while they are written.
+    made = None
     try:
+        if note is not None and format.document is Best:
+            made = made_before(
+                store, viewer, experiment, note, selection, deadline=deadline
+            )
+        if made is not None and made.body is not None:
+            now = datetime.now(UTC)
+            return made.body.at(now, limit=limits.spool_bytes, space=limits.space)
+        # Rendered within the snapshot: rows are read from it while they are written.
         with store.snapshot(viewer, deadline=deadline) as snapshot, until(deadline):
             document = _document(snapshot, experiment, format, selection)
             body = export_document(
@@ -141,10 +163,60 @@ def export(
                 deadline=deadline,
             )
             if note is not None:
-                snapshot.note(experiment, note, body.content)
+                kept = None
+                if made is None:  # else it was tried before
+                    kept = _timeless(body, document, format, options, selection)
+                made = Made(content=body.content, body=kept)
+                snapshot.keep(experiment, note, made, made.size)
             return body
     except TimeoutError:
         raise FormatTimeoutError(format.name) from None
+
+
+def made_before(
+    store: Store,
+    viewer: Viewer,
+    experiment: UUID,
+    note: str,
+    selection: Selection,
+    *,
+    deadline: float = math.inf,
+) -> Made | None:
+    """Return what was rendered and kept under the note, if that still holds.
+
+    None as well if the viewer may not see it. Raises DatabaseUnavailableError, and
+    TimeoutError after the deadline.
+    """
+    against = None if selection.against is None else selection.against.experiment
+    glance = store.glance(viewer, deadline=deadline)
+    made: Made | None = glance.made(experiment, note, against=against)
+    return made
+
+
+def _timeless(
+    body: Body,
+    document: Document,
+    format: AnyFormat,
+    options: Mapping[str, Any],
+    selection: Selection,
+) -> Timeless | None:
+    """Return the body without the time of the export; None if nobody knows how."""
+    if not (isinstance(document, Best) and format.is_repeatable and selection.redact):
+        return None
+    if body.length > LONGEST:
+        return None
+    if selection.reproducible:
+        return without_time(body, None)
+
+    def render(moment: datetime) -> Body:
+        limits = Limits(spool_bytes=2 * LONGEST)
+        other = replace(document, exported_at=moment)
+        return export_document(other, format, options, redacted=True, limits=limits)
+
+    try:
+        return timeless(body, document.exported_at, render)
+    except ExportError:  # a time that is written with more digits may be too long
+        return None
 
 
 def export_document(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any, Concatenate, Generic, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, TypeVar
 
 from marshmallow import Schema, missing
 
@@ -78,6 +78,9 @@ class Format(Generic[D]):
     needs_decision: bool = False
     private: bool = False
     api_version: int = API_VERSION
+
+    is_repeatable: ClassVar[bool] = True
+    """Whether what is rendered depends on nothing but the document and the options."""
 
     def __post_init__(self) -> None:
         """Refuse an invalid declaration."""

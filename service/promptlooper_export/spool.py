@@ -140,6 +140,10 @@ class Body:
         """Close the file, which deletes it."""
         self.file.close()
 
+    def whole(self) -> bytes:
+        """Read the whole file, which should be small."""
+        return b"".join(self.chunks())
+
     def chunks(self, part: range | None = None) -> Iterator[bytes]:
         """Read the file piece by piece, whole or the bytes at the places of `part`."""
         places = range(self.length) if part is None else part

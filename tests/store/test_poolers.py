@@ -113,9 +113,9 @@ def test_of_several_hosts_the_one_that_can_write_is_read(
     with closing(open_store(f"{url}?target_session_attrs=read-write")) as store:
         # Only the primary keeps what was read.
         with store.snapshot(OPERATOR) as moment:
-            moment.note(loaded.id, "key", b"value")
-        with store.snapshot(OPERATOR) as moment:
-            assert moment.noted(loaded.id, "key") == b"value"
+            moment.best(loaded.id)
+            moment.keep(loaded.id, "key", b"value", 5)
+        assert store.glance(OPERATOR).made(loaded.id, "key") == b"value"
 
 
 def caught_up(database: Database, url: str) -> None:

@@ -44,6 +44,8 @@ class ForeignFormat(Format[D]):
     source: str
     sandbox: Sandbox = field(repr=False)
 
+    is_repeatable = False  # nobody knows
+
     def stream(
         self,
         document: D,

@@ -245,6 +245,20 @@ def reading(
             _end(session)
 
 
+def glance(pool: Pool, sql: str, *, deadline: float = math.inf) -> Row | None:
+    """Run one quick statement without a transaction around it, and return its row.
+
+    Raises what `reading` raises.
+    """
+    with (
+        refusals(),
+        pool.lend(deadline) as database,
+        in_time(deadline),
+        refusals(),
+    ):
+        return Session(database, deadline=deadline).script(sql)
+
+
 def _begin(session: Session, until: float, then: str | None) -> None:
     """Begin the transaction: SQLite sees the moment of the first look at a table."""
     if session.kind == "sqlite":

@@ -34,12 +34,14 @@ MOST_ENTRIES = 512
 MOST_BYTES = 64 << 20
 """The most memory they take, in bytes, as estimated by whoever keeps them."""
 
-# Sent with the beginning of the transaction: LOCK TABLE takes no snapshot, so the
-# moment is that of the SELECT, after the locks.
-_LOCK = """
-LOCK TABLE {tables} IN ACCESS SHARE MODE;
+SNAPSHOT = """
 SELECT CASE WHEN NOT pg_is_in_recovery() THEN CAST(pg_current_snapshot() AS text) END
 """
+"""What gives PostgreSQL's token."""
+
+# Sent with the beginning of the transaction: LOCK TABLE takes no snapshot, so the
+# moment is that of the SELECT, after the locks.
+_LOCK = f"LOCK TABLE {{tables}} IN ACCESS SHARE MODE;{SNAPSHOT}"
 
 _PRIMARY = 0xFF
 """The part of an extended result code of SQLite that names the kind of error."""

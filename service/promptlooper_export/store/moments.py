@@ -11,9 +11,14 @@ from promptlooper_export.errors import (
     DatabaseUnavailableError,
 )
 from promptlooper_export.store.catalog import Catalog, fingerprint, read_catalog
-from promptlooper_export.store.connection import Session, open_for_reading, reading
+from promptlooper_export.store.connection import (
+    Session,
+    glance,
+    open_for_reading,
+    reading,
+)
 from promptlooper_export.store.earlier import is_earlier
-from promptlooper_export.store.freshness import Sentinel, Token, taking_token
+from promptlooper_export.store.freshness import SNAPSHOT, Sentinel, Token, taking_token
 from promptlooper_export.store.locations import sqlite_path
 from promptlooper_export.store.refusals import sqlstate
 from promptlooper_export.store.write_ahead_log import WriteAheadLog
@@ -68,6 +73,21 @@ class Moments:
         if self._sqlite is None:
             return self._look_at_postgresql(deadline)
         return self._look_at_sqlite(self._sqlite, deadline)
+
+    def token(self, *, deadline: float = math.inf) -> Token | None:
+        """Return the token of this moment, without beginning it; None if unknown.
+
+        Raises DatabaseUnavailableError, and TimeoutError after the deadline.
+        """
+        if self._sqlite is not None:
+            return self._sqlite.sentinel.token()
+        catalog = self._known.catalog
+        if catalog is None or catalog.lockable is None:
+            return None
+        # Without locks, since nothing is read: what was kept under this token was read
+        # behind them, and nobody has committed since.
+        row = glance(self._pool, SNAPSHOT, deadline=deadline)
+        return row and row[0]
 
     def close(self) -> None:
         """Close every connection that is not in use."""

@@ -28,6 +28,7 @@ from promptlooper_export.store.experiments import (
     ExperimentRow,
 )
 from promptlooper_export.store.freshness import Kept, Token
+from promptlooper_export.store.glance import STATE_IS_INSIDE, Glance
 from promptlooper_export.store.headline import Headline, read_headline
 from promptlooper_export.store.listing import ExperimentSummary, Page
 from promptlooper_export.store.moments import Moments
@@ -63,7 +64,7 @@ class Snapshot:
         self._state = state
         self._viewer = viewer
         self._open_experiments = open_experiments
-        self._seen: dict[UUID, bool] = {}
+        self._seen: dict[UUID, tuple[bool, frozenset[str]]] = {}
         self._standings = Standings(session, catalog, token, kept)
 
     def best(
@@ -250,23 +251,9 @@ class Snapshot:
             lambda: experiments.last_change(self._session, self._catalog, row),
         )
 
-    def note(self, experiment: UUID, key: str, value: bytes) -> None:
-        """Keep a digest of an export of the experiment, as long as it holds."""
-        self._kept.put(("note", experiment, key), self._token, value, 512)
-
-    def noted(
-        self, experiment: UUID, key: str, *, against: Opponent | None = None
-    ) -> bytes | None:
-        """Return the digest if it still holds.
-
-        Raises what the export raises if the viewer may not see the experiment, or the
-        one that it is compared `against`.
-        """
-        self._row(experiment)
-        if against is not None:
-            self._other(against.experiment)
-        found: bytes | None = self._kept.get(("note", experiment, key), self._token)
-        return found
+    def keep(self, experiment: UUID, key: str, value: object, size: int) -> None:
+        """Keep what was made of the experiment, about `size` bytes: see `Glance`."""
+        self._kept.put(("made", experiment, key), self._token, value, size)
 
     def experiments(self, page: Page = listing.WHOLE) -> Iterator[ExperimentSummary]:
         """Yield the experiments to be seen, newest first unless the page says so.
@@ -296,21 +283,28 @@ class Snapshot:
         Whether they may is asked for each snapshot, also if the row is kept.
         """
         if experiment not in self._seen:
-            self._seen[experiment] = experiments.may_see(
+            names, is_inside = self._state.grantees(self._session, experiment)
+            self._kept.put(STATE_IS_INSIDE, self._token, is_inside, 64)
+            is_visible = experiments.may_see(
                 self._viewer,
                 experiment,
-                self._state.grantees(self._session, experiment) or frozenset(),
+                names,
                 open_experiments=self._open_experiments,
             )
+            self._seen[experiment] = is_visible, names
         # Part of the key, so that nobody gets a row that was kept for somebody else.
-        is_visible = self._seen[experiment]
-        return self._kept.find(
+        is_visible, names = self._seen[experiment]
+        row = self._kept.find(
             ("experiment", experiment, is_visible),
             self._token,
             lambda: experiments.read_experiment(
                 self._session, self._catalog, experiment, is_visible=is_visible
             ),
         )
+        # Only now: ids that do not exist must not push out what others need.
+        key = ("grantees", experiment)
+        self._kept.put(key, self._token, names, 64 * len(names))
+        return row
 
     def _visible(self) -> Condition:
         return experiments.visible(
@@ -348,9 +342,7 @@ class Store:
         Raises DatabaseUnavailableError, also for a viewer whose token is unconfirmed,
         and TimeoutError after `deadline`, a moment of time.monotonic().
         """
-        # Whether the token was revoked could not be asked: refuse rather than open up.
-        if viewer.unconfirmed is not None:
-            raise DatabaseUnavailableError(viewer.unconfirmed)
+        _refuse_unconfirmed(viewer)
         with self._moments.begin(deadline=deadline) as (session, catalog, token):
             yield Snapshot(
                 session,
@@ -362,6 +354,17 @@ class Store:
                 open_experiments=self._open_experiments,
             )
 
+    def glance(self, viewer: Viewer, *, deadline: float = math.inf) -> Glance:
+        """Return what is kept of the database as it is now; raises as `snapshot`."""
+        _refuse_unconfirmed(viewer)
+        return Glance(
+            token=self._moments.token(deadline=deadline),
+            kept=self._kept,
+            state=self._state,
+            viewer=viewer,
+            open_experiments=self._open_experiments,
+        )
+
     def ping(self) -> None:
         """Raise DatabaseUnavailableError unless it answers and can be read."""
         self._moments.ping()
@@ -370,6 +373,12 @@ class Store:
         """Close every connection that is not in use."""
         self._moments.close()
         self._state.close()
+
+
+def _refuse_unconfirmed(viewer: Viewer) -> None:
+    # Whether the token was revoked could not be asked: refuse rather than open up.
+    if viewer.unconfirmed is not None:
+        raise DatabaseUnavailableError(viewer.unconfirmed)
 
 
 def open_store(

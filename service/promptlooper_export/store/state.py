@@ -114,13 +114,16 @@ class State:
         # Once seen, a state that is missing refuses: its grants may hide experiments.
         self._was_there = self._is_named
 
-    def grantees(self, session: Session, experiment: UUID) -> frozenset[str] | None:
-        """Return to whom an experiment is granted; None if there is no state at all.
+    def grantees(
+        self, session: Session | None, experiment: UUID
+    ) -> tuple[frozenset[str], bool]:
+        """Return to whom an experiment is granted, and whether `session` said so.
 
-        Raises DatabaseUnavailableError.
+        No session is needed if the state is elsewhere. Raises DatabaseUnavailableError.
         """
         with self._found(session) as found:
-            return None if found is None else frozenset(_grantees(found, experiment))
+            names = [] if found is None else _grantees(found, experiment)
+            return frozenset(names), found is not None and found is session
 
     def grants(self, session: Session) -> Mapping[UUID, frozenset[str]]:
         """Return all grants by experiment; raises DatabaseUnavailableError."""

@@ -21,7 +21,7 @@ from flask import Response, request, url_for
 from promptlooper_export.codings import IDENTITY, Encoder, takes_identity
 from promptlooper_export.configs import JSON
 from promptlooper_export.documents import Notice
-from promptlooper_export.export import Limits, export
+from promptlooper_export.export import Limits, export, made_before
 from promptlooper_export.registry import Registry
 from promptlooper_export.spool import Body, recode
 from promptlooper_export.store.snapshot import Store
@@ -202,15 +202,14 @@ def _held(
     """
     if not conditional.asks_whether_modified(request):
         return None
-    with exports.store.snapshot(viewer) as snapshot:
-        content = snapshot.noted(
-            wanted.experiment, wanted.key, against=wanted.selection.against
-        )
-    if content is None:
+    made = made_before(
+        exports.store, viewer, wanted.experiment, wanted.key, wanted.selection
+    )
+    if made is None:
         return None
     # The length is unknown here, so the body may have been too small to code.
     return conditional.held(
-        request, [wanted.tag(content, None), wanted.tag(content, coding)]
+        request, [wanted.tag(made.content, None), wanted.tag(made.content, coding)]
     )
 
 
