@@ -125,6 +125,8 @@ def _serving(
     """Serve an application until the end of the block."""
     # Listening before the server has started, so that nobody needs to wait for it.
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # As gunicorn does with sockets that it makes itself.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening = ("--bind", f"fd://{listener.fileno()}")
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *SHARED, *listening, *arguments],
