@@ -8,6 +8,7 @@ numbers below are those of RFC 9110; the rules are in section 12.5.3.
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TypeAlias
 
@@ -78,6 +79,7 @@ def takes_identity(accept_encoding: str | None) -> bool:
     return choose_coding(accept_encoding, ()) is not None
 
 
+@lru_cache(maxsize=256)  # clients are few, and each sends the same
 def _parse(header: str) -> Mapping[str, float]:
     weights: dict[str, float] = {}
     for member in header.split(","):

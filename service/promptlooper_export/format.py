@@ -80,7 +80,7 @@ class Format(Generic[D]):
     api_version: int = API_VERSION
 
     is_repeatable: ClassVar[bool] = True
-    """Whether what is rendered depends on nothing but the document and the options."""
+    """Whether options depend on the query alone, and bytes on document and options."""
 
     def __post_init__(self) -> None:
         """Refuse an invalid declaration."""

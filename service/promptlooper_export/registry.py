@@ -251,6 +251,13 @@ def load_options(
     return loaded
 
 
+@lru_cache(maxsize=512)
+def _load_repeated(
+    schema: type[Schema], pairs: tuple[tuple[str, str], ...]
+) -> Mapping[str, Any]:
+    return load_options(schema, pairs)
+
+
 def load_format_options(
     format: Format[Any],
     pairs: Iterable[tuple[str, str]],
@@ -261,6 +268,8 @@ def load_format_options(
     but marshmallow's ValidationError.
     """
     try:
+        if format.is_repeatable:
+            return dict(_load_repeated(format.options, tuple(pairs)))
         return load_options(format.options, pairs)
     except ExportError:
         raise

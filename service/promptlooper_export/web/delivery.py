@@ -209,7 +209,7 @@ def _held(
         return None
     # The length is unknown here, so the body may have been too small to code.
     return conditional.held(
-        request, [wanted.tag(made.content, None), wanted.tag(made.content, coding)]
+        request, (wanted.tag(made.content, applied) for applied in (None, coding))
     )
 
 

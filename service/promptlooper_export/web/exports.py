@@ -192,7 +192,8 @@ def _begin() -> None:
 
 def _say_what_varies(response: Response) -> Response:
     """Name the headers that chose the answer, whether it is an export or a refusal."""
-    response.vary.update(sorted(g.vary))
+    if g.vary:
+        response.vary.update(sorted(g.vary))
     return response
 
 

@@ -52,6 +52,7 @@ class Entry:
         self._note = note
         self._started = time.perf_counter()
         self._known: dict[str, Any] = {}
+        self._members: list[str] = []
 
     def add(self, known: dict[str, str | int | None]) -> None:
         """Remember values, and note them for the case that the process dies."""
@@ -59,9 +60,11 @@ class Entry:
         if self._note is not None:
             cut = {
                 name: value[:_KEPT] if isinstance(value, str) else value
-                for name, value in self._known.items()
+                for name, value in known.items()
             }
-            self._note(json.dumps(cut))
+            # Each value is written once, though this is done several times a request.
+            self._members.append(json.dumps(cut)[1:-1])
+            self._note(f"{{{', '.join(self._members)}}}")
 
     def log(self, *, sent: int, outcome: str) -> None:
         """Log the request, which is over."""
