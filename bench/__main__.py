@@ -18,6 +18,7 @@ import importing
 import indexes
 import latency
 import plain
+import starting
 import verdict
 from timing import alternate, compare, exporting
 
@@ -111,6 +112,7 @@ def main() -> None:
         measure(sys.argv[1] if sys.argv[1:] else f"sqlite:///{folder}/bench.db")
         commits.measure(Path(folder))
         importing.measure(Path(folder))
+        starting.measure()
 
 
 if __name__ == "__main__":

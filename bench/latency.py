@@ -29,6 +29,9 @@ ROUNDS = 12
 REQUESTS = 50
 """Of each kind in a round."""
 
+MANY = 10_000
+"""Requests after which a worker's memory should not have grown."""
+
 FORMATS = ("json", "env", "yaml")
 
 HERE = Path(__file__).parent
@@ -63,6 +66,13 @@ class Server:
             self.ask(path, headers, status)
         return (self._taken() - before) / REQUESTS
 
+    def mebibytes(self) -> int:
+        """Return the memory that its worker holds, shared memory included."""
+        [worker] = self._workers()
+        status = Path(f"/proc/{worker}/status").read_text()
+        kibibytes = status.partition("VmRSS:")[2].split()[0]
+        return int(kibibytes) // 1024
+
     def close(self) -> None:
         """End the server."""
         self._connection.close()
@@ -71,15 +81,19 @@ class Server:
 
     def _taken(self) -> float:
         """Return the seconds that the threads of its worker have run."""
-        main = self._process.pid
-        workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
         threads = [
-            thread for pid in workers for thread in Path(f"/proc/{pid}/task").iterdir()
+            thread
+            for pid in self._workers()
+            for thread in Path(f"/proc/{pid}/task").iterdir()
         ]
         nanoseconds = (
             int((thread / "schedstat").read_text().split()[0]) for thread in threads
         )
         return sum(nanoseconds) / 1e9
+
+    def _workers(self) -> list[str]:
+        main = self._process.pid
+        return Path(f"/proc/{main}/task/{main}/children").read_text().split()
 
 
 def measure(url: str, experiment: UUID) -> None:
@@ -105,6 +119,12 @@ def measure(url: str, experiment: UUID) -> None:
             ):
                 ours, least = _in_turn(floor, service, path, headers, status)
                 compare(f"{what} over HTTP, the least", ours, least)
+        for number in range(MANY):
+            path = f"/experiments/{experiment}/export?format={FORMATS[number % 3]}"
+            service.ask(path, bearer, 200)
+        print(
+            f"{f'a worker after {MANY:,} more requests':<45} {service.mebibytes()} MiB"
+        )
 
 
 def _in_turn(
