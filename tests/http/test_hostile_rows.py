@@ -24,7 +24,7 @@ KEYS = {
 NO_TEXT = "x'C3280041'"  # a blob, and no UTF-8 either
 INVALID_UTF_8 = "CAST(x'61C328' AS TEXT)"
 HUGE = "9e999"
-LONG = "replace(hex(zeroblob(2000000)), '00', 'ab')"  # 4 MB
+LONG = "replace(hex(zeroblob(131072)), '00', 'ab')"  # 256 KiB
 DEEP = f"'{'[' * 5000}'"
 
 TEXTS = {"a blob": NO_TEXT, "no UTF-8": INVALID_UTF_8, "a number": "7",

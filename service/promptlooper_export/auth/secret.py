@@ -135,6 +135,7 @@ def surrounding_space(secret: str) -> str | None:
     return f"{found}, which is part of the key; remove it unless the issuer has it too"
 
 
+@lru_cache(maxsize=1)  # hashes all the words, and a program may issue many tokens
 def is_published(secret: str) -> bool:
     """Return whether a secret is in public documents, or the hash of a usual word."""
     plain = secret.strip().casefold()
