@@ -1,12 +1,15 @@
 """Behind PgBouncer and on a hot standby: the same answers."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import closing, contextmanager
 from pathlib import Path
+from textwrap import dedent
 
 import psycopg
 import pytest
@@ -16,21 +19,34 @@ from databases import Database
 from postgres import Cluster, free_port
 from promptlooper_export.store.snapshot import open_store
 from promptlooper_export.viewer import OPERATOR
+from servers import ROOT
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 @contextmanager
 def pooled(cluster: Cluster, folder: Path, url: str) -> Iterator[str]:
-    """Put PgBouncer in front of a database: its defaults, in transaction mode."""
+    """Put PgBouncer in front of a database, as docs/deploy.md has it."""
     port, name = free_port(), url.rpartition("/")[2]
-    settings = folder / "pgbouncer.ini"
-    settings.write_text(
-        f"[databases]\n{name} = host=127.0.0.1 port={cluster.port} user=postgres\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
-        "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n"
-        "unix_socket_dir =\n"
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^ *```ini\n(.*?)^ *```$", page, re.DOTALL | re.MULTILINE)
+    parser = ConfigParser()
+    parser.read_string(dedent(block))
+    where = parser["databases"]["promptlooper"].replace("5432", str(cluster.port))
+    parser["databases"] = {name: f"{where} user=postgres"}
+    # The cluster asks for no password, and a small pool shows who keeps a session.
+    parser["pgbouncer"].update(
+        {
+            "listen_port": str(port),
+            "auth_type": "any",
+            "auth_file": "",
+            "default_pool_size": "2",
+            "unix_socket_dir": "",
+        }
     )
+    settings = folder / "pgbouncer.ini"
+    with settings.open("w") as file:
+        parser.write(file)
     program = shutil.which("pgbouncer")
     assert program is not None, "apt-get install pgbouncer"
     command = [program, "--quiet", str(settings)]
