@@ -134,34 +134,25 @@ def export(
 
     The connection is released before this returns. If `note` is given, what was
     rendered is kept under it until the database changes: it must stand for everything
-    but the data. Raises what the store
-    refuses (ExperimentNotFoundError, NothingToExportError, InvalidConfigError,
-    DatabaseUnavailableError), what the format refuses
-    (UnrepresentableError), FormatFailedError, FormatTimeoutError, ExportTooLargeError
-    and SpoolFullError.
+    but the data. Raises what the store refuses (ExperimentNotFoundError,
+    NothingToExportError, InvalidConfigError, DatabaseUnavailableError), what the format
+    refuses (UnrepresentableError), FormatFailedError, FormatTimeoutError,
+    ExportTooLargeError and SpoolFullError.
     """
     deadline = time.monotonic() + limits.seconds
     made = None
     try:
         if note is not None and format.document is Best:
-            made = made_before(
-                store, viewer, experiment, note, selection, deadline=deadline
-            )
+            made = made_before(store, viewer, experiment, note, selection, deadline)
         if made is not None and made.body is not None:
-            now = datetime.now(UTC)
-            return made.body.at(now, limit=limits.spool_bytes, space=limits.space)
+            return made.body.now(limit=limits.spool_bytes, space=limits.space)
         # Rendered within the snapshot: rows are read from it while they are written.
         with store.snapshot(viewer, deadline=deadline) as snapshot, until(deadline):
             document = _document(snapshot, experiment, format, selection)
             body = export_document(
-                document,
-                format,
-                options,
-                redacted=selection.redact,
-                has_clock=selection.has_clock(format.document),
-                limits=limits,
-                deadline=deadline,
-            )
+                document, format, options, redacted=selection.redact, limits=limits,
+                has_clock=selection.has_clock(format.document), deadline=deadline,
+            )  # fmt: skip
             if note is not None:
                 kept = None
                 if made is None:  # else it was tried before
@@ -179,7 +170,6 @@ def made_before(
     experiment: UUID,
     note: str,
     selection: Selection,
-    *,
     deadline: float = math.inf,
 ) -> Made | None:
     """Return what was rendered and kept under the note, if that still holds.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from promptlooper_export.documents import Notice
 from promptlooper_export.schemas import timestamp
@@ -33,6 +33,10 @@ class Timeless:
             limit=limit,
             space=space,
         )
+
+    def now(self, *, limit: int, space: Space) -> Body:
+        """Return the body for a document of this very moment."""
+        return self.at(datetime.now(UTC), limit=limit, space=space)
 
 
 @dataclass(frozen=True, kw_only=True)
