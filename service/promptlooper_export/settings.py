@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -287,8 +288,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the environment.
 
     The secret is not checked here, since most commands need none: see `auth.secret`.
-    What an operator adds to redaction takes effect in the whole process. Raises
-    SettingsError, which names the variable.
+    What an operator adds to redaction takes effect in the whole process, and so does
+    the directory for temporary files. Raises SettingsError, which names the variable.
     """
     known = {setting.variable for setting in SETTINGS}
     for variable, value in sorted(environ.items()):
@@ -303,6 +304,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             msg = f"{variable} is not a setting of this service{hint}"
             raise SettingsError(msg)
     loaded = Settings(**{row.name.lower(): _value(row, environ) for row in SETTINGS})
+    if loaded.spool_dir is not None:
+        # Any command may copy a SQLite file. Whether the directory can be written to is
+        # checked by those that write there whatever the database.
+        tempfile.tempdir = loaded.spool_dir
     if loaded.redact_patterns or loaded.redact_keep:
         # Here and not in each caller: one that forgot it would let secrets out.
         from promptlooper_export.redaction import configure

@@ -1,5 +1,6 @@
 """Disks that take no more, or nothing at all, as the kernel has them."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -95,3 +96,26 @@ def test_an_export_that_a_full_disk_does_not_hold_leaves_nothing(
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "large.json").exists()
+
+
+def test_a_read_only_root_needs_one_directory_to_write_to(
+    alone: list[str], database: Database, tmp_path: Path
+) -> None:
+    database.load(experiment(run({"a": 0.5}), name="one"))
+    root, spool = tmp_path / "root", tmp_path / "spool"
+    root.mkdir()
+    spool.mkdir()
+    done = in_mounts(
+        alone,
+        'mount --rbind / "$2"; mount -o remount,ro,bind "$2"; '
+        'chroot "$2" "$1" list && exit 9; '
+        'mount -t tmpfs tmpfs "$2$3"; '
+        'PROMPTLOOPER_SPOOL_DIR="$3" chroot "$2" "$1" export one -f json',
+        root,
+        spool,
+        DATABASE_URL=database.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["experiment_name"] == "one"
+    [refusal] = done.stderr.splitlines()
+    assert refusal.endswith("set PROMPTLOOPER_SPOOL_DIR.")

@@ -83,6 +83,8 @@ def _reason(error: PeeweeException | sqlite3.DatabaseError) -> str:
     text = _UNUSABLE.sub(r"\1", text)
     if "database or disk is full" in text:
         return f"No space is left for sorting (PROMPTLOOPER_SPOOL_DIR): {text}"
+    if "No usable temporary directory" in text:
+        return "The database must be copied to be read: set PROMPTLOOPER_SPOOL_DIR."
     if any(sign in text for sign in _DAMAGED):
         return f"The database file is damaged ({text}): restore it from a backup."
     if "permission denied" in text:
