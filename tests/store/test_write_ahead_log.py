@@ -133,6 +133,21 @@ def test_a_request_that_waits_in_vain_may_try_again(
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def test_a_client_that_does_not_read_holds_no_snapshot(
+    database: Database, runner: Runner
+) -> None:
+    service = Service(settings_for(database.url))
+    ((identity,),) = database.execute("SELECT id FROM experiments")
+    answer = service.ask(f"/experiments/{identity}/export?format=csv")
+    with closing(answer):
+        assert answer.status_code == 200
+        assert not answer.is_sequence  # the body is still to be read
+        runner.commit()
+        before = runner.salts()
+        runner.commit()
+        assert runner.salts() != before
+
+
 def test_a_snapshot_in_another_worker_counts(
     monkeypatch: pytest.MonkeyPatch, database: Database, store: Store
 ) -> None:
@@ -158,7 +173,7 @@ def test_a_snapshot_in_another_worker_counts(
         worker.join()
         runner.commit()
         runner.commit()
-        assert not is_refused(store)
+        assert not is_refused(store, LONG)
 
 
 def test_nobody_waits_while_the_runner_rests(runner: Runner, store: Store) -> None:
@@ -167,7 +182,7 @@ def test_nobody_waits_while_the_runner_rests(runner: Runner, store: Store) -> No
         assert is_refused(store)
         an_hour_ago = time.time() - 3600
         os.utime(runner.log, (an_hour_ago, an_hour_ago))
-        assert not is_refused(store)
+        assert not is_refused(store, LONG)
 
 
 def test_a_log_that_another_program_keeps_large_is_waited_for_once(
@@ -181,4 +196,4 @@ def test_a_log_that_another_program_keeps_large_is_waited_for_once(
         assert is_refused(store)
         monkeypatch.setattr(write_ahead_log, "_ALONE_SECONDS", 0.1)
         assert not is_refused(store, LONG)
-        assert not is_refused(store)
+        assert not is_refused(store, LONG)
