@@ -13,6 +13,7 @@ import fcntl
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -124,6 +125,9 @@ class _Readers:
 
     def __init__(self) -> None:
         self._file = _nameless_file()
+        if self._file is not None:
+            # Applications come and go in one process, and nobody need close them.
+            weakref.finalize(self, self._file.close)
         self._turn = threading.Lock()
         self._count = 0
 

@@ -16,7 +16,7 @@ from promptlooper_export.importers.fields import (
     Text,
     Whole,
 )
-from promptlooper_export.importers.interchange import CONFIG, SCHEMAS
+from promptlooper_export.importers.members import CONFIG, SCHEMAS
 from promptlooper_export.web.reference.json_schema import DIALECT
 
 # In strict JSON, scores that are not finite are written as text.
