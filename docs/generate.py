@@ -16,6 +16,7 @@ from marshmallow import missing
 from promptlooper_export import errors
 from promptlooper_export.cli.main import COMMANDS, promptlooper_export
 from promptlooper_export.errors import CommandError, ExportError, ProblemError
+from promptlooper_export.importers import importer  # noqa: F401  has an error
 from promptlooper_export.importers.members import CONFIG, SCHEMAS
 from promptlooper_export.plugin import ENTRY_POINT_GROUP
 from promptlooper_export.redaction import names
