@@ -212,8 +212,12 @@ def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
     with closing(open_store(f"sqlite:///{path}")) as store:
 
         def score() -> float:
+            kept = store.glance(OPERATOR).made(id_, "score")
             with store.snapshot(OPERATOR) as moment:
-                return moment.best(id_).weighted_score
+                found = moment.best(id_).weighted_score
+                moment.keep(id_, "score", found, 8)
+            assert kept in (None, found)
+            return found
 
         assert [score(), score()] == [1.0, 1.0]
         for beside in ("-wal", "-shm"):
@@ -222,7 +226,33 @@ def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
         assert [score(), score()] == [2.0, 2.0]
         path.unlink()
         with pytest.raises(DatabaseUnavailableError):
-            score()
+            store.glance(OPERATOR)
+        with pytest.raises(DatabaseUnavailableError), store.snapshot(OPERATOR):
+            pass
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_file_that_was_written_over_is_noticed(tmp_path: Path, mode: str) -> None:
+    def filled(name: str, score: float) -> Path:
+        path = tmp_path / name
+        database = Database(kind="sqlite", url=f"sqlite:///{path}")
+        migrate(database.url, create=True)
+        database.load(experiment(run({"a": score}), id=UUID(int=5)))
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute(f"PRAGMA journal_mode = {mode}")
+        return path
+
+    path, other = filled("one.db", 1.0), filled("other.db", 2.0)
+    with closing(open_store(f"sqlite:///{path}")) as store:
+
+        def score() -> float:
+            with store.snapshot(OPERATOR) as moment:
+                return moment.best(UUID(int=5)).weighted_score
+
+        assert [score(), score()] == [1.0, 1.0]
+        # As by cp: the same file, with the counters of one that was made alike.
+        path.write_bytes(other.read_bytes())
+        assert [score(), score()] == [2.0, 2.0]
 
 
 def test_a_large_file_outside_wal_is_copied_and_holds_up_no_commit(

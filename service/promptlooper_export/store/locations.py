@@ -137,6 +137,15 @@ class Look(NamedTuple):
         """What differs if open connections lead to another file."""
         return (self.mode, self.found.st_dev, self.found.st_ino)
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What also differs if the file was written over, which SQLite cannot notice.
+
+        A connection goes on with the pages that it has read as long as the counter in
+        the file is the same, and a copy of another file may well have the same.
+        """
+        return (*self.identity, self.found.st_size, self.found.st_mtime_ns)
+
 
 class SqliteFile:
     """A file as this process opens it; `location` is the URI to open."""
@@ -175,13 +184,14 @@ class SqliteFile:
     def opening(self) -> tuple[object, ...] | None:
         """Prepare to open the file as it is now, and set `location` accordingly.
 
-        The value differs from the last one if open connections lead to another file.
+        The value differs from the last one if open connections may lead to something
+        else.
         """
         look = self.look()
         if look is not None and look.mode in ("copy", "backup"):
             return self._copy(look.mode)
         self.location = self.uri(look)
-        return None if look is None else look.identity
+        return None if look is None else look.state
 
     def uri(self, look: Look | None) -> str:
         """Return the URI that opens the file itself as the look says."""

@@ -50,7 +50,10 @@ class Readable(Database):
 
 
 class ReadableSqlite(Readable, SqliteDatabase):
-    """SQLite whose connection is fit as long as the path leads to the same file."""
+    """SQLite whose connection is fit as long as nobody has touched the file.
+
+    A commit that goes into the log beside the file leaves the connection fit.
+    """
 
     def __init__(self, opened: "Opened") -> None:
         self._opened = opened
@@ -66,7 +69,7 @@ class ReadableSqlite(Readable, SqliteDatabase):
         )
 
     def is_fit(self) -> bool:
-        """Return whether the path still leads to the file."""
+        """Return whether the path still leads to the file as it was opened."""
         return self._opened.now()[0] == self._opening
 
     def _connect(self) -> Any:
