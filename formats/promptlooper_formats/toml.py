@@ -19,6 +19,7 @@ from promptlooper_export.plugin import (
     Notice,
     Path,
     UnrepresentableError,
+    check_deadline,
 )
 from promptlooper_formats.shared.best_document import (
     BestOptions,
@@ -73,6 +74,7 @@ def _reason(path: Path, value: JSON) -> str:
 
 def _left_out(value: JSON | Mapping[str, JSON], path: Path) -> Iterator[Notice]:
     """Name the keys whose value is null; raises UnrepresentableError within lists."""
+    check_deadline()
     if isinstance(value, Mapping):
         for key, member in value.items():
             yield from _left_out(member, Path((*path, key)))
@@ -97,6 +99,7 @@ def _without_null(value: Mapping[str, JSON]) -> dict[str, JSON]:
 
 
 def _clean(value: JSON) -> JSON:
+    check_deadline()
     if isinstance(value, dict):
         return _without_null(value)
     return list(map(_clean, value)) if isinstance(value, list) else value

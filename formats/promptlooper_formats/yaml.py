@@ -13,6 +13,7 @@ from promptlooper_export.plugin import (
     Notice,
     Path,
     UnrepresentableError,
+    check_deadline,
 )
 from promptlooper_formats.shared.best_document import (
     BestOptions,
@@ -52,7 +53,8 @@ class Dumper(BaseDumper):
     """Quotes text unless every reader takes it for text without quotes."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  PyYAML's signature
-        """Write equal values out in full each time."""
+        """Write equal values out in full each time; this is called for each value."""
+        check_deadline()
         # PyYAML writes an alias if two values happen to be one object in memory.
         return True
 
@@ -71,7 +73,7 @@ def _style(text: str) -> str | None:
     if (
         "\n" in text
         and not _NOT_IN_A_BLOCK.search(text)
-        and all(character.isprintable() or character in "\n\t" for character in text)
+        and text.replace("\n", "").replace("\t", "").isprintable()
     ):
         return "|"
     # The only style with escapes, so it holds any text.

@@ -17,13 +17,14 @@ from typing import Any
 from uuid import UUID
 
 from promptlooper_export.analysis.verdict import MARGIN
+from promptlooper_export.deadline import until
 from promptlooper_export.documents import Best, Document, Notice, Report, Runs
 from promptlooper_export.errors import (
     ExportError,
     FormatFailedError,
     FormatTimeoutError,
 )
-from promptlooper_export.redaction import redact, until
+from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
 from promptlooper_export.runs import RunBatch
 from promptlooper_export.spool import (
@@ -358,6 +359,8 @@ def _render(
             yield from document.warnings
     except ExportError:
         raise
+    except TimeoutError:
+        raise FormatTimeoutError(format.name) from None
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise _failed(format, error) from error

@@ -16,6 +16,7 @@ from promptlooper_export.configs import (
     leaves,
     strict_json,
 )
+from promptlooper_export.deadline import check_deadline, in_time
 from promptlooper_export.documents import (
     Best,
     Bin,
@@ -120,7 +121,9 @@ __all__ = [
     "Verdict",
     "WeightRange",
     "Winner",
+    "check_deadline",
     "flatten",
+    "in_time",
     "json_text",
     "leaf_columns",
     "leaves",

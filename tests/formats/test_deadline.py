@@ -3,22 +3,34 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from itertools import repeat
+from itertools import product, repeat
+from typing import Any
 
 import pytest
 
 from effort import counted_steps
-from formats.rendering import best, ranked_run, render, report, row, table
+from formats.rendering import (
+    best,
+    experiment,
+    ranked_run,
+    render,
+    report,
+    row,
+    table,
+)
 from promptlooper_export.configs import JSON
-from promptlooper_export.documents import Runs, Winner
-from promptlooper_export.errors import FormatTimeoutError
+from promptlooper_export.documents import Best, Report, Runs, Winner
+from promptlooper_export.errors import FormatTimeoutError, UnrepresentableError
 from promptlooper_export.export import Limits, export_document
 from promptlooper_export.registry import discover
 from promptlooper_export.runs import RunBatch
 
 FORMATS = discover().formats
 OF_RUNS = [name for name, format_ in FORMATS.items() if format_.document is Runs]
+
+OF_ONE = [name for name in FORMATS if name not in OF_RUNS]
 
 
 @pytest.mark.parametrize("name", OF_RUNS)
@@ -79,6 +91,54 @@ def test_redaction_is_given_up_in_the_midst_of_a_value(
                 deadline=20_000,
             )
         assert steps() < 22_000
+
+
+LARGE: Mapping[str, dict[str, Any]] = {
+    "numbers": {"a": [1] * 5 * MANY},
+    "objects": {"a": [{"k": True}] * 3 * MANY},
+    "texts": {"a": ["xy"] * 5 * MANY},
+    "keys": {f"k{place}": place for place in range(3 * MANY)},
+    "marks": {"a": "a' " * 9 * MANY},
+    "lines": {"a": "it's $5\\\n" * MANY},
+}
+
+
+BY_LIBRARIES = {("toml", "marks"), ("toml", "lines"), ("report-json", "keys")}
+"""What tomli-w and marshmallow write at a quarter of a second for each megabyte."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [pair for pair in product(OF_ONE, LARGE) if pair not in BY_LIBRARIES],
+)
+def test_a_format_is_given_up_in_the_midst_of_a_config(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def document(config: Mapping[str, JSON]) -> Best | Report:
+        if FORMATS[name].document is Best:
+            return best(config)
+        run = ranked_run()
+        return report(
+            experiment=experiment(parameter_space=dict(config)),
+            top=(run,),
+            winner=Winner(run=run, config=config),
+        )
+
+    large = document(LARGE[kind])
+    list(FORMATS[name].stream(document({"a": 1})))  # imports and compiles
+    with counted_steps() as steps:
+        monkeypatch.setattr(time, "monotonic", steps)
+        # What is over before is as good.
+        with suppress(FormatTimeoutError, UnrepresentableError):
+            export_document(
+                large,
+                FORMATS[name],
+                {},
+                redacted=False,
+                limits=Limits(spool_bytes=1 << 40),
+                deadline=20_000,
+            )
+        assert steps() < 25_000
 
 
 def test_a_page_about_many_scorers_comes_in_pieces() -> None:

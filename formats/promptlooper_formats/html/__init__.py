@@ -17,7 +17,7 @@ from promptlooper_export.plugin import (
 )
 from promptlooper_formats.html import charts, page
 from promptlooper_formats.shared import quantities, selection, sentences
-from promptlooper_formats.shared.text import visible
+from promptlooper_formats.shared.text import visible, write_json
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -75,7 +75,7 @@ def _visible(value: object) -> object:
 
 
 def _pretty(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return write_json(value, indent=2)
 
 
 def _data(value: float | None, text: str | None = None) -> Markup:

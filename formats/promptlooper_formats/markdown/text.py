@@ -4,15 +4,16 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
-from promptlooper_export.plugin import JSON
-from promptlooper_formats.shared.text import visible
+from promptlooper_export.plugin import JSON, check_deadline, in_time
+from promptlooper_formats.shared.text import visible, write_json
 
 # What means something to some renderer; as entities, characters mean themselves. For
 # those who read the source, _ inside a word and :!& before a space are left alone.
 _MEANINGFUL = re.compile(
     r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|[:!&](?! |\Z)"
-    r"|[\\`*{}\[\]<>#|~$@^\"'\t\n\u2028\u2029\ufeff\xa0]"
+    r"|[\\`*{}\[\]<>#|~$@^\"'\t\n\u2028\u2029\ufeff\xa0]++"
 )
 # Renderers trim cells and lines. Each run of spaces is looked at once: tried again from
 # its second space, and so on, a long run in the middle would take the square of its
@@ -43,7 +44,13 @@ def escaped(text: str) -> str:
 
 
 def _entities(found: re.Match[str]) -> str:
-    return "".join(f"&#{ord(character)};" for character in found[0])
+    check_deadline()
+    return "".join(map(_entity, found[0]))
+
+
+@cache
+def _entity(character: str) -> str:
+    return f"&#{ord(character)};"
 
 
 def shortened(text: str, room: int) -> str:
@@ -92,7 +99,7 @@ def fenced(text: str, language: str) -> str:
 
 def fenced_json(value: JSON | Mapping[str, JSON]) -> str:
     """Return a value as a block of indented JSON."""
-    return fenced(json.dumps(value, ensure_ascii=False, indent=2), "json")
+    return fenced(write_json(value, indent=2), "json")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -101,7 +108,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     A head that ends with a colon marks a column of numbers, set to the right.
     """
     numbers = [title.endswith(":") for title in head]
-    lines = [[title.removesuffix(":") for title in head], *map(list, rows)]
+    lines = [[title.removesuffix(":") for title in head], *map(list, in_time(rows))]
     widths = [
         min(_WIDEST, max(3, *(len(line[column]) for line in lines)))
         for column in range(len(head))

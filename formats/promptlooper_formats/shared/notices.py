@@ -10,6 +10,7 @@ from promptlooper_export.plugin import (
     Notice,
     Path,
     UnrepresentableError,
+    check_deadline,
 )
 
 EXACT = 2**53
@@ -97,6 +98,7 @@ def scalars(
 
     The path of a list's member has its index as a key; an empty container is None.
     """
+    check_deadline()
     members: Iterable[tuple[str, JSON]]
     if isinstance(value, Mapping):
         members = value.items()

@@ -10,6 +10,7 @@ from promptlooper_export.plugin import (
     Deviation,
     Report,
     TopParameter,
+    in_time,
     leaves,
 )
 from promptlooper_formats.shared.quantities import counted
@@ -37,7 +38,7 @@ class Settings:
 def settings(config: Mapping[str, JSON]) -> Settings:
     """Tell the prompts of a config from the rest, each by its path."""
     texts, values = [], []
-    for path, value in leaves(config):
+    for path, value in in_time(leaves(config)):
         if _is_long(value):
             texts.append((path, value))
         else:

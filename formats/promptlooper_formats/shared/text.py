@@ -8,6 +8,7 @@ from promptlooper_export.plugin import (
     JSON,
     Best,
     Notice,
+    in_time,
     json_text,
     strict_json,
     timestamp,
@@ -77,8 +78,11 @@ def together(lines: Iterable[bytes | Notice]) -> Iterator[bytes | Notice]:
 
 def write_json(value: object, *, indent: int | None = None) -> str:
     """Write a value as text that UTF-8 can hold; raises ValueError for NaN."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    return encodable(text)
+    encoder = json.JSONEncoder(indent=indent, ensure_ascii=False, allow_nan=False)
+    if indent is None:
+        return encodable(encoder.encode(value))
+    # With an indent, Python encodes, piece by piece.
+    return encodable("".join(in_time(encoder.iterencode(value))))
 
 
 def json_texts(values: Sequence[float | bool | None]) -> list[str]:

@@ -1,7 +1,6 @@
 """Remove secrets from documents."""
 
 from promptlooper_export.redaction.columns import redact_path
-from promptlooper_export.redaction.deadline import until
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.text import redact_text
 from promptlooper_export.redaction.values import REDACTED
@@ -21,5 +20,4 @@ __all__ = [
     "redact_path",
     "redact_text",
     "secrets_in",
-    "until",
 ]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from promptlooper_export.redaction.deadline import in_time
+from promptlooper_export.deadline import in_time
 from promptlooper_export.redaction.names import names_secret
 from promptlooper_export.redaction.values import hide
 

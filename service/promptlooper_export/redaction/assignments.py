@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from promptlooper_export.redaction.deadline import check, in_time
+from promptlooper_export.deadline import check_deadline, in_time
 from promptlooper_export.redaction.names import Strength, strength
 from promptlooper_export.redaction.values import (
     REDACTED,
@@ -94,7 +94,7 @@ def redact_assignments(text: str) -> str:
 
 
 def _of_bearer(match: re.Match[str]) -> str:
-    check()
+    check_deadline()
     return match[0] if is_reference(match[2]) else match[1] + REDACTED
 
 

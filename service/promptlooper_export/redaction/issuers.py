@@ -7,7 +7,7 @@ all the characters that it looks at, or fails within a fixed number of them.
 import re
 from dataclasses import dataclass
 
-from promptlooper_export.redaction.deadline import check, in_time
+from promptlooper_export.deadline import check_deadline, in_time
 from promptlooper_export.redaction.values import REDACTED
 
 
@@ -283,6 +283,6 @@ def redact_issued(text: str) -> str:
 
 
 def _from_header(match: re.Match[str]) -> str:
-    check()
+    check_deadline()
     start = _JWT_START.search(match[0])
     return match[0][: start.start()] + REDACTED if start else match[0]

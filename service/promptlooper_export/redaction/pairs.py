@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from promptlooper_export.redaction.deadline import in_time
+from promptlooper_export.deadline import in_time
 from promptlooper_export.redaction.names import names_secret, strength, words_of
 from promptlooper_export.redaction.values import is_plain
 

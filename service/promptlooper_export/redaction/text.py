@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from promptlooper_export.deadline import check_deadline
 from promptlooper_export.redaction.arguments import redact_commands
 from promptlooper_export.redaction.assignments import redact_assignments
-from promptlooper_export.redaction.deadline import check
 from promptlooper_export.redaction.issuers import redact_issued
 from promptlooper_export.redaction.names import MARKS
 from promptlooper_export.redaction.urls import redact_urls
@@ -33,7 +33,7 @@ def redact_own(text: str) -> str:
 
 def redact_text(text: str) -> str:
     """Return a text without its secrets; the same object if there are none."""
-    check()
+    check_deadline()
     text = redact_own(text)
     if len(text) < _SHORTEST:
         return text

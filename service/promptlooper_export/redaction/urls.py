@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from promptlooper_export.redaction.deadline import check, in_time
+from promptlooper_export.deadline import check_deadline, in_time
 from promptlooper_export.redaction.names import strength
 from promptlooper_export.redaction.values import (
     REDACTED,
@@ -85,7 +85,7 @@ def redact_urls(text: str) -> str:
 
 
 def _user_info(match: re.Match[str]) -> str:
-    check()
+    check_deadline()
     run = match[0]
     if "@" not in run:
         return run
@@ -151,7 +151,7 @@ def _is_port(text: str, scheme: re.Match[str] | None) -> bool:
 
 
 def _parameter(match: re.Match[str]) -> str:
-    check()
+    check_deadline()
     name, value = match[2], match[4]
     if name.lower() in _SIGNATURES:
         is_secret = len(value) >= _SHORTEST_SIGNATURE and not is_plain(value)

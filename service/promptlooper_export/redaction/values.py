@@ -2,7 +2,7 @@
 
 import re
 
-from promptlooper_export.redaction.deadline import check
+from promptlooper_export.deadline import check_deadline
 from promptlooper_export.redaction.names import SECRETS, Strength, words_of
 
 REDACTED = "[redacted]"
@@ -236,7 +236,7 @@ def without_defaults(text: str) -> str:
 
 
 def _default(match: re.Match[str]) -> str:
-    check()
+    check_deadline()
     default = match[2].strip("\\\"'")
     if stays(default, "strong", "") or is_reference(default):
         return match[0]

@@ -8,6 +8,7 @@ from operator import is_
 from typing import Any, TypeAlias, TypeVar, overload
 
 from promptlooper_export.configs import JSON, ROOT, Path
+from promptlooper_export.deadline import check_deadline
 from promptlooper_export.documents import (
     Best,
     Difference,
@@ -21,7 +22,6 @@ from promptlooper_export.findings import Deviation, Parameter
 from promptlooper_export.redaction import pairs
 from promptlooper_export.redaction.arguments import redacted_arguments
 from promptlooper_export.redaction.columns import redacted_columns
-from promptlooper_export.redaction.deadline import check
 from promptlooper_export.redaction.names import Strength, keep_names, strength
 from promptlooper_export.redaction.quick import (
     IS_JSON,
@@ -188,7 +188,7 @@ def _walked(walk: Walk) -> Any:  # noqa: ANN401
     above = [walk]
     result = None
     while above:
-        check()
+        check_deadline()
         try:
             below = above[-1].send(result)
         except StopIteration as end:
