@@ -19,7 +19,9 @@ with atheris.instrument_imports(
     from promptlooper_export.redaction import redact_text
     from promptlooper_export.registry import discover
 
-FORMATS = discover().formats
+    # Formats are imported only here.
+    FORMATS = discover().formats
+
 OFFERS = [
     Offer(name=name, media_types=tuple(map(str.lower, row.media_types)))
     for name, row in FORMATS.items()
