@@ -138,7 +138,7 @@ def test_a_long_text_is_written_in_linear_time(name: str, text: str) -> None:
     def work(size: int) -> Work:
         return _rendered(format_, _of_text(format_.document, f"x{text * size}y"))
 
-    assert not grows_too_fast(work, size=150, large=4_000)
+    assert not grows_too_fast(work, size=100, large=1_000)
 
 
 @pytest.mark.parametrize("shape", CONFIGS)
@@ -150,7 +150,7 @@ def test_a_large_config_is_written_in_linear_time(name: str, shape: str) -> None
         document = _of_config(format_.document, CONFIGS[shape](size))
         return _rendered(format_, [document])
 
-    assert not grows_too_fast(work, size=50, large=500)
+    assert not grows_too_fast(work, size=50, large=150)
 
 
 READERS = [
@@ -178,7 +178,7 @@ def test_any_file_is_read_in_linear_time(
 
         return read
 
-    assert not grows_too_fast(work, size=150, large=4_000)
+    assert not grows_too_fast(work, size=100, large=1_000)
 
 
 @pytest.mark.parametrize("shape", CONFIGS)
@@ -194,7 +194,7 @@ def test_a_large_file_is_read_in_linear_time(
             file = render(format_, best(CONFIGS[shape](size)), **options).body
         return lambda: _read(format_, file, options)
 
-    assert not grows_too_fast(work, size=50, large=500)
+    assert not grows_too_fast(work, size=50, large=150)
 
 
 def _read(format_: Format[Any], file: bytes, options: Mapping[str, str]) -> None:

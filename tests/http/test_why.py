@@ -335,4 +335,4 @@ def test_errors_are_read_in_linear_time(text: str) -> None:
     def work(size: int) -> Work:
         return lambda: group_failures([(UUID(int=1), text * size)])
 
-    assert not grows_too_fast(work, size=200, large=20_000)
+    assert not grows_too_fast(work, size=200, large=5_000)

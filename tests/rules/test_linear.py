@@ -37,7 +37,7 @@ def test_the_styles_of_a_page_are_found_in_linear_time(
         page = BytesIO(PAGES[shape].encode() * size)
         return lambda: export_policy("text/html", page)
 
-    assert not grows_too_fast(work, size=100, large=5_000)
+    assert not grows_too_fast(work, size=100, large=1_200)
 
 
 STORED: dict[str, Callable[[int], str]] = {
@@ -79,7 +79,7 @@ def test_json_is_read_in_linear_time(shape: str, read: Callable[[str], object]) 
 
         return read_it
 
-    assert not grows_too_fast(work, size=200, large=10_000)
+    assert not grows_too_fast(work, size=200, large=2_500)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_configs_are_compared_in_linear_time(
         new: Config = {f"k{2 * i}": "text" for i in range(size)}
         return lambda: compare(old, new)
 
-    assert not grows_too_fast(work, size=100, large=2_000)
+    assert not grows_too_fast(work, size=100, large=500)
