@@ -20,7 +20,7 @@ _TRIES = 6
 
 
 def grows_too_fast(work: Callable[[int], Work], *, size: int, large: int) -> str:
-    """Say how much more is done on twice and eight times as much; nothing if it is fair.
+    """Say how much more is done on twice or eight times as much; nothing if it is fair.
 
     `work(n)` prepares an input of the size n. Steps are counted at `size`, where that
     is quick, and time is taken from `large` on, where the input outweighs all else.
