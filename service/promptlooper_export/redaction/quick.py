@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from promptlooper_export.configs import json_text
+from promptlooper_export.deadline import in_time
 from promptlooper_export.redaction.assignments import SEPARATOR
 from promptlooper_export.redaction.names import may_be_name, strength
 from promptlooper_export.redaction.text import redact_own, redact_text
@@ -40,12 +41,12 @@ def suspects(texts: set[str]) -> set[str]:
     unknown = texts - _harmless
     if not unknown:
         return unknown
-    found = {text for text in unknown if _is_suspect(text)}
+    found = {text for text in in_time(unknown) if _is_suspect(text)}
     # One search through the joined texts is faster than one for each, and finds every
     # secret: nothing that is looked for crosses the separator.
     joined = SEPARATOR.join(unknown)
     if redact_text(joined) != joined:
-        found |= {text for text in unknown if redact_text(text) != text}
+        found |= {text for text in in_time(unknown) if redact_text(text) != text}
     within = {text: _texts_of_json(text) for text in unknown if IS_JSON.match(text)}
     if within and (bad := suspects(set(chain.from_iterable(within.values())))):
         found |= {text for text, inner in within.items() if not bad.isdisjoint(inner)}
@@ -103,7 +104,7 @@ def _suspects_in_json(quoted: set[str]) -> set[str]:
     unknown = quoted - _harmless_json
     if not unknown:
         return unknown
-    texts = {one: _unquoted(one) for one in unknown}
+    texts = {one: _unquoted(one) for one in in_time(unknown)}
     bad = suspects(set(texts.values()))
     found = {one for one, text in texts.items() if text in bad}
     _remember(_harmless_json, unknown - found)
@@ -119,7 +120,7 @@ def _remember(harmless: set[str], texts: Iterable[str]) -> None:
 def _texts_of_json(text: str) -> list[str]:
     """Return the texts in a text that may be JSON; none if it is not."""
     try:
-        return list(map(_unquoted, _quoted(text)))
+        return list(map(_unquoted, in_time(_quoted(text))))
     except ValueError:
         return []
 

@@ -151,6 +151,7 @@ def _is_clean(record: object) -> bool:
     texts: set[str] = set()
     pending = [record]
     while pending:
+        check_deadline()
         value = pending.pop()
         kind = type(value)  # exact types: faster than isinstance, and enough for JSON
         if kind is str:
