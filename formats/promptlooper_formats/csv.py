@@ -141,7 +141,7 @@ def render(
 
 def _lines(
     runs: Runs, cells: _Cells, *, delimiter: str, bom: bool
-) -> Iterator[bytes | Notice]:
+) -> Iterator[str | Notice]:
     columns = runs.columns
     places = dict.fromkeys(columns.config)
     header = names(columns)
@@ -149,7 +149,7 @@ def _lines(
     yield from _broken_names(header)
     if bom:
         # Without it, Excel reads the system's code page instead of UTF-8.
-        yield b"\xef\xbb\xbf"
+        yield "\ufeff"
     yield _line([*map(_quoted, header)], header, "the header", delimiter)
     for part in parts(runs):
         written = _written(part, columns, places, cells)
@@ -203,7 +203,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _line(cells: list[str], header: list[str], owner: str, delimiter: str) -> bytes:
+def _line(cells: list[str], header: list[str], owner: str, delimiter: str) -> str:
     # RFC 4180 ends every line with CR LF.
     line = f"{delimiter.join(cells)}\r\n"
     if _UNWRITABLE.search(line):
@@ -217,7 +217,7 @@ def _line(cells: list[str], header: list[str], owner: str, delimiter: str) -> by
             "surrogate; choose format=ndjson."
         )
         raise UnrepresentableError(detail, paths=paths)
-    return line.encode()
+    return line
 
 
 CSV = Format(

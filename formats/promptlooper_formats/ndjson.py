@@ -9,6 +9,7 @@ from itertools import chain, islice
 from marshmallow import Schema
 
 from promptlooper_export.plugin import (
+    JSON,
     Format,
     Notice,
     RunBatch,
@@ -50,50 +51,55 @@ def render(runs: Runs, *, header: bool = False) -> Iterator[bytes | Notice]:
 
     Named is the first integer that a reader with doubles only would round.
     """
-    yield from together(_lines(runs, header=header))
+    yield from together(_lines(runs, header=header), _encoded)
 
 
-def _lines(runs: Runs, *, header: bool) -> Iterator[bytes | Notice]:
+def _lines(runs: Runs, *, header: bool) -> Iterator[str | Notice]:
     if header:
-        yield _encoded(json_text(experiment_line(runs.experiment)))
+        yield f"{json_text(experiment_line(runs.experiment))}\n"
     # One notice is enough: a notice for each would grow with the number of runs.
     named = False
     spellings = Spellings()
     for batch in runs.batches:
         lines = map(json_text, map(run_line, batch)) if header else _records(batch)
-        for line, config, scores in zip(lines, batch.config, batch.scores, strict=True):
-            yield _encoded(line)
-            yield from spellings.alike(config or {}, "config")
-            yield from spellings.alike(scores, "scores")
-            if not named and any(pattern.search(line) for pattern in _MAYBE_BIG):
-                for notice in islice(big_integers(config or {}), 1):
-                    yield notice
-                    named = True
+        yield from map("{}\n".format, lines)
+        yield from spellings.alike(batch.config, "config")
+        yield from spellings.alike(batch.scores, "scores")
+        if not named:
+            found = map(_big_integers, batch.config_json, batch.config)
+            for notice in islice(chain.from_iterable(found), 1):
+                yield notice
+                named = True
 
 
-def _encoded(line: str) -> bytes:
+def _big_integers(text: str, config: Mapping[str, JSON] | None) -> Iterator[Notice]:
+    if config and any(pattern.search(text) for pattern in _MAYBE_BIG):
+        yield from big_integers(config)
+
+
+def _encoded(lines: str) -> bytes:
     for end, escape in _LINE_ENDS.items():
-        line = line.replace(end, escape)
+        lines = lines.replace(end, escape)
     # UTF-8 has no form for a lone surrogate; Python's escape for it is also JSON's.
-    return f"{line}\n".encode(errors="backslashreplace")
+    return lines.encode(errors="backslashreplace")
 
 
 def _records(batch: RunBatch) -> Iterator[str]:
     """Yield the object of each run."""
     members = {
-        "run_id": _texts(batch.ids),
-        "name": _texts(batch.name),
-        "status": _texts(batch.status),
+        "run_id": json_texts(batch.ids),
+        "name": json_texts(batch.name),
+        "status": json_texts(batch.status),
         "weighted_score": json_texts(batch.weighted_score),
         "rank": json_texts(batch.rank),
         "config": batch.config_json,
-        "config_hash": _texts(batch.config_hash),
+        "config_hash": json_texts(batch.config_hash),
         "scores": _scores(batch.scores),
         "tokens_in": json_texts(batch.tokens_in),
         "tokens_out": json_texts(batch.tokens_out),
         "duration_ms": json_texts(batch.duration_ms),
         "cost_usd": json_texts(batch.cost_usd),
-        "error": _texts(batch.error),
+        "error": json_texts(batch.error),
         "tags": map(json_text, batch.tags),
         "stage_results": _stages(batch.stage_results),
         "created_at": map(_time, batch.created_at),
@@ -116,10 +122,6 @@ def _template(names: tuple[str, ...]) -> str:
     return f"{{{', '.join(f'{key}: %s' for key in keys)}}}"
 
 
-def _texts(values: Sequence[str | None]) -> Iterator[str]:
-    return map(json_text, values)
-
-
 def _time(moment: datetime | None) -> str:
     return "null" if moment is None else f'"{timestamp(moment)}"'
 
@@ -134,8 +136,8 @@ def _stages(results: Sequence[tuple[StageResult, ...]]) -> Iterator[str]:
     stages = [*chain.from_iterable(results)]
     objects = _objects(
         {
-            "stage_name": _texts([stage.stage_name for stage in stages]),
-            "output": _texts([stage.output for stage in stages]),
+            "stage_name": json_texts([stage.stage_name for stage in stages]),
+            "output": json_texts([stage.output for stage in stages]),
             "tokens_in": json_texts([stage.tokens_in for stage in stages]),
             "tokens_out": json_texts([stage.tokens_out for stage in stages]),
             "duration_ms": json_texts([stage.duration_ms for stage in stages]),

@@ -1,11 +1,13 @@
 """Keys that differ from another one by case only, found run by run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from promptlooper_export.plugin import JSON, Notice, Path
 
 _REMEMBERED = 10_000
 """How many keys are remembered of each kind, so that memory does not grow with runs."""
+
+_CONTAINERS = frozenset({dict, list})
 
 _LONGEST = 1_000
 """Characters of the path of a key that is remembered."""
@@ -21,25 +23,23 @@ class Spellings:
         self._keys: dict[tuple[str, str], str] = {}
         self._named: set[str] = set()
 
-    def alike(self, value: JSON | Mapping[str, JSON], *path: str) -> Iterator[Notice]:
-        """Name the keys in a value that differ from an earlier one by case only."""
-        if isinstance(value, Mapping):
-            known = (*path, None, *value)
+    def alike(
+        self, values: Iterable[JSON | Mapping[str, JSON]], *path: str
+    ) -> Iterator[Notice]:
+        """Name the keys in values at a path that differ from others by case only."""
+        for keys, objects in _by_keys(values).items():
+            known = (*path, None, *keys)
             if known not in self._objects:
                 size = len(known)
                 if self._in_objects + size <= _REMEMBERED and _is_short(known):
                     self._in_objects += size
                     self._objects.add(known)
-                for key in value:
+                for key in keys:
                     yield from self._differing(Path((*path, key)))
-            for key, member in value.items():
-                if isinstance(member, dict | list):
-                    yield from self.alike(member, *path, key)
-        elif isinstance(value, list):
-            # The objects in a list have one type for a reader that has types.
-            for member in value:
-                if isinstance(member, dict | list):
-                    yield from self.alike(member, *path)
+            columns = zip(*(value.values() for value in objects), strict=True)
+            for key, column in zip(keys, columns, strict=False):
+                if not _CONTAINERS.isdisjoint(map(type, column)):
+                    yield from self.alike(column, *path, key)
 
     def _differing(self, path: Path) -> Iterator[Notice]:
         spelled = str(path)
@@ -61,6 +61,23 @@ class Spellings:
                 ),
                 path=spelled,
             )
+
+
+def _by_keys(
+    values: Iterable[JSON | Mapping[str, JSON]],
+) -> dict[tuple[str, ...], list[Mapping[str, JSON]]]:
+    """Return the objects among the values, those in lists too, by their keys."""
+    found: dict[tuple[str, ...], list[Mapping[str, JSON]]] = {}
+    while values:
+        within: list[JSON] = []
+        for value in values:
+            if isinstance(value, Mapping):
+                found.setdefault(tuple(value), []).append(value)
+            elif isinstance(value, list):
+                # The objects in a list have one type for a reader that has types.
+                within += value
+        values = within
+    return found
 
 
 def _is_short(known: tuple[str | None, ...]) -> bool:

@@ -1,9 +1,11 @@
 """Which names say that a value is a secret, as tables of words."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
+
+from promptlooper_export.deadline import in_time
 
 Strength = Literal["none", "weak", "doubtful", "strong"]
 """How sure a name is of its value.
@@ -246,16 +248,18 @@ def _has_secret(words: list[str]) -> bool:
     return any(_of_end(words[:place]) == "strong" for place in range(1, len(words)))
 
 
-def may_be_name(text: str) -> bool:
-    """Return whether a text may be the name of a secret; False is sure.
+def may_be_names(texts: Collection[str]) -> Iterator[str]:
+    """Yield the texts that may be names of secrets; the others certainly are none.
 
     This is quicker than the strength of texts that nobody has seen before.
     """
-    end = text[-_LONGEST:].lower()
-    if not end.isascii():
-        return True
-    letters = end.translate(_WITHOUT_LETTERS)
-    return any(mark in letters for mark in MARKS)
+    ends = [text[-_LONGEST:].lower() for text in in_time(texts)]
+    letters = [end.translate(_WITHOUT_LETTERS) for end in ends]
+    together = "\n".join(letters)
+    marks = [mark for mark in MARKS if mark in together]
+    for text, end, of_text in in_time(zip(texts, ends, letters, strict=True)):
+        if not end.isascii() or any(mark in of_text for mark in marks):
+            yield text
 
 
 def names_secret(name: str) -> bool:

@@ -12,12 +12,15 @@ from itertools import chain
 from promptlooper_export.configs import json_text
 from promptlooper_export.deadline import in_time
 from promptlooper_export.redaction.assignments import SEPARATOR
-from promptlooper_export.redaction.names import may_be_name, strength
+from promptlooper_export.redaction.names import may_be_names, strength
 from promptlooper_export.redaction.text import redact_own, redact_text
 from promptlooper_export.runs import RunBatch
 
 IS_JSON = re.compile(r"\s{0,100}[{\[]")
 """What begins like an object or a list may be JSON, whose texts are looked at."""
+
+_STARTS = ("-", "pass:")
+"""How an argument begins that may be a secret, or be followed by one."""
 
 _REMEMBERED = 100
 """The longest text, in characters, that is remembered as harmless."""
@@ -41,7 +44,10 @@ def suspects(texts: set[str]) -> set[str]:
     unknown = texts - _harmless
     if not unknown:
         return unknown
-    found = {text for text in in_time(unknown) if _is_suspect(text)}
+    found = {text for text in unknown if text == "pass" or text.startswith(_STARTS)}
+    found |= {text for text in may_be_names(unknown) if strength(text) != "none"}
+    # An operator's pattern may well look for the beginning or end of a text.
+    found |= {text for text in in_time(unknown) if redact_own(text) != text}
     # One search through the joined texts is faster than one for each, and finds every
     # secret: nothing that is looked for crosses the separator.
     joined = SEPARATOR.join(unknown)
@@ -87,16 +93,6 @@ def suspicious_places(batch: RunBatch) -> list[int]:
 
 def _cases(cases: Mapping[str, Iterable[str | None]]) -> set[str]:
     return {case for of_scorer in cases.values() for case in of_scorer if case}
-
-
-def _is_suspect(text: str) -> bool:
-    return (
-        (may_be_name(text) and strength(text) != "none")
-        or text == "pass"
-        # An operator's pattern may well look for the beginning or end of a text.
-        or text.startswith(("-", "pass:"))
-        or redact_own(text) != text
-    )
 
 
 def _suspects_in_json(quoted: set[str]) -> set[str]:

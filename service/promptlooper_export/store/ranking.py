@@ -179,8 +179,10 @@ def judgements(
     marks = ", ".join("?" * len(owners))
     # One column at a time: an index covers the values, but not the cases.
     sql = _SCORES.format(column=column, scores=catalog.scores, marks=marks)
-    for key, scorer, value in session.all(sql, *owners):
-        judged[owners[key]].setdefault(label(scorer), []).append(value)
+    rows = session.all(sql, *owners)
+    labels = {scorer: label(scorer) for scorer in {scorer for _, scorer, _ in rows}}
+    for key, scorer, value in rows:
+        judged[owners[key]].setdefault(labels[scorer], []).append(value)
     return {key: dict(sorted(found.items())) for key, found in judged.items()}
 
 
