@@ -75,7 +75,7 @@ def _duckdb(function: str, path: Path) -> Sequence[Sequence[object]]:
     # In Python, DuckDB needs one more module for moments with a time zone.
     moments = "created_at, started_at, finished_at, updated_at"
     select = f"SELECT * EXCLUDE ({moments}) FROM {function}"
-    found = duckdb.connect().execute(select, [str(path)])
+    found = duckdb.execute(select, [str(path)])
     return [[column[0] for column in found.description or ()], *found.fetchall()]
 
 
