@@ -10,6 +10,8 @@ from uuid import UUID
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
@@ -89,12 +91,32 @@ class CheckingClient(FlaskClient):
         assert slug in listed["examples"], f"{path} answers {slug}; OpenAPI lacks it"
 
 
+class Templates(BytecodeCache):
+    """What one application has compiled, for all others of this process."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill a template from what was kept; Jinja checks that it is of that text."""
+        if code := self._compiled.get(bucket.key):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a template."""
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = Templates()
+
+
 class Service:
     """An application and a client who has a token for it."""
 
     def __init__(self, settings: Settings, *, app: Flask | None = None) -> None:
         self.settings = settings
         self.app = app or create_app(settings)
+        self.app.jinja_env.bytecode_cache = TEMPLATES
         self.app.test_client_class = CheckingClient
         self.client = self.app.test_client()
 
