@@ -303,7 +303,7 @@ def bare(service: Service, path: str) -> tuple[int, Any]:
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
