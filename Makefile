@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PROGRAMS := bash busybox caddy chromium-headless-shell curl dash haproxy httpie nginx nodejs npm \
 	pgbouncer ruby varnishd:varnish zsh
 
-.PHONY: help demo test lowest faults fidelity secrets soak fuzz lint bench docs screenshots lock image
+.PHONY: help demo test thorough lowest faults fidelity secrets soak fuzz lint bench docs screenshots lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -22,8 +22,14 @@ demo: $(VENV)/core.stamp
 	@exec $(BIN)/promptlooper-export demo
 
 ## make test    every test, on SQLite and on a real PostgreSQL
+##              (of some that have hundreds of cases of one kind, a sample)
+# Some tests mostly wait, so there are more processes than cores.
 test: $(VENV)/test.stamp programs readers
-	@$(BIN)/pytest --numprocesses auto --dist worksteal
+	@$(BIN)/pytest --numprocesses $$(( $$(nproc) + 1 )) --dist worksteal
+
+## make thorough  every case of the tests of which `make test` runs a sample
+thorough: $(VENV)/test.stamp programs readers
+	@$(BIN)/pytest -m sampled --all-cases --numprocesses auto --dist worksteal
 
 ## make lowest  every test, with the lowest versions of libraries that setup.cfg allows
 LOWEST := $(VENV)/lowest

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,35 @@ KINDS = ["sqlite", "postgresql"]
 
 
 settings.register_profile("short", max_examples=25)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let all cases be asked for: see the marker `sampled`."""
+    parser.addoption(
+        "--all-cases", action="store_true", help="run every case of sampled tests"
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out most cases of the tests that have very many of one kind."""
+    # A test that is named is meant.
+    if config.getoption("all_cases") or any("::" in name for name in config.args):
+        return
+    left = [item for item in items if _is_left_out(item)]
+    config.hook.pytest_deselected(items=left)
+    unwanted = set(left)
+    items[:] = [item for item in items if item not in unwanted]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("sampled")
+    if marker is None:
+        return False
+    (one_in,) = marker.args
+    # The same cases in every worker and in every run, spread over all kinds.
+    return crc32(item.nodeid.encode()) % int(one_in) != 0
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -38,12 +38,14 @@ def test_every_cell_of_a_table_is_the_same_or_was_warned_of(
     assert table_row(reader, tally) in page
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_what_is_made_up_is_the_same_or_was_warned_of(subject: Subject) -> None:
     for name, tally in measure(subject, MADE_UP).items():
         assert tally.different == [], name
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("reader", READERS, ids=str)
 def test_every_cell_that_is_made_up_is_the_same_or_was_warned_of(
     reader: TableReader,

@@ -130,6 +130,7 @@ def _rendered(format_: Format[Any], documents: list[Documents]) -> Work:
     return render
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", RUNS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_long_text_is_written_in_linear_time(name: str, text: str) -> None:
@@ -141,6 +142,7 @@ def test_a_long_text_is_written_in_linear_time(name: str, text: str) -> None:
     assert not grows_too_fast(work, size=100, large=1_000)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("shape", CONFIGS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_large_config_is_written_in_linear_time(name: str, shape: str) -> None:
@@ -161,6 +163,7 @@ READERS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", RUNS)
 @pytest.mark.parametrize(("name", "options"), READERS, ids=str)
 def test_any_file_is_read_in_linear_time(
@@ -181,6 +184,7 @@ def test_any_file_is_read_in_linear_time(
     assert not grows_too_fast(work, size=100, large=1_000)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("shape", CONFIGS)
 @pytest.mark.parametrize(("name", "options"), READERS, ids=str)
 def test_a_large_file_is_read_in_linear_time(

@@ -99,6 +99,7 @@ def statuses(service: Service) -> dict[str, int]:
     return {name: answer.status_code for name, answer in answers.items()}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("table", "column"), CELLS)
 def test_an_odd_cell_harms_no_other_row_and_is_no_fault_of_the_service(

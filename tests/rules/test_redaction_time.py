@@ -61,6 +61,7 @@ def ratio(work: Callable[[int], Callable[[], object]], count: int) -> float:
     return double / single
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_twice_the_text_takes_twice_the_time(seed: str) -> None:
     def work(count: int) -> Callable[[], object]:
@@ -80,6 +81,7 @@ KEYS: dict[str, Callable[[int], str]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", KEYS)
 def test_twice_the_keys_take_twice_the_time(name: str) -> None:
     def work(count: int) -> Callable[[], object]:

@@ -27,6 +27,7 @@ def loaded(database_of_module: Database) -> list[str]:
     return [database_of_module.url, str(small.id), str(large.id)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("database_of_module", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", discover().formats)
 def test_an_export_of_long_runs_has_bounded_memory(
