@@ -1,12 +1,19 @@
 """`promptlooper-export export`."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from promptlooper_export import settings
+from promptlooper_export.cli.dataset import (
+    PARTITION,
+    dataset_format,
+    require_all_runs,
+    write_dataset,
+)
 from promptlooper_export.cli.selecting import Other, Selecting, selection_options
-from promptlooper_export.cli.sources import Subject, subject_argument
+from promptlooper_export.cli.sources import Subjects, subjects_argument
 from promptlooper_export.cli.writing import (
     FORMAT,
     OPTIONS,
@@ -19,6 +26,7 @@ from promptlooper_export.cli.writing import (
     write_body,
 )
 from promptlooper_export.export import export as render
+from promptlooper_export.partitions import By, parts
 from promptlooper_export.registry import AnyFormat, discover, load_format_options
 from promptlooper_export.viewer import OPERATOR
 
@@ -45,9 +53,10 @@ def _summary(format: AnyFormat) -> str:
 
 
 @click.command(cls=ExportCommand)
-@subject_argument
+@subjects_argument
 @FORMAT
 @OUTPUT
+@PARTITION
 @OPTIONS
 @selection_options
 @REPRODUCIBLE
@@ -55,9 +64,10 @@ def _summary(format: AnyFormat) -> str:
 @STRICT
 def export(
     *,
-    subject: Subject,
+    subjects: Subjects,
     format_name: str | None,
     output: str,
+    partition: By | None,
     pairs: list[tuple[str, str]],
     selecting: Selecting,
     other: Other,
@@ -65,13 +75,25 @@ def export(
     unredacted: bool,
     strict: bool,
 ) -> None:
-    """Write one experiment in one format.
+    """Write one experiment in one format, or with --partition several as a table.
 
     ID may be the beginning of an id; NAME must belong to only one experiment. The
     bytes are the same as over HTTP. FILE is any that `import` reads; no database is
     needed then.
+
+    With --partition, the FILE of -o is a folder that holds exactly the named
+    experiments afterwards, or all. Run it again to bring the folder up to date: files
+    that would be the same are left alone. Files of others are never touched.
     """
     loaded = settings.load()
+    if partition is not None:
+        chosen = dataset_format(format_name, output, pairs, strict=strict)
+        require_all_runs(selecting(chosen))
+        _export_parts(
+            subjects, chosen, loaded, folder=Path(output), by=partition,
+            redacted=not unredacted,
+        )  # fmt: skip
+        return
     chosen = choose_format(
         discover(sandbox_seconds=loaded.render_timeout), name=format_name, output=output
     )
@@ -79,17 +101,29 @@ def export(
     selection = replace(
         selecting(chosen), reproducible=reproducible, redact=not unredacted
     )
-    with subject.opened(loaded) as (store, experiment):
+    with subjects.only().opened(loaded) as (store, experiment):
         with store.snapshot(OPERATOR) as snapshot:
             selection = replace(selection, against=other.find(snapshot))
         body = render(
-            store,
-            OPERATOR,
-            experiment,
-            chosen,
-            options,
-            selection=selection,
-            limits=limits_for(loaded),
-        )
+            store, OPERATOR, experiment, chosen, options,
+            selection=selection, limits=limits_for(loaded),
+        )  # fmt: skip
     # The database is released by now, however long a pipe takes to read.
     write_body(body, output, chosen, strict=strict, private=unredacted)
+
+
+def _export_parts(
+    subjects: Subjects,
+    format: AnyFormat,
+    loaded: settings.Settings,
+    *,
+    folder: Path,
+    by: By,
+    redacted: bool,
+) -> None:
+    limits = limits_for(loaded)
+    with subjects.opened(loaded) as (snapshot, experiments):
+        found = parts(
+            snapshot, experiments, format, by=by, redacted=redacted, limits=limits
+        )
+        write_dataset(folder, found, by=by, redacted=redacted)

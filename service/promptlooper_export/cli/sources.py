@@ -31,7 +31,7 @@ from promptlooper_export.records import ExperimentRecord, Records, RunRecord
 from promptlooper_export.redaction import secrets_in
 from promptlooper_export.settings import Settings
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.snapshot import Store, open_store
+from promptlooper_export.store.snapshot import Snapshot, Store, open_store
 from promptlooper_export.store.writer import understood, write
 from promptlooper_export.viewer import OPERATOR
 
@@ -211,6 +211,51 @@ class Subject:
             yield store, found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subjects:
+    """The experiments that a command is about: of the database or of one file.
+
+    Without references, they are all that the database has.
+    """
+
+    references: tuple[str, ...]
+    experiment: str | None
+
+    def only(self) -> Subject:
+        """Return the only one. Raises UsageError."""
+        if len(self.references) != 1:
+            msg = "name one experiment; several are written together with --partition"
+            raise UsageError(msg)
+        return Subject(reference=self.references[0], experiment=self.experiment)
+
+    @contextmanager
+    def opened(self, loaded: Settings) -> Iterator[tuple[Snapshot, list[UUID]]]:
+        """Give one moment of the store, and the experiments, ordered by their ids."""
+        with self._store(loaded) as (store, named), store.snapshot(OPERATOR) as moment:
+            if named:
+                found = {moment.find(reference) for reference in named}
+            else:
+                found = {row.id for row in moment.experiments()}
+            yield moment, sorted(found)
+
+    @contextmanager
+    def _store(self, loaded: Settings) -> Iterator[tuple[Store, tuple[str, ...]]]:
+        """Give the store, and the names of the experiments, none for all in it."""
+        within = () if self.experiment is None else (self.experiment,)
+        if any(map(is_source, self.references)):
+            if len(self.references) > 1:
+                msg = "name one file, or experiments of the database"
+                raise UsageError(msg)
+            with imported(self.references[0]) as store:
+                yield store, within
+            return
+        if within:
+            msg = "--experiment is for files; name experiments of the database directly"
+            raise UsageError(msg)
+        with closing(open_store(loaded.database_url)) as store:
+            yield store, self.references
+
+
 WITHIN = click.option(
     "--experiment",
     metavar="ID|NAME",
@@ -235,6 +280,26 @@ def subject_argument(command: Callable[..., None]) -> Callable[..., None]:
     def collected(*, reference: str, experiment: str | None, **values: Any) -> None:  # noqa: ANN401  the values of click's options
         subject = Subject(reference=reference, experiment=experiment)
         command(subject=subject, **values)
+
+    return collected
+
+
+def subjects_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what makes up its argument `subjects`."""
+
+    @click.argument(
+        "references", metavar="[ID|NAME|FILE]...", nargs=-1, shell_complete=_complete
+    )
+    @WITHIN
+    @wraps(command)
+    def collected(
+        *,
+        references: tuple[str, ...],
+        experiment: str | None,
+        **values: Any,  # noqa: ANN401  the values of click's options
+    ) -> None:
+        subjects = Subjects(references=references, experiment=experiment)
+        command(subjects=subjects, **values)
 
     return collected
 

@@ -88,6 +88,13 @@ def _has_secret_keys(paths: Iterable[str]) -> bool:
     return any(redact_path(path) != path for path in paths)
 
 
+def require_width(names: Iterable[str]) -> None:
+    """Raise TableTooWideError if a table cannot have columns with all these names."""
+    width = _Width()
+    for name in names:
+        width.add(name)
+
+
 class _Width:
     """How wide the table is so far."""
 
