@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from promptlooper_export.cli.addresses import is_address
 from promptlooper_export.cli.files import write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.cli.writing import STDOUT, named
@@ -52,7 +53,7 @@ def dataset_format(
     if name not in (None, _FORMAT) or pairs:
         msg = f"--partition writes {_FORMAT}, which has no options: omit -f and -O"
         raise UsageError(msg)
-    if output == STDOUT or "://" in output:
+    if output == STDOUT or is_address(output):
         msg = "--partition writes a folder of this machine: -o FOLDER"
         raise UsageError(msg)
     if strict:

@@ -8,11 +8,13 @@ from typing import TypeVar
 
 import click
 
+from promptlooper_export.cli.addresses import is_address, require_writer, write_to
 from promptlooper_export.cli.completion import complete_format, complete_option
 from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.errors import UsageError, WarnedError
 from promptlooper_export.export import Limits, use_directory
+from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import AnyFormat, Registry
 from promptlooper_export.settings import Settings
 from promptlooper_export.spool import Body
@@ -60,7 +62,9 @@ OUTPUT = click.option(
     "--output",
     metavar="FILE",
     default=STDOUT,
-    help="Where to write, whole or not at all; by default standard output.",
+    callback=require_writer,
+    help="Where to write, whole or not at all: a file, or an address such as "
+    "s3://BUCKET/FILE; by default standard output.",
 )
 OPTIONS = click.option(
     "-O",
@@ -140,11 +144,11 @@ def write_body(
     strict: bool = False,
     private: bool = False,
 ) -> None:
-    """Write a body to a file or to standard output, and its warnings to stderr.
+    """Write a body to a file, an address or standard output; its warnings to stderr.
 
     A new file is for its owner only if the body or the format is `private`.
-    Raises WarnedError if it is to be `strict` and there are warnings, and UsageError
-    instead of writing a binary body to a terminal.
+    Raises WarnedError if it is to be `strict` and there are warnings, UsageError
+    instead of writing a binary body to a terminal, OSError and TargetError.
     """
     for notice in body.notices:
         note(f"warning: {printable(str(notice))}")
@@ -164,6 +168,9 @@ def write_body(
             sys.stdout.buffer.flush()
         else:
             mode = 0o600 if private or format.private else 0o666
-            write_whole(Path(output), body.file, mode=mode)
+            if is_address(output):
+                write_to(output, body.file, mode=mode)
+            else:
+                write_whole(Path(output), body.file, mode=mode)
             size = counted(body.length, "byte")
-            note(f"wrote {printable(output)} ({size}, {format.name})")
+            note(f"wrote {printable(redact_text(output))} ({size}, {format.name})")
