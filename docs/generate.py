@@ -14,6 +14,7 @@ import click
 from marshmallow import missing
 
 from promptlooper_export import errors
+from promptlooper_export.cli import addresses  # noqa: F401  has an error
 from promptlooper_export.cli.main import COMMANDS, promptlooper_export
 from promptlooper_export.errors import CommandError, ExportError, ProblemError
 from promptlooper_export.importers import importer  # noqa: F401  has an error

@@ -378,13 +378,6 @@ class SourceError(CommandError):
     """A file to import cannot be read; the detail names the file and the line."""
 
 
-class TargetError(CommandError):
-    """An export cannot be written to an address; nothing is written.
-
-    Check the address, and the credentials of its filesystem.
-    """
-
-
 class UsageError(CommandError):
     """The command line is wrong."""
 

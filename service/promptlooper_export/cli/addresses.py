@@ -7,8 +7,15 @@ from typing import IO, NoReturn
 import click
 
 from promptlooper_export.cli.files import write_whole
-from promptlooper_export.errors import TargetError, UsageError
+from promptlooper_export.errors import CommandError, UsageError
 from promptlooper_export.redaction import redact_text
+
+
+class TargetError(CommandError):
+    """An export cannot be written to an address; nothing is written.
+
+    Check the address, and the credentials of its filesystem.
+    """
 
 
 def is_address(output: str) -> bool:
