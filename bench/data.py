@@ -7,6 +7,7 @@ from hashlib import sha256
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from promptlooper_export.records import ExperimentRecord, RunRecord
+from promptlooper_export.runs import StageResult
 
 WEIGHTS = {"accuracy": 0.5, "relevance": 0.3}
 SCORERS = ("accuracy", "relevance", "fluency", "cost_efficiency")
@@ -29,7 +30,7 @@ def experiment(size: int) -> ExperimentRecord:
 
 
 def runs(size: int) -> Iterator[RunRecord]:
-    """Yield completed runs with four scores and a config of a few settings."""
+    """Yield completed runs: four scores, two stages, a config of a few settings."""
     chance = random.Random(size)  # noqa: S311  the same numbers each time
     for number in range(size):
         config = (
@@ -39,7 +40,7 @@ def runs(size: int) -> Iterator[RunRecord]:
         moment = EPOCH + timedelta(seconds=number)
         yield RunRecord(
             id=UUID(int=chance.getrandbits(128)),
-            name=None,
+            name=f"run {number}",
             status="completed",
             config=config,
             config_hash=sha256(config.encode()).hexdigest(),
@@ -49,10 +50,22 @@ def runs(size: int) -> Iterator[RunRecord]:
             duration_ms=chance.randrange(5000),
             cost_usd=None,
             error=None,
-            tags=None,
-            stage_results=(),
+            tags=["bench", f"tag-{number % 7}"],
+            stage_results=tuple(stages(number)),
             created_at=moment,
-            started_at=None,
-            finished_at=None,
+            started_at=moment,
+            finished_at=moment + timedelta(seconds=2),
             updated_at=moment,
+        )
+
+
+def stages(number: int) -> Iterator[StageResult]:
+    """Yield the results of two stages."""
+    for name in ("draft", "refine"):
+        yield StageResult(
+            stage_name=name,
+            output=f"Answer {number} of the stage {name}.",
+            tokens_in=number % 900,
+            tokens_out=number % 300,
+            duration_ms=number % 2000,
         )

@@ -20,10 +20,6 @@ INDEXES = ("export_runs_order", "export_scores_value", "export_stage_results_run
 ROUNDS = 3
 PAGE = Selection(limit=100)
 
-ADD_STAGE = """
-INSERT INTO stage_results (run_id, stage_name, output) SELECT id, ?, 'text' FROM runs
-"""
-
 
 def measure(url: str, few: UUID, many: UUID) -> None:
     """Print how much longer each request takes without each index, given the others.
@@ -31,8 +27,6 @@ def measure(url: str, few: UUID, many: UUID) -> None:
     `few` is a small experiment in the database, `many` a large one.
     """
     with writing(open_for_writing(url)) as session:
-        for stage in ("draft", "refine"):
-            session.run(ADD_STAGE, stage)
         if session.kind == "postgresql":
             session.run("ANALYZE")  # as autovacuum would before long
     change = partial(plain.change, url, few)
