@@ -78,9 +78,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile
 
-## make bench   how long exports take, and how much memory
+## make bench   what exports cost, as bench/results.json; RUNS=100000
+RUNS ?= 100000
 bench: $(VENV)/test.stamp
-	$(BIN)/python bench
+	$(BIN)/python bench --runs $(RUNS)
 
 ## make docs    write the pages that are generated from the code
 docs: $(VENV)/core.stamp

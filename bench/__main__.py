@@ -1,118 +1,90 @@
-"""How the time of an export depends on the number of runs: `python bench [URL]`.
+"""What exports cost, in time and memory: `python bench --help`.
 
-Works on a throw-away SQLite file, or on the empty database that URL names. Every figure
-is a ratio to a reference measured in the same run, in alternation: times of one
-machine say little about another.
+Every figure is a ratio to a reference measured in the same run, in alternation: times
+of one machine say little about another.
 """
 
-import sys
 import tempfile
-from contextlib import closing
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
-import classic
 import commits
+import exports
 import importing
 import indexes
 import latency
-import plain
+import results
 import starting
-import verdict
-from timing import alternate, compare, exporting
+from exports import Filled
+from timing import Row
 
 import data
-from promptlooper_export.registry import discover
 from promptlooper_export.store.migrate import migrate
-from promptlooper_export.store.snapshot import Store, open_store
 from promptlooper_export.store.writer import write
 
-FEW, MANY = 1_000, 100_000
-ROUNDS = 200
-CLASSIC_ROUNDS = 3
-CHANGED_ROUNDS = 15
-FULL_ROUNDS = 2
-PLAINEST = {
-    "ndjson": plain.ndjson,
-    "csv": plain.table,
-    "parquet": plain.parquet,
-    "arrow": plain.arrow,
-}
-"""Full exports, and the plainest way to write the same."""
+FEW = 1_000
+REPORTED = 100_000
+
+Part = Callable[[], Iterator[Row]]
 
 
-def measure(url: str) -> None:
-    """Fill the database and print a line for each comparison."""
-    formats = discover().formats
+def parts(filled: Filled, many: int, folder: Path) -> Mapping[str, Part]:
+    """Return what there is to measure, by name."""
+    return {
+        "runs": partial(exports.runs, filled, many),
+        "winner": partial(exports.winner, filled, FEW, many),
+        "reports": partial(exports.reports, filled, FEW, REPORTED),
+        "latency": partial(latency.measure, filled.url, filled.experiments[FEW]),
+        "indexes": partial(
+            indexes.measure,
+            filled.url,
+            filled.experiments[FEW],
+            filled.experiments[REPORTED],
+        ),
+        "commits": partial(commits.measure, folder),
+        "importing": partial(importing.measure, folder),
+        "starting": starting.measure,
+    }
+
+
+def fill(url: str, sizes: set[int]) -> Filled:
+    """Write an experiment of each size to an empty database."""
     migrate(url, create=True)
-    few, many = data.experiment(FEW), data.experiment(MANY)
-    write(url, iter([few, many]))
-    with closing(open_store(url)) as store:
-        for name in ("json", "env", "yaml"):
-            small, large = alternate(
-                exporting(store, few.id, formats[name]),
-                exporting(store, many.id, formats[name]),
-                ROUNDS,
-            )
-            compare(f"{name}, {MANY:,} runs against {FEW:,}", large, small)
-        for record, size in ((few, FEW), (many, MANY)):
-            exporting_json = exporting(store, record.id, formats["json"])
-            reading_all = partial(classic.winner, url, record.id, data.WEIGHTS)
-            for state, change in (
-                ("unchanged", None),
-                ("changed", partial(plain.change, url, record.id)),
-            ):
-                ours, theirs = alternate(
-                    exporting_json, reading_all, CLASSIC_ROUNDS, before=change
-                )
-                compare(f"reading all {size:,} runs, json {state}", theirs, ours)
-            ours, bare = alternate(
-                exporting_json,
-                partial(plain.aggregate, url, record.id, data.WEIGHTS),
-                CHANGED_ROUNDS,
-                before=partial(plain.change, url, record.id),
-            )
-            compare(f"json of {size:,} changed runs, bare aggregate", ours, bare)
-        _reports(store, url, few.id, many.id)
-        for name, reference in PLAINEST.items():
-            ours, plainest = alternate(
-                exporting(store, many.id, formats[name]),
-                partial(reference, url, many.id, data.WEIGHTS),
-                FULL_ROUNDS,
-            )
-            compare(f"{name} of {MANY:,} runs against the plainest", ours, plainest)
-    latency.measure(url, few.id)
-    indexes.measure(url, few.id, many.id)
-
-
-def _reports(store: Store, url: str, few: UUID, many: UUID) -> None:
-    formats = discover().formats
-    small, large = alternate(
-        exporting(store, few, formats["markdown"]),
-        exporting(store, many, formats["markdown"]),
-        CLASSIC_ROUNDS,
+    made = {size: data.experiment(size) for size in sorted(sizes)}
+    write(url, iter(made.values()))
+    return Filled(
+        url=url, experiments={size: experiment.id for size, experiment in made.items()}
     )
-    compare(f"markdown, {MANY:,} runs against {FEW:,}", large, small)
-    for name in ("html", "report-json"):
-        ours, bare = alternate(
-            exporting(store, many, formats[name]),
-            partial(plain.scan, url, many),
-            CLASSIC_ROUNDS,
-            before=partial(plain.change, url, many),
-        )
-        compare(f"{name} of {MANY:,} runs, one scan of the scores", ours, bare)
-    statistics, rest = verdict.split(store, many)
-    compare(f"statistics of {MANY:,} runs, rest of the report", statistics, rest)
 
 
 def main() -> None:
-    """Measure on the database named, or on a new file."""
-    with tempfile.TemporaryDirectory() as folder:
-        measure(sys.argv[1] if sys.argv[1:] else f"sqlite:///{folder}/bench.db")
-        commits.measure(Path(folder))
-        importing.measure(Path(folder))
-        starting.measure()
+    """Measure, print a line for each comparison, and write all of them as JSON."""
+    parser = ArgumentParser(prog="bench", description="Measure what exports cost.")
+    parser.add_argument("--database", metavar="URL", help="an empty one (a new file)")
+    parser.add_argument("--runs", type=int, default=100_000, help="(100,000)")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).with_name("results.json")
+    )
+    parser.add_argument("part", nargs="*", help="what to measure (everything)")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        url = chosen.database or f"sqlite:///{name}/bench.db"
+        filled = fill(url, {FEW, chosen.runs, REPORTED})
+        known = parts(filled, chosen.runs, Path(name))
+        measured: dict[str, list[Row]] = {}
+        for part in chosen.part or known:
+            measured[part] = []
+            for row in known[part]():
+                print(results.line(row), flush=True)
+                measured[part].append(row)
+    found = results.document(
+        measured,
+        sizes={"few": FEW, "runs": chosen.runs, "reports": REPORTED},
+        database=url.partition(":")[0],
+    )
+    results.write(found, chosen.output)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from statistics import quantiles
 from threading import Thread
 from uuid import UUID
 
-from timing import exporting, ratio
+from timing import Cost, Row, exporting
 
 import data
 from promptlooper_export.errors import DatabaseUnavailableError
@@ -54,27 +54,36 @@ VALUES (?, 'bench', hex(randomblob(12000)))
 """
 
 
-def measure(folder: Path) -> None:
-    """Print a line for each journal mode and size."""
+def measure(folder: Path) -> Iterator[Row]:
+    """Compare the middle and the tail, for each journal mode and size."""
     for mode in ("delete", "wal"):
         for size in SIZES:
             file = folder / f"{mode}-{size}.db"
             alone, disturbed = latencies(file, mode, size)
-            report(f"commits during exports, {mode}, {size:,} runs", alone, disturbed)
+            case = f"commit during exports, {mode}, {size:,} runs"
+            yield from rows(case, alone, disturbed)
     for what, limit in LIMITS:
         file = folder / f"log-{limit}.db"
         alone, disturbed, largest = growth(file, limit)
-        report(f"commits during overlapping exports{what}", alone, disturbed)
-        print(f"{'':<45} log {largest / 1e6:.0f} MB", flush=True)
+        case = f"commit during overlapping exports{what}"
+        yield from rows(case, alone, disturbed, f"log {largest / 1e6:.0f} MB")
 
 
-def report(what: str, alone: list[float], disturbed: list[float]) -> None:
-    """Print how many times as long the commits took, in the middle and at the tail."""
-    middle, tail = (
-        ratio(quantiles(disturbed, n=100)[at], quantiles(alone, n=100)[at])
-        for at in (49, 98)
-    )
-    print(f"{what:<45} p50 {middle}  p99 {tail}", flush=True)
+def rows(
+    case: str, alone: list[float], disturbed: list[float], note: str = ""
+) -> Iterator[Row]:
+    """Compare the commits in the middle, p50, and at the tail, p99."""
+    for percent in (50, 99):
+        slow, quick = (
+            quantiles(times, n=100)[percent - 1] for times in (disturbed, alone)
+        )
+        yield Row(
+            case=f"{case}, p{percent}",
+            reference="without exports",
+            ours=Cost(seconds=slow),
+            theirs=Cost(seconds=quick),
+            note=note,
+        )
 
 
 def growth(file: Path, limit: int) -> tuple[list[float], list[float], int]:

@@ -9,12 +9,14 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from timing import alternate, compare
+from timing import Row, alternate, cost_of
 
 from promptlooper_export.importers.optuna import read
 from promptlooper_export.store.migrate import migrate
@@ -89,8 +91,8 @@ INSERT INTO trial_intermediate_values VALUES (NULL, ?, ?, ?, 'FINITE')
 INSERT = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def measure(folder: Path) -> None:
-    """Print how an import compares to reading alone, and to reading and writing."""
+def measure(folder: Path) -> Iterator[Row]:
+    """Compare an import with reading alone, and with reading and writing."""
     file = folder / "optuna.db"
     make(file)
     numbers = count()
@@ -111,8 +113,16 @@ def measure(folder: Path) -> None:
             target.commit()
 
     for what, reference in (("reading", reading), ("reading and writing", copying)):
-        ours, plain = alternate(importing, reference, ROUNDS)
-        compare(f"import of {TRIALS:,} trials, plainest {what}", ours, plain)
+        ours, plain = alternate(
+            partial(cost_of, importing), partial(cost_of, reference), ROUNDS
+        )
+        yield Row(
+            case=f"import of {TRIALS:,} trials",
+            reference=f"plainest {what}",
+            # The peak is that of both, in the one process.
+            ours=replace(ours, peak_bytes=None),
+            theirs=replace(plain, peak_bytes=None),
+        )
 
 
 def make(file: Path) -> None:

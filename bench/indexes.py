@@ -1,13 +1,13 @@
 """What each index that `promptlooper-export index` makes saves a request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from statistics import median
 from uuid import UUID
 
 import plain
-from timing import Timed, compare, exporting, seconds
+from timing import Cost, Row, Timed, exporting, seconds
 
 from promptlooper_export.export import Selection
 from promptlooper_export.registry import discover
@@ -21,8 +21,8 @@ ROUNDS = 3
 PAGE = Selection(limit=100)
 
 
-def measure(url: str, few: UUID, many: UUID) -> None:
-    """Print how much longer each request takes without each index, given the others.
+def measure(url: str, few: UUID, many: UUID) -> Iterator[Row]:
+    """Compare requests without each index with those that have it, given the others.
 
     `few` is a small experiment in the database, `many` a large one.
     """
@@ -48,7 +48,12 @@ def measure(url: str, few: UUID, many: UUID) -> None:
                 zip(*indexed, strict=True),
                 strict=True,
             ):
-                compare(f"{name} without {index}", median(slow), median(quick))
+                yield Row(
+                    case=f"{name} without {index}",
+                    reference="with it",
+                    ours=Cost(seconds=median(slow)),
+                    theirs=Cost(seconds=median(quick)),
+                )
 
 
 def requests(store: Store, few: UUID, many: UUID) -> Mapping[str, Timed]:

@@ -1,8 +1,8 @@
 """What an answer over HTTP costs, against the least that one can: `floor.py`.
 
 gunicorn serves both with the same threads, and they are asked in turn over connections
-that stay open. Compared is the processor's time that the servers take: the time of an
-answer would include that of the client.
+that stay open. The processor's time is that of the servers alone; the time of an answer
+includes the client's.
 """
 
 import os
@@ -10,17 +10,18 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from statistics import median
 from threading import Thread
 from typing import IO
 from uuid import UUID
 
-from timing import compare
+from timing import HELD, PEAK, Cost, Measured, Row, alternate, memory
 
 from promptlooper_export.auth.issuing import issue
 from promptlooper_export.settings import load
@@ -35,7 +36,10 @@ MANY = 10_000
 FORMATS = ("json", "env", "yaml")
 
 HERE = Path(__file__).parent
-SHARED = ("--keep-alive", "60", "--no-control-socket")
+GUNICORN = (
+    sys.executable, "-m", "gunicorn", "--keep-alive", "60", "--no-control-socket",
+    "--bind", "fd://{}",
+)  # fmt: skip
 """The connections stay open while the other server is asked."""
 
 FLOOR = ("--chdir", str(HERE), "--worker-class", "gthread", "--preload", "floor:app")
@@ -59,19 +63,23 @@ class Server:
                 raise ValueError(msg)
             return answer.headers.get("ETag", "")
 
-    def seconds(self, path: str, headers: Mapping[str, str], status: int) -> float:
-        """Return the processor's seconds that an answer takes."""
-        before = self._taken()
-        for _ in range(REQUESTS):
+    def cost(
+        self, path: str, headers: Mapping[str, str], status: int, *, requests: int
+    ) -> Cost:
+        """Return what one of several answers takes."""
+        cpu, start = self._taken(), time.perf_counter()
+        for _ in range(requests):
             self.ask(path, headers, status)
-        return (self._taken() - before) / REQUESTS
+        return Cost(
+            seconds=(time.perf_counter() - start) / requests,
+            cpu_seconds=(self._taken() - cpu) / requests,
+            peak_bytes=max(memory(pid, PEAK) for pid in self._processes()),
+        )
 
-    def mebibytes(self) -> int:
-        """Return the memory that its worker holds, shared memory included."""
-        [worker] = self._workers()
-        status = Path(f"/proc/{worker}/status").read_text()
-        kibibytes = status.partition("VmRSS:")[2].split()[0]
-        return int(kibibytes) // 1024
+    def held_bytes(self) -> int:
+        """Return the memory that its worker holds."""
+        _, worker = self._processes()
+        return memory(worker, HELD)
 
     def close(self) -> None:
         """End the server."""
@@ -80,10 +88,10 @@ class Server:
         self._process.wait()
 
     def _taken(self) -> float:
-        """Return the seconds that the threads of its worker have run."""
+        """Return the seconds that the threads of its processes have run."""
         threads = [
             thread
-            for pid in self._workers()
+            for pid in self._processes()
             for thread in Path(f"/proc/{pid}/task").iterdir()
         ]
         nanoseconds = (
@@ -91,65 +99,83 @@ class Server:
         )
         return sum(nanoseconds) / 1e9
 
-    def _workers(self) -> list[str]:
+    def _processes(self) -> list[int]:
         main = self._process.pid
-        return Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return [main, *map(int, children)]
 
 
-def measure(url: str, experiment: UUID) -> None:
-    """Print a line for each kind of answer."""
+def measure(url: str, experiment: UUID) -> Iterator[Row]:
+    """Compare each kind of answer with the least there is."""
+    with service(url) as (ours, bearer, variables), floor_of(variables) as floor:
+        for name in FORMATS:
+            path = f"/experiments/{experiment}/export?format={name}"
+            tag = ours.ask(path, bearer, 200)
+            for what, headers, status in (
+                (name, bearer, 200),
+                (f"{name} not modified", bearer | {"If-None-Match": tag}, 304),
+            ):
+                measured, least = alternate(
+                    answering(ours, path, headers, status),
+                    answering(floor, path, headers, 200),
+                    ROUNDS,
+                )
+                yield Row(
+                    case=f"{what} over HTTP",
+                    reference="the least answer",
+                    ours=measured,
+                    theirs=least,
+                )
+        before = ours.held_bytes()
+        for number in range(MANY):
+            path = f"/experiments/{experiment}/export?format={FORMATS[number % 3]}"
+            ours.ask(path, bearer, 200)
+        yield Row(
+            case=f"memory held after {MANY:,} more requests",
+            reference="before them",
+            ours=Cost(peak_bytes=ours.held_bytes()),
+            theirs=Cost(peak_bytes=before),
+        )
+
+
+def answering(
+    server: Server, path: str, headers: Mapping[str, str], status: int
+) -> Measured:
+    """Return what measures some answers."""
+    return partial(server.cost, path, headers, status, requests=REQUESTS)
+
+
+@contextmanager
+def service(url: str) -> Iterator[tuple[Server, dict[str, str], dict[str, str]]]:
+    """Serve a database; yield also the header with a token, and the settings."""
     variables = {
         "PROMPTLOOPER_DATABASE_URL": url,
         "PROMPTLOOPER_JWT_SECRET_KEY": secrets.token_hex(32),
         "PROMPTLOOPER_WORKERS": "1",
     }
-    settings = load(variables)
-    token = issue(settings, subject="bench", expires=timedelta(hours=1))
-    bearer = {"Authorization": f"Bearer {token}"}
-    threads = ("--threads", str(settings.threads))
-    with ExitStack() as stack:
-        floor = stack.enter_context(_serving([*FLOOR, *threads], variables))
-        service = stack.enter_context(_serving(SERVICE, variables))
-        for name in FORMATS:
-            path = f"/experiments/{experiment}/export?format={name}"
-            tag = service.ask(path, bearer, 200)
-            for what, headers, status in (
-                (name, bearer, 200),
-                (f"{name} not modified", bearer | {"If-None-Match": tag}, 304),
-            ):
-                ours, least = _in_turn(floor, service, path, headers, status)
-                compare(f"{what} over HTTP, the least", ours, least)
-        for number in range(MANY):
-            path = f"/experiments/{experiment}/export?format={FORMATS[number % 3]}"
-            service.ask(path, bearer, 200)
-        print(
-            f"{f'a worker after {MANY:,} more requests':<45} {service.mebibytes()} MiB"
-        )
+    token = issue(load(variables), subject="bench", expires=timedelta(hours=1))
+    with serving([*GUNICORN, *SERVICE], variables) as server:
+        yield server, {"Authorization": f"Bearer {token}"}, variables
 
 
-def _in_turn(
-    floor: Server, service: Server, path: str, headers: Mapping[str, str], status: int
-) -> tuple[float, float]:
-    """Return the median seconds of an answer of ours, and of the least there is."""
-    rounds = [
-        (service.seconds(path, headers, status), floor.seconds(path, headers, 200))
-        for _ in range(ROUNDS)
-    ]
-    return median(ours for ours, _ in rounds), median(least for _, least in rounds)
+def floor_of(variables: Mapping[str, str]) -> AbstractContextManager[Server]:
+    """Serve the least answer, with as many threads as the service."""
+    threads = ("--threads", str(load(variables).threads))
+    return serving([*GUNICORN, *FLOOR, *threads], variables)
 
 
 @contextmanager
-def _serving(
-    arguments: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[Server]:
-    """Serve an application until the end of the block."""
+def serving(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Server]:
+    """Serve an application until the end of the block.
+
+    `{}` in the command stands for the file descriptor of the socket.
+    """
     # Listening before the server has started, so that nobody needs to wait for it.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # As gunicorn does with sockets that it makes itself.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listening = ("--bind", f"fd://{listener.fileno()}")
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *SHARED, *listening, *arguments],
+            [part.format(listener.fileno()) for part in command],
             env=os.environ | variables,
             pass_fds=[listener.fileno()],
             stderr=subprocess.PIPE,

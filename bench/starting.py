@@ -3,11 +3,11 @@
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from timing import compare
+from timing import Cost, Row
 
 ROUNDS = 7
 BIN = Path(sys.executable).parent
@@ -22,16 +22,26 @@ print([name for name in sys.modules if not name.startswith("promptlooper")])
 """Prints what the application imports besides itself."""
 
 
-def measure() -> None:
-    """Print a line for the command line and one for the application."""
+def measure() -> Iterator[Row]:
+    """Compare the command line with flask's, and the application with its libraries."""
     commands = ("promptlooper-export", "flask")
     ours, flask = _in_turn(*([str(BIN / name), "--help"] for name in commands))
-    compare("--help, that of flask", ours, flask)
+    yield Row(
+        case="promptlooper-export --help",
+        reference="flask --help",
+        ours=Cost(cpu_seconds=ours),
+        theirs=Cost(cpu_seconds=flask),
+    )
     python = (sys.executable, "-c")
     names = subprocess.check_output([*python, LIBRARIES], text=True).strip()
     import_all = f"import importlib\nfor name in {names}: importlib.import_module(name)"
     ours, libraries = _in_turn([*python, IMPORT], [*python, import_all])
-    compare("import of the application, its libraries", ours, libraries)
+    yield Row(
+        case="import of the application",
+        reference="its libraries",
+        ours=Cost(cpu_seconds=ours),
+        theirs=Cost(cpu_seconds=libraries),
+    )
 
 
 def _in_turn(first: Sequence[str], second: Sequence[str]) -> tuple[float, float]:
