@@ -79,6 +79,8 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/hadolint Dockerfile
 
 ## make bench   what exports cost, as bench/results.json; RUNS=100000
+##              BENCH_OPTUNA, BENCH_MLFLOW, BENCH_DATASETTE: a Python that has it, for
+##              a comparison with it
 RUNS ?= 100000
 bench: $(VENV)/test.stamp
 	$(BIN)/python bench --runs $(RUNS)

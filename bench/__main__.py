@@ -15,6 +15,7 @@ import exports
 import importing
 import indexes
 import latency
+import peers
 import results
 import starting
 from exports import Filled
@@ -37,6 +38,7 @@ def parts(filled: Filled, many: int, folder: Path) -> Mapping[str, Part]:
         "winner": partial(exports.winner, filled, FEW, many),
         "reports": partial(exports.reports, filled, FEW, REPORTED),
         "latency": partial(latency.measure, filled.url, filled.experiments[FEW]),
+        "peers": partial(peers.measure, filled, FEW, many, folder),
         "indexes": partial(
             indexes.measure,
             filled.url,

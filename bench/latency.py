@@ -175,7 +175,7 @@ def serving(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Se
         # As gunicorn does with sockets that it makes itself.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         process = subprocess.Popen(
-            [part.format(listener.fileno()) for part in command],
+            [part.replace("{}", str(listener.fileno())) for part in command],
             env=os.environ | variables,
             pass_fds=[listener.fileno()],
             stderr=subprocess.PIPE,
