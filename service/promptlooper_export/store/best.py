@@ -11,7 +11,8 @@ from promptlooper_export.redaction import redact_text
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import Ranking, judgements
+from promptlooper_export.store.judgements import judgements
+from promptlooper_export.store.ranking import Ranking
 from promptlooper_export.store.rows import Cells, InvalidJsonError, stored_json
 from promptlooper_export.store.scoring import doubts, finite_means
 

@@ -14,7 +14,8 @@ from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.store.aggregate import SAME_CONFIG, sources
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
-from promptlooper_export.store.ranking import age, judgements
+from promptlooper_export.store.judgements import judgements
+from promptlooper_export.store.ranking import age
 from promptlooper_export.store.rows import (
     Cells,
     InvalidJsonError,

@@ -19,7 +19,8 @@ from promptlooper_export.store.best import cautions, decode_config
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import Place, Ranking, judgements
+from promptlooper_export.store.judgements import judgements
+from promptlooper_export.store.ranking import Place, Ranking
 from promptlooper_export.store.rows import Cells
 from promptlooper_export.store.scoring import finite_means
 from promptlooper_export.store.statistics import Statistics

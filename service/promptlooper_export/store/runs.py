@@ -19,7 +19,8 @@ from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.completed import exact_scores
 from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.experiments import ExperimentRow
-from promptlooper_export.store.ranking import ScoreReader, judged_cases, judgements
+from promptlooper_export.store.judgements import judged_cases, judgements
+from promptlooper_export.store.ranking import ScoreReader
 from promptlooper_export.store.refusals import refusals
 from promptlooper_export.store.rows import (
     COMPLETED,

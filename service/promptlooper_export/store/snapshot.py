@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.analysis.verdict import MARGIN
 from promptlooper_export.documents import Best, Report, Runs
 from promptlooper_export.errors import (
@@ -22,7 +21,6 @@ from promptlooper_export.store.against import Opponent, Side, compare
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.decision import Tally
-from promptlooper_export.store.evidence import find_run
 from promptlooper_export.store.experiments import (
     Condition,
     ExperimentRow,
@@ -32,11 +30,11 @@ from promptlooper_export.store.glance import STATE_IS_INSIDE, Glance
 from promptlooper_export.store.headline import Headline, read_headline
 from promptlooper_export.store.listing import ExperimentSummary, Page
 from promptlooper_export.store.moments import Moments
-from promptlooper_export.store.ranking import Place, Ranking
+from promptlooper_export.store.ranking import Place
 from promptlooper_export.store.standings import Standings
 from promptlooper_export.store.state import State, open_state
 from promptlooper_export.store.what_if import STORED, WhatIf, apply
-from promptlooper_export.verdicts import Assessment, ExperimentComparison
+from promptlooper_export.verdicts import ExperimentComparison
 from promptlooper_export.viewer import Viewer
 
 
@@ -122,7 +120,7 @@ class Snapshot:
             row,
             ranking,
             self._standings.statistics(row, what_if, tally),
-            self._assessment(row, ranking, what_if, baseline, margin),
+            self._standings.assessment(row, ranking, what_if, baseline, margin),
             exported_at=exported_at or datetime.now(UTC),
             top_n=top_n,
         )
@@ -137,24 +135,6 @@ class Snapshot:
                 row, what_if, tally, partial(self.last_change, experiment)
             ),
         )
-
-    def _assessment(
-        self,
-        row: ExperimentRow,
-        ranking: Ranking,
-        what_if: WhatIf,
-        baseline: str | None,
-        margin: float,
-    ) -> Assessment | None:
-        reader = self._standings.reader(row)
-        run = None if baseline is None else find_run(reader, baseline)
-        evidence = self._standings.evidence(row, ranking, what_if, run)
-        if evidence is None:
-            return None
-        if run is not None and evidence.asked is None:
-            detail = "No run of the baseline's config is completed and has a score."
-            raise InvalidParameterError(detail, parameter="baseline")
-        return assess(evidence, margin=margin)
 
     def _against(
         self,
@@ -204,7 +184,7 @@ class Snapshot:
         ranking = self._standings.ranking(row, STORED)
         if not ranking.places:
             return None
-        found = self._assessment(row, ranking, STORED, None, MARGIN)
+        found = self._standings.assessment(row, ranking, STORED, None, MARGIN)
         return read_headline(self._session, self._catalog, ranking.places[0], found)
 
     def runs(

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 
+from promptlooper_export.analysis.assessment import assess
 from promptlooper_export.analysis.evidence import Evidence
 from promptlooper_export.decisions import Decision
+from promptlooper_export.errors import InvalidParameterError
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.decision import Tally, read_decision
 from promptlooper_export.store.election import elect
 from promptlooper_export.store.evidence import (
     evidence_size,
+    find_run,
     read_evidence,
     read_repeats,
 )
@@ -21,6 +24,7 @@ from promptlooper_export.store.groups import ConfigGroup, config_groups
 from promptlooper_export.store.ranking import Ranking, ScoreReader, rank
 from promptlooper_export.store.statistics import Statistics, read_statistics
 from promptlooper_export.store.what_if import STORED, WhatIf, refuse_unknown
+from promptlooper_export.verdicts import Assessment
 
 _RANKING_BYTES = 32 << 10
 
@@ -76,6 +80,27 @@ class Standings:
             ),
             size=evidence_size,
         )
+
+    def assessment(
+        self,
+        row: ExperimentRow,
+        ranking: Ranking,
+        what_if: WhatIf,
+        baseline: str | None,
+        margin: float,
+    ) -> Assessment | None:
+        """Return what the winner is worth, None if no run counts.
+
+        Raises InvalidParameterError for a baseline that is missing or does not count.
+        """
+        run = None if baseline is None else find_run(self.reader(row), baseline)
+        evidence = self.evidence(row, ranking, what_if, run)
+        if evidence is None:
+            return None
+        if run is not None and evidence.asked is None:
+            detail = "No run of the baseline's config is completed and has a score."
+            raise InvalidParameterError(detail, parameter="baseline")
+        return assess(evidence, margin=margin)
 
     def decision(
         self,

@@ -32,7 +32,8 @@ from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.completed import Batch, read_completed
 from promptlooper_export.store.connection import Session
 from promptlooper_export.store.decision import Tally
-from promptlooper_export.store.ranking import Ranking, ScoreReader, judgements
+from promptlooper_export.store.judgements import judgements
+from promptlooper_export.store.ranking import Ranking, ScoreReader
 from promptlooper_export.store.rows import row_id
 from promptlooper_export.store.scoring import (
     Rules,
