@@ -8,8 +8,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from itertools import accumulate, chain, islice
+from typing import Any, TypeAlias
 
 from promptlooper_export.store.connection import Row
 from promptlooper_export.store.ranking import ALL_COMPLETED, ScoreReader
@@ -23,6 +23,9 @@ from promptlooper_export.store.scoring import (
 )
 
 _BATCH = 500
+
+_Part: TypeAlias = tuple[list[int], list[list[float]]]
+"""Places of runs, and what each of some scorers gave them."""
 
 # The runs come one after the other, each in the runner's order.
 _SCORES = """
@@ -125,7 +128,6 @@ def read_completed(reader: ScoreReader) -> Iterator[Batch]:
         scores = session.all(sql, *owners)
         at = {key: place for place, key in enumerate(keys)}
         places = {spelled: at[key] for spelled, key in owners.items()}
-        alike = _all_alike(scores, places, len(keys))
         flaws = Flaws()
         yield Batch(
             keys=keys,
@@ -133,73 +135,91 @@ def read_completed(reader: ScoreReader) -> Iterator[Batch]:
             moments=moments,
             costs=costs,
             durations=durations,
-            groups=[alike] if alike else _groups(scores, places, len(keys), flaws),
+            groups=_groups(scores, places, len(keys), flaws),
             flaws=flaws,
         )
-
-
-def _all_alike(
-    rows: Sequence[Row], places: Mapping[object, int], count: int
-) -> Alike | None:
-    """Return `count` runs if each was judged once by the same scorers, as most are.
-
-    None for runs that differ and for scores that do not count.
-    """
-    if not rows:
-        return None
-    ids, names, values = zip(*rows, strict=True)
-    size = next((n for n, one in enumerate(ids) if one != ids[0]), len(ids))
-    firsts, pattern = ids[::size], names[:size]
-    order = [places[one] for one in firsts]
-    scorers = list(map(label, pattern))
-    if (
-        not len(order) == len(set(order)) == count
-        or names != pattern * len(firsts)
-        or len(set(scorers)) < size
-        or any(ids[start::size] != firsts for start in range(1, size))
-        or not {float, int}.issuperset(map(type, values))
-        or not math.isfinite(sum(values))
-    ):
-        return None
-    ranks = sorted(range(len(order)), key=order.__getitem__)
-    columns = {}
-    for start, scorer in enumerate(scorers):
-        column = values[start::size]
-        columns[scorer] = [float(column[rank]) for rank in ranks]
-        if 0.0 in columns[scorer]:  # the mean of -0.0 is 0.0
-            columns[scorer] = [one or mean([one]) for one in columns[scorer]]
-    names = tuple(sorted(columns))
-    return Alike(
-        places=range(len(order)),
-        scorers=names,
-        columns=[columns[name] for name in names],
-    )
 
 
 def _groups(
     rows: Sequence[Row], places: Mapping[object, int], count: int, flaws: Flaws
 ) -> list[Alike]:
-    """Put together the runs that are alike; note what does not count."""
-    judged: list[dict[str, list[object]]] = [{} for _ in range(count)]
+    """Put together the runs that are alike; note what does not count.
+
+    The rows come run by run. Nearly all runs were judged once by each of some scorers,
+    which the names in their rows tell. The others are looked at one by one.
+    """
+    others = set(range(count))
+    parts: dict[tuple[str, ...], list[_Part]] = defaultdict(list)
+    for scorers, part in _judged_once(rows, places):
+        parts[scorers].append(part)
+        others.difference_update(part[0])
+    if others:
+        for scorers, part in _one_by_one(rows, places, others, flaws):
+            parts[scorers].append(part)
+    return [_alike(scorers, found) for scorers, found in parts.items()]
+
+
+def _judged_once(
+    rows: Sequence[Row], places: Mapping[object, int]
+) -> Iterator[tuple[tuple[str, ...], _Part]]:
+    """Yield runs that each scorer judged once, by their scorers, which are sorted."""
+    ids, names, values = zip(*rows, strict=True) if rows else ((), (), ())
+    sizes = Counter(ids)
+    of_runs = [places[one] for one in sizes]
+    # A run's rows may be apart if its id is spelled in several ways.
+    if len(set(of_runs)) < len(of_runs) or list(sizes.elements()) != list(ids):
+        return
+    is_plain = _is_plain(values)
+    starts = accumulate(sizes.values(), initial=0)
+    found: dict[tuple[object, ...], tuple[list[int], list[int]]] = {}
+    for place, size, start in zip(of_runs, sizes.values(), starts, strict=False):
+        if is_plain or _is_plain(values[start : start + size]):
+            pattern = found.setdefault(names[start : start + size], ([], []))
+            pattern[0].append(place)
+            pattern[1].append(start)
+    for pattern_names, (numbers, firsts) in found.items():
+        scorers = list(map(label, pattern_names))
+        if len(set(scorers)) == len(scorers):
+            order = sorted(range(len(scorers)), key=scorers.__getitem__)
+            columns = [[float(values[n + step]) for n in firsts] for step in order]
+            yield tuple(sorted(scorers)), (numbers, columns)
+
+
+def _is_plain(values: Sequence[object]) -> bool:
+    """Return whether all values are finite; large ones may be held not to be."""
+    return {float, int}.issuperset(map(type, values)) and math.isfinite(sum(values))  # type: ignore[arg-type]
+
+
+def _one_by_one(
+    rows: Sequence[Row], places: Mapping[object, int], wanted: set[int], flaws: Flaws
+) -> Iterator[tuple[tuple[str, ...], _Part]]:
+    """Yield the runs at some places, by their scorers; note what does not count."""
+    judged: dict[int, dict[str, list[object]]] = {place: {} for place in wanted}
     for key, scorer, value in rows:
-        judged[places[key]].setdefault(label(scorer), []).append(value)
-    groups: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}
-    for place, unsorted in enumerate(judged):
+        if (of_run := judged.get(places[key])) is not None:
+            of_run.setdefault(label(scorer), []).append(value)
+    for place, unsorted in judged.items():
         found = dict(sorted(unsorted.items()))
         values = finite_means(found)
-        of_group = groups.setdefault(tuple(values), ([], []))
-        of_group[0].append(place)
-        of_group[1].append(list(values.values()))
+        yield tuple(values), ([place], [[value] for value in values.values()])
         for scorer, given in found.items():
             flaws.note(scorer, given)
-    return [
-        Alike(
-            places=numbers,
-            scorers=scorers,
-            columns=list(zip(*found_values, strict=True)),
-        )
-        for scorers, (numbers, found_values) in groups.items()
-    ]
+
+
+def _alike(scorers: tuple[str, ...], parts: Sequence[_Part]) -> Alike:
+    """Join parts of a batch whose runs have the same scorers."""
+    places = list(chain.from_iterable(numbers for numbers, _ in parts))
+    ranks = sorted(range(len(places)), key=places.__getitem__)
+    columns = []
+    for number in range(len(scorers)):
+        joined = list(chain.from_iterable(part[number] for _, part in parts))
+        column = [joined[rank] for rank in ranks]
+        if 0.0 in column:  # the mean of -0.0 is 0.0
+            column = [one or mean([one]) for one in column]
+        columns.append(column)
+    return Alike(
+        places=[places[rank] for rank in ranks], scorers=scorers, columns=columns
+    )
 
 
 def exact_scores(reader: ScoreReader, rules: Rules) -> Iterator[float | None]:
