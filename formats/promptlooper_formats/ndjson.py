@@ -100,7 +100,7 @@ def _records(batch: RunBatch) -> Iterator[str]:
         "duration_ms": json_texts(batch.duration_ms),
         "cost_usd": json_texts(batch.cost_usd),
         "error": json_texts(batch.error),
-        "tags": map(json_text, batch.tags),
+        "tags": _json(batch.tags),
         "stage_results": _stages(batch.stage_results),
         "created_at": map(_time, batch.created_at),
         "started_at": map(_time, batch.started_at),
@@ -108,6 +108,12 @@ def _records(batch: RunBatch) -> Iterator[str]:
         "updated_at": map(_time, batch.updated_at),
     }
     return _objects(members)
+
+
+def _json(values: Sequence[JSON]) -> Iterable[str]:
+    if any(values):
+        return map(json_text, values)
+    return json_texts(values)  # type: ignore[arg-type]  # none of them holds others
 
 
 def _objects(members: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -6,17 +6,20 @@ options of a URL or of PGOPTIONS stay as they are.
 """
 
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from peewee import (
     Database,
     DatabaseError,
     InterfaceError,
+    OperationalError,
     PostgresqlDatabase,
     SqliteDatabase,
 )
@@ -33,6 +36,7 @@ from promptlooper_export.store.pool import (
     Readable,
     ReadablePostgresql,
     ReadableSqlite,
+    decode_all,
 )
 from promptlooper_export.store.refusals import in_time, refusals
 
@@ -91,13 +95,26 @@ class Session:
 
     def all(self, sql: str, *values: object) -> list[Row]:
         """Run a statement and fetch every row."""
-        rows: list[Row] = self._execute(sql, values).fetchall()
+        rows: list[Row] = self._fetched(sql, values, "fetchall")
         return rows
 
     def one(self, sql: str, *values: object) -> Row | None:
         """Run a statement and fetch its first row, or None."""
-        row: Row | None = self._execute(sql, values).fetchone()
+        row: Row | None = self._fetched(sql, values, "fetchone")
         return row
+
+    def _fetched(
+        self,
+        sql: str,
+        values: tuple[object, ...],
+        fetch: Literal["fetchall", "fetchone"],
+    ) -> Any:
+        try:
+            return getattr(self._execute(sql, values), fetch)()
+        except (OperationalError, sqlite3.OperationalError) as error:
+            if not decode_all(self.database, error):
+                raise
+        return getattr(self._execute(sql, values), fetch)()
 
     def value(self, sql: str, *values: object) -> Any:
         """Run a statement that has one row of one value, and return it."""
@@ -122,7 +139,18 @@ class Session:
         if self.kind == "sqlite":
             # Not from the cursor itself: what is not read to its end would close it,
             # which fails after the connection.
-            yield from map(tuple, self._execute(sql, values))
+            done = 0
+            try:
+                for row in self._execute(sql, values):
+                    yield row
+                    done += 1
+            except (OperationalError, sqlite3.OperationalError) as error:
+                if not decode_all(self.database, error):
+                    raise
+            else:
+                return
+            # Within a transaction, the same rows come in the same order.
+            yield from islice(self._execute(sql, values), done, None)
             return
         # Without a cursor of the server's, the driver fetches every row before it gives
         # the first. One that is given up ends with the transaction: a transaction that

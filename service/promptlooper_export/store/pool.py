@@ -102,12 +102,24 @@ class Opened:
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that gives text which is not UTF-8 as well: in lone surrogates."""
+    """A connection that knows our functions."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
         self.create_function("microseconds", 1, microseconds, deterministic=True)
+
+
+def decode_all(database: Database, error: Exception) -> bool:
+    """Have text that is not UTF-8 given as well, its bytes as lone surrogates.
+
+    Return whether that is what the error is about. It is done only then, since it takes
+    Python for each text.
+    """
+    if not str(error).startswith("Could not decode to UTF-8"):
+        return False
+    factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    database.connection().text_factory = factory
+    return True
 
 
 class ReadablePostgresql(Readable, PostgresqlDatabase):
