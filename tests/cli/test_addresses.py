@@ -65,7 +65,7 @@ def test_a_failed_upload_leaves_what_was_there_and_says_why(
 
     assert done.exit_code == 1
     assert done.stderr == (
-        f"promptlooper-export: {address} cannot be written: LookupError: no "
+        f"promptlooper-export: {address} cannot be used: LookupError: no "
         "credentials for memory://ada:[redacted]@host\n"
     )
     assert fsspec.open(address).open().read() == before

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import duckdb
+import fsspec
 import pytest
 from click.testing import Result
 from pyarrow import parquet
@@ -217,11 +218,15 @@ def test_a_run_that_failed_leaves_whole_files_and_the_next_one_goes_on(
     assert f"Experiment {SECOND}: config.text: a lone surrogate" in failed.stderr
     assert list(files(folder)) == [f"experiment={FIRST}/{FILE}"]
 
-    database.execute("UPDATE runs SET config = '{}' WHERE config LIKE '%ud800%'")
-    export("chunking")
-    done = export("chunking")
+    database.execute(
+        """UPDATE runs SET config = '{"text": "fine"}' WHERE config LIKE '%ud800%'"""
+    )
+    done = export()
 
-    assert "1 file: 0 written, 1 unchanged" in done.stderr
+    assert "2 files: 1 written, 1 unchanged" in done.stderr
+    assert set(files(folder)) == {
+        "_manifest.json", *(f"experiment={key}/{FILE}" for key in (FIRST, SECOND))
+    }  # fmt: skip
 
 
 @on_sqlite
@@ -274,7 +279,7 @@ def test_a_folder_with_another_dataset_is_refused(
     done = export(by="day")
 
     assert done.exit_code == 2
-    assert "is not that of a dataset by day" in done.stderr
+    assert "_manifest.json is not that of a dataset by day" in done.stderr
     assert files(folder) == before
 
 
@@ -333,3 +338,56 @@ def test_several_experiments_need_a_partition() -> None:
         done = run_here("export", *names)
         assert done.exit_code == 2
         assert "--partition" in done.stderr
+
+
+def wide(name: str) -> ExperimentRecord:
+    config: JSON = {f"{name} {number}": number for number in range(5001)}
+    return experiment(run(config=config), name=name)
+
+
+@on_sqlite
+def test_too_many_columns_together_are_refused(
+    export: Export, database: Database, folder: Path
+) -> None:
+    database.load(wide("one"), wide("two"))
+
+    done = export()
+
+    assert done.exit_code != 0
+    assert "Together, the experiments have too many" in done.stderr
+    assert files(folder) == {}
+
+
+@on_sqlite
+def test_a_dataset_at_an_address_is_kept_up_to_date_as_well(
+    export: Export, database: Database, folder: Path
+) -> None:
+    address = f"memory://{uuid4()}"
+    output = ("--partition", "experiment", "-o", address)
+    filesystem = fsspec.filesystem("memory")
+    foreign = f"{address}/experiment={SECOND}/notes.txt"
+    filesystem.pipe(foreign, b"mine")
+    database.load(chunking(), prompts())
+    export()
+
+    done = run_here("export", *output, url=database.url)
+
+    assert "2 files: 2 written, 0 unchanged; 0 removed" in done.stderr
+    root = f"{address.removeprefix('memory:/')}/"
+    found = {
+        path.removeprefix(root): filesystem.cat_file(path)
+        for path in filesystem.find(address)
+    }
+    assert found.pop(f"experiment={SECOND}/notes.txt") == b"mine"
+    assert found == files(folder)
+
+    database.replace(chunking(score=0.9))
+    done = run_here("export", *output, url=database.url)
+
+    assert "2 files: 1 written, 1 unchanged; 0 removed" in done.stderr
+
+    done = run_here("export", "prompts", *output, url=database.url)
+
+    assert "1 removed" in done.stderr
+    assert not filesystem.exists(f"{address}/experiment={FIRST}/{FILE}")
+    assert filesystem.cat(foreign) == b"mine"

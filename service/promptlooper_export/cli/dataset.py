@@ -4,24 +4,21 @@ Readers take no notice of names that begin with `_` or `.`: the manifest, and a 
 until it is whole.
 """
 
-import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import click
 
-from promptlooper_export.cli.addresses import is_address
-from promptlooper_export.cli.files import write_whole
+from promptlooper_export.cli.folders import Entry, Folder, open_folder
 from promptlooper_export.cli.terminal import counted, note, printable
 from promptlooper_export.cli.writing import STDOUT, named
 from promptlooper_export.documents import Notice
 from promptlooper_export.errors import UsageError
 from promptlooper_export.export import Selection
 from promptlooper_export.partitions import BYS, By, Part
+from promptlooper_export.redaction import redact_text
 from promptlooper_export.registry import AnyFormat, discover
 
 MANIFEST = "_manifest.json"
@@ -53,8 +50,8 @@ def dataset_format(
     if name not in (None, _FORMAT) or pairs:
         msg = f"--partition writes {_FORMAT}, which has no options: omit -f and -O"
         raise UsageError(msg)
-    if output == STDOUT or is_address(output):
-        msg = "--partition writes a folder of this machine: -o FOLDER"
+    if output == STDOUT:
+        msg = "--partition writes a folder: -o FOLDER"
         raise UsageError(msg)
     if strict:
         msg = "--strict is for a single export; --partition writes file by file"
@@ -72,7 +69,7 @@ def require_all_runs(selection: Selection) -> None:
 
 
 def write_dataset(
-    folder: Path, parts: Iterable[Part | Notice], *, by: By, redacted: bool
+    output: str, parts: Iterable[Part | Notice], *, by: By, redacted: bool
 ) -> None:
     """Make a folder hold exactly these parts, each file whole; the manifest comes last.
 
@@ -80,20 +77,19 @@ def write_dataset(
     taken up again. Files of others are never touched. What is not `redacted` is for its
     owner only. Warnings go to stderr, each once.
 
-    Raises UsageError if the folder holds a dataset by something else, and OSError.
+    Raises UsageError if the folder holds a dataset by something else, OSError and
+    TargetError.
     """
-    folder.mkdir(exist_ok=True)
-    _require_same(folder / MANIFEST, by)
+    folder = open_folder(output)
+    recorded = _recorded(folder, output, by)
     mode = 0o666 if redacted else 0o600
     written = 0
     entries = []
     for part in _told(parts):
         with part.body as body:
-            path = folder / part.path
             entry = _entry(part)
-            if _digest(path) != entry["sha256"]:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, body.file, mode=mode)
+            if not folder.holds(entry, recorded.get(part.path)):
+                folder.write(part.path, body.file, mode=mode)
                 written += 1
             entries.append(entry)
     removed = _remove_others(folder, {entry["path"] for entry in entries})
@@ -107,9 +103,9 @@ def write_dataset(
         "files": entries,
     }
     text = json.dumps(manifest, indent=2).encode() + b"\n"
-    write_whole(folder / MANIFEST, io.BytesIO(text), mode=mode)
+    folder.write(MANIFEST, io.BytesIO(text), mode=mode)
     note(
-        f"wrote {printable(str(folder))} ({counted(rows, 'run')} in "
+        f"wrote {printable(redact_text(output))} ({counted(rows, 'run')} in "
         f"{counted(len(entries), 'file')}: {written:,} written, "
         f"{len(entries) - written:,} unchanged; {removed:,} removed)"
     )
@@ -128,7 +124,7 @@ def _told(parts: Iterable[Part | Notice]) -> Iterator[Part]:
             yield part
 
 
-def _entry(part: Part) -> Mapping[str, Any]:
+def _entry(part: Part) -> Entry:
     return {
         "path": part.path,
         "experiment": str(part.experiment),
@@ -138,55 +134,35 @@ def _entry(part: Part) -> Mapping[str, Any]:
     }
 
 
-def _digest(path: Path) -> str | None:
-    """Return the digest of a file; None if there is none."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
+def _recorded(folder: Folder, output: str, by: By) -> dict[str, Entry]:
+    """Return what the manifest says of each file, if there is one.
 
-
-def _require_same(manifest: Path, by: By) -> None:
-    """Raise UsageError unless the manifest is one of ours, if it is there."""
-    try:
-        text = manifest.read_bytes()
-    except FileNotFoundError:
-        return
+    Raises UsageError unless it is that of a dataset like this.
+    """
+    text = folder.read(MANIFEST)
+    if text is None:
+        return {}
     try:
         found = json.loads(text)
+        entries = {entry["path"]: entry for entry in found["files"]}
         known = (found["format"], found["version"], found["partition"])
     except (ValueError, TypeError, KeyError):
         known = None
     if known != (_KIND, _VERSION, by):
         msg = (
-            f"{manifest} is not that of a dataset by {by}, which this would write: "
-            "name another folder"
+            f"{redact_text(output)}: its {MANIFEST} is not that of a dataset by {by}, "
+            "which this would write: name another folder"
         )
         raise UsageError(msg)
+    return entries
 
 
-def _remove_others(folder: Path, paths: set[str]) -> int:
+def _remove_others(folder: Folder, paths: set[str]) -> int:
     """Remove our files that are not among the paths; return how many there were."""
-    removed = 0
-    for file in _ours(folder):
-        if file.relative_to(folder).as_posix() in paths:
-            continue
-        file.unlink()
-        removed += 1
-        for parent in file.parents:
-            if parent == folder or any(parent.iterdir()):
-                break
-            parent.rmdir()
-    return removed
-
-
-def _ours(folder: Path) -> list[Path]:
     # Not by the manifest, which a run that was interrupted has not written.
-    name = "experiment=*/promptlooper-runs*.parquet"
-    return [
-        file
-        for pattern in (name, f"day=*/{name}")
-        for file in folder.glob(pattern)
-        if _OURS.fullmatch(file.relative_to(folder).as_posix())
+    others = [
+        path for path in folder.paths() if _OURS.fullmatch(path) and path not in paths
     ]
+    for path in others:
+        folder.remove(path)
+    return len(others)

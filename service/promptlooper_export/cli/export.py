@@ -1,7 +1,6 @@
 """`promptlooper-export export`."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -90,8 +89,7 @@ def export(
         chosen = dataset_format(format_name, output, pairs, strict=strict)
         require_all_runs(selecting(chosen))
         _export_parts(
-            subjects, chosen, loaded, folder=Path(output), by=partition,
-            redacted=not unredacted,
+            subjects, chosen, loaded, output, by=partition, redacted=not unredacted
         )  # fmt: skip
         return
     chosen = choose_format(
@@ -116,8 +114,8 @@ def _export_parts(
     subjects: Subjects,
     format: AnyFormat,
     loaded: settings.Settings,
+    output: str,
     *,
-    folder: Path,
     by: By,
     redacted: bool,
 ) -> None:
@@ -126,4 +124,4 @@ def _export_parts(
         found = parts(
             snapshot, experiments, format, by=by, redacted=redacted, limits=limits
         )
-        write_dataset(folder, found, by=by, redacted=redacted)
+        write_dataset(output, found, by=by, redacted=redacted)

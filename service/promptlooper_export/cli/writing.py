@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from promptlooper_export.cli.addresses import is_address, require_writer, write_to
+from promptlooper_export.cli.addresses import place_of, require_writer
 from promptlooper_export.cli.completion import complete_format, complete_option
 from promptlooper_export.cli.files import format_named_by, write_whole
 from promptlooper_export.cli.terminal import counted, note, printable
@@ -168,9 +168,10 @@ def write_body(
             sys.stdout.buffer.flush()
         else:
             mode = 0o600 if private or format.private else 0o666
-            if is_address(output):
-                write_to(output, body.file, mode=mode)
+            place = place_of(output)
+            if isinstance(place, Path):
+                write_whole(place, body.file, mode=mode)
             else:
-                write_whole(Path(output), body.file, mode=mode)
+                place.write(body.file)
             size = counted(body.length, "byte")
             note(f"wrote {printable(redact_text(output))} ({size}, {format.name})")
