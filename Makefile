@@ -9,11 +9,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Programs that the tests run; Debian's package has the same name, or the one after the colon.
+# Programs that the tests and `make instructions` run; Debian's package has the same name,
+# or the one after the colon.
 PROGRAMS := bash busybox caddy chromium-headless-shell curl dash haproxy httpie nginx nodejs npm \
-	pgbouncer ruby varnishd:varnish zsh
+	pgbouncer ruby valgrind varnishd:varnish zsh
 
-.PHONY: help demo test thorough lowest faults fidelity secrets soak fuzz lint bench docs screenshots lock image
+.PHONY: help demo test thorough lowest faults fidelity secrets soak fuzz lint bench instructions docs screenshots lock image
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -84,6 +85,10 @@ lint: $(VENV)/dev.stamp
 RUNS ?= 100000
 bench: $(VENV)/test.stamp
 	$(BIN)/python bench --runs $(RUNS)
+
+## make instructions  those that hot paths take: fails if there are 15 % more than expected
+instructions: $(VENV)/test.stamp programs
+	@$(BIN)/python bench/instructions.py
 
 ## make docs    write the pages that are generated from the code
 docs: $(VENV)/core.stamp
