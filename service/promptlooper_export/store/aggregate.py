@@ -29,67 +29,68 @@ WHERE run.experiment_id {experiment} AND run.status = 'completed'
 # `upper` is the computed score plus what it may be off by: each of the additions and
 # products is off by 2^-53 of the values' size at most, and 4e-16 is more than three
 # times that. Infinity puts what cannot be decided before everything else.
-_READY = """
-WITH judged AS (
-    SELECT
-        run.id AS run_id, count(*) AS judgements, count(score.value) AS given,
-        max(score.value) AS high, min(score.value) AS low{totals}
-    {completed}
-    GROUP BY {group}
-),
-ready AS (
+#
+# A subselect in a subselect: SQLite would write each WITH to a table of its own, since
+# what uses them is used twice.
+_READY = """(
     SELECT
         judged.*, {number} AS number,
         CASE WHEN given = ({number}) AND low >= -1e100 AND high <= 1e100
             AND (high >= 1e-80 OR low <= -1e-80 OR (high = 0 AND low = 0))
             THEN 1 ELSE 0 END AS decided
-    FROM judged
-)
-"""
+    FROM (
+        SELECT
+            run.id AS run_id, count(*) AS judgements, count(score.value) AS given,
+            max(score.value) AS high, min(score.value) AS low{totals}
+        {completed}
+        GROUP BY {group}
+    ) AS judged
+)"""
 
-_RANKED = """,
+_RANKED = f"""
+WITH ready AS {_READY},
 summary AS (
     SELECT
         sum(judgements - given) AS missing,
         sum(given - number) AS unknown,
-        sum(CASE WHEN given > 0 AND decided = 1 AND {required} THEN 1 ELSE 0 END)
-            AS counted{present}
+        sum(CASE WHEN given > 0 AND decided = 1 AND {{required}} THEN 1 ELSE 0 END)
+            AS counted{{present}}
     FROM ready
 ),
 top AS (
     SELECT
         ready.*,
         CASE
-            WHEN decided = 0 OR {is_doubtful} THEN {infinity}
-            ELSE {score}
-                + (number + 32) * 4e-16 * (abs(high) + abs(low)) * {stretch}
+            WHEN decided = 0 OR {{is_doubtful}} THEN {{infinity}}
+            ELSE {{score}}
+                + (number + 32) * 4e-16 * (abs(high) + abs(low)) * {{stretch}}
         END AS upper
-    FROM ready CROSS JOIN ({rules}) AS rule
-    WHERE given > 0 AND (decided = 0 OR {required})
-    ORDER BY upper DESC LIMIT {limit}
+    FROM ready CROSS JOIN ({{rules}}) AS rule
+    WHERE given > 0 AND (decided = 0 OR {{required}})
+    ORDER BY upper DESC LIMIT {{limit}}
 )
 SELECT
     summary.missing, summary.unknown, summary.counted, top.run_id,
-    (SELECT moment FROM {runs} AS run WHERE run.id = top.run_id),
-    top.upper, top.decided, {columns}
+    (SELECT moment FROM {{runs}} AS run WHERE run.id = top.run_id),
+    top.upper, top.decided, {{columns}}
 FROM summary LEFT JOIN top ON 1 = 1
 ORDER BY 6 DESC
 """
 
 # The scores of configs, whose runs are repeats. Sums are taken around a center near the
 # best scores, so that squares do not swallow what tells the best configs apart.
-_CONFIGS = """,
-scored AS (
-    SELECT run_id, {score} - center AS score FROM ready CROSS JOIN ({rules}) AS rule
-    WHERE given > 0 AND decided = 1 AND {required}
-),
-config AS (
+_CONFIGS = f"""
+WITH config AS (
     SELECT
-        {same} AS config, count(*) AS number,
+        {{same}} AS config, count(*) AS number,
         sum(score) AS total, sum(score * score) AS squares,
         sum(score) / count(*) AS mean
-    FROM scored JOIN {runs} AS run ON run.id = scored.run_id
-    GROUP BY {same}
+    FROM (
+        SELECT run_id, {{score}} - center AS score
+        FROM {_READY} AS ready CROSS JOIN ({{rules}}) AS rule
+        WHERE given > 0 AND decided = 1 AND {{required}}
+    ) AS scored JOIN {{runs}} AS run ON run.id = scored.run_id
+    GROUP BY {{same}}
 ),
 summary AS (
     SELECT
@@ -100,7 +101,7 @@ summary AS (
 SELECT
     configs, runs, means, squared_means, within, config, number
 FROM summary CROSS JOIN config
-ORDER BY mean DESC, config LIMIT {limit}
+ORDER BY mean DESC, config LIMIT {{limit}}
 """
 
 # An empty hash is what a table without such a column is read as.
@@ -220,7 +221,7 @@ def statement(
     numbers = range(len(columns))
     is_sqlite = catalog.kind == "sqlite"
     parts, names, factors = _parts(rules, columns, catalog.kind, is_most=is_most)
-    sql = (_READY + _RANKED).format(
+    sql = _RANKED.format(
         **parts,
         completed=completed,
         runs=catalog.runs,
@@ -250,7 +251,7 @@ def configs_statement(
     parts, names, factors = _parts(
         rules, columns, catalog.kind, is_most=is_most, factors={"center": center}
     )
-    sql = (_READY + _CONFIGS).format(
+    sql = _CONFIGS.format(
         **parts, completed=completed, runs=catalog.runs, same=SAME_CONFIG, limit=limit
     )
     return sql, names, factors

@@ -65,7 +65,7 @@ SELECT
     {same} AS config, run.id, run.config_hash, score.scorer_name, score.case_id,
     score.value
 {completed} AND {condition}
-ORDER BY 2
+ORDER BY {order}
 """
 
 
@@ -343,7 +343,11 @@ def read_samples(
     if not values:
         return {}
     sql = _JUDGEMENTS.format(
-        completed=reader.completed_scores, same=SAME_CONFIG, condition=condition
+        completed=reader.completed_scores,
+        same=SAME_CONFIG,
+        condition=condition,
+        # A unary plus keeps SQLite from reading all runs in the order of their ids.
+        order="+run.id" if reader.catalog.kind == "sqlite" else "run.id",
     )
     rows = map(Judgement._make, reader.session.stream(sql, *reader.values, *values))
     found: defaultdict[str, _Judged] = defaultdict(_Judged)
