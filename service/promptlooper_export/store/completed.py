@@ -12,7 +12,7 @@ from itertools import accumulate, chain, islice
 from typing import Any, TypeAlias
 
 from promptlooper_export.store.connection import Row
-from promptlooper_export.store.ranking import ALL_COMPLETED, ScoreReader
+from promptlooper_export.store.ranking import ScoreReader
 from promptlooper_export.store.rows import ids_as_text, label
 from promptlooper_export.store.scoring import (
     Rules,
@@ -118,8 +118,7 @@ class Batch:
 def read_completed(reader: ScoreReader) -> Iterator[Batch]:
     """Yield every completed run, the oldest first."""
     session, catalog = reader.session, reader.catalog
-    sql = ALL_COMPLETED.format(runs=catalog.runs, experiment=reader.experiment)
-    rows = session.stream(sql, *reader.values)
+    rows = reader.all_completed()
     while runs := list(islice(rows, _BATCH)):
         keys, moments, costs, durations = zip(*runs, strict=True)
         owners = catalog.owners(session, "scores", keys)

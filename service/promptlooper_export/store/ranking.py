@@ -25,7 +25,7 @@ from promptlooper_export.store.aggregate import (
 )
 from promptlooper_export.store.catalog import Catalog
 from promptlooper_export.store.columns import FINITE
-from promptlooper_export.store.connection import Session
+from promptlooper_export.store.connection import Row, Session
 from promptlooper_export.store.judgements import judgements
 from promptlooper_export.store.rows import is_utf_8, label, row_id
 from promptlooper_export.store.scoring import (
@@ -71,11 +71,14 @@ ORDER BY run.id LIMIT ?
 
 # NULLS FIRST is what SQLite does by itself; PostgreSQL would put them last. Ids end
 # ties, so that both databases give the same order.
-ALL_COMPLETED = """
+_ALL_COMPLETED = """
 SELECT id, moment, cost_usd, duration_ms FROM {runs} AS run
 WHERE experiment_id {experiment} AND status = 'completed'
-ORDER BY created NULLS FIRST, id
+ORDER BY {created} NULLS FIRST, id
 """
+
+# To SQLite they are the same, and a column of the answer is not computed twice.
+_CREATED = {"sqlite": "moment", "postgresql": "created"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +177,17 @@ class ScoreReader:
         sql = _NAMES.format(completed=self.completed_scores)
         return frozenset(label(name) for (name,) in self.session.all(sql, *self.values))
 
+    def all_completed(self) -> Iterator[Row]:
+        """Yield the id, moment, cost and duration of completed runs, oldest first."""
+        kind = self.catalog.kind
+        sql = _ALL_COMPLETED.format(
+            runs=self.catalog.runs, experiment=self.experiment, created=_CREATED[kind]
+        )
+        return self.session.stream(sql, *self.values)
+
     def completed(self) -> Iterator[CompletedRun]:
         """Yield every completed run, the oldest first."""
-        sql = ALL_COMPLETED.format(runs=self.catalog.runs, experiment=self.experiment)
-        rows = self.session.stream(sql, *self.values)
+        rows = self.all_completed()
         while batch := list(islice(rows, _BATCH)):
             judged = judgements(self.session, self.catalog, [key for key, *_ in batch])
             for key, *cells in batch:
