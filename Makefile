@@ -79,12 +79,13 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile
 
-## make bench   what exports cost, as bench/results.json; RUNS=100000
+## make bench   what exports cost, as bench/results.json and docs/performance.md; RUNS=100000
 ##              BENCH_OPTUNA, BENCH_MLFLOW, BENCH_DATASETTE: a Python that has it, for
 ##              a comparison with it
 RUNS ?= 100000
 bench: $(VENV)/test.stamp
 	$(BIN)/python bench --runs $(RUNS)
+	$(BIN)/python docs/generate.py
 
 ## make instructions  those that hot paths take: fails if there are 15 % more than expected
 instructions: $(VENV)/test.stamp programs

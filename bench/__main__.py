@@ -33,21 +33,17 @@ Part = Callable[[], Iterator[Row]]
 
 def parts(filled: Filled, many: int, folder: Path) -> Mapping[str, Part]:
     """Return what there is to measure, by name."""
+    few, large = filled.experiments[FEW], filled.experiments[REPORTED]
     return {
         "runs": partial(exports.runs, filled, many),
+        "latency": partial(latency.measure, filled.url, few),
+        "peers": partial(peers.measure, filled, FEW, many, folder),
         "winner": partial(exports.winner, filled, FEW, many),
         "reports": partial(exports.reports, filled, FEW, REPORTED),
-        "latency": partial(latency.measure, filled.url, filled.experiments[FEW]),
-        "peers": partial(peers.measure, filled, FEW, many, folder),
-        "indexes": partial(
-            indexes.measure,
-            filled.url,
-            filled.experiments[FEW],
-            filled.experiments[REPORTED],
-        ),
-        "commits": partial(commits.measure, folder),
-        "importing": partial(importing.measure, folder),
         "starting": starting.measure,
+        "importing": partial(importing.measure, folder),
+        "commits": partial(commits.measure, folder),
+        "indexes": partial(indexes.measure, filled.url, few, large),
     }
 
 
@@ -81,12 +77,13 @@ def main() -> None:
             for row in known[part]():
                 print(results.line(row), flush=True)
                 measured[part].append(row)
-    found = results.document(
-        measured,
-        sizes={"few": FEW, "runs": chosen.runs, "reports": REPORTED},
-        database=url.partition(":")[0],
-    )
-    results.write(found, chosen.output)
+            found = results.document(
+                measured,
+                sizes={"few": FEW, "runs": chosen.runs, "reports": REPORTED},
+                database=url.partition(":")[0],
+            )
+            # After each part, so that what is interrupted is not lost.
+            results.write(found, chosen.output)
 
 
 if __name__ == "__main__":

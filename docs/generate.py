@@ -11,6 +11,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import click
+import performance
 from marshmallow import missing
 
 from promptlooper_export import errors
@@ -291,12 +292,18 @@ def filled(path: Path, tables: Mapping[str, Iterator[str]]) -> str:
 def pages() -> dict[Path, str]:
     """Return every generated file's text."""
     front, interchange = ROOT / "README.md", ROOT / "docs" / "interchange.md"
+    measured = performance.read("results.json")
+    expected = performance.read("instructions.json")
     return {
         ROOT / "docs" / "configuration.md": "".join(configuration()),
         ROOT / "docs" / "formats.md": "".join(formats()),
         ROOT / "docs" / "errors.md": "".join(refusals()),
         ROOT / "docs" / "redaction.md": "".join(redaction()),
         ROOT / "docs" / "commands.md": "".join(commands()),
+        ROOT / "docs" / "performance.md": "".join(performance.page(measured, expected)),
+        ROOT / "docs" / "images" / "performance.svg": "".join(
+            performance.chart(measured)
+        ),
         front: filled(front, {"formats": formats_table()}),
         interchange: filled(interchange, {kind: members(kind) for kind in SCHEMAS}),
     }
