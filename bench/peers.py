@@ -34,7 +34,7 @@ DATASETTE = """
 import sys, uvicorn
 from datasette.app import Datasette
 app = Datasette([sys.argv[1]], settings=dict(max_csv_mb=0)).app()
-uvicorn.run(app, fd=int(sys.argv[2]), log_level="warning")
+uvicorn.run(app, fd=int(sys.argv[2]), timeout_keep_alive=60, log_level="warning")
 """
 
 LIBRARIES = {"optuna": "trials_dataframe", "mlflow": "search_runs"}
