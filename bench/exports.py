@@ -1,18 +1,15 @@
 """What exports cost: full ones, the winner and reports, against their references."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
 import classic
 import plain
-import verdict
-from timing import Cost, Made, Row, exporting_from, in_turn
+from timing import Made, Row, exporting_from, in_turn
 
 import data
-from promptlooper_export.store.snapshot import open_store
 
 QUICK_ROUNDS = 50
 CLASSIC_ROUNDS = 3
@@ -125,11 +122,3 @@ def reports(filled: Filled, few: int, many: int) -> Iterator[Row]:
             ours=ours,
             theirs=theirs,
         )
-    with closing(open_store(filled.url)) as store:
-        statistics, rest = verdict.split(store, filled.experiments[many])
-    yield Row(
-        case=f"statistics of {many:,} runs",
-        reference="rest of the report",
-        ours=Cost(seconds=statistics),
-        theirs=Cost(seconds=rest),
-    )
