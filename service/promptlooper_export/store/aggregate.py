@@ -41,7 +41,7 @@ _READY = """(
     FROM (
         SELECT
             run.id AS run_id, count(*) AS judgements, count(score.value) AS given,
-            max(score.value) AS high, min(score.value) AS low{totals}
+            max(score.value) AS high, min(score.value) AS low{totals}{carried}
         {completed}
         GROUP BY {group}
     ) AS judged
@@ -82,15 +82,15 @@ ORDER BY 6 DESC
 _CONFIGS = f"""
 WITH config AS (
     SELECT
-        {{same}} AS config, count(*) AS number,
+        {{config}} AS config, count(*) AS number,
         sum(score) AS total, sum(score * score) AS squares,
         sum(score) / count(*) AS mean
     FROM (
-        SELECT run_id, {{score}} - center AS score
+        SELECT {{found_by}}, {{score}} - center AS score
         FROM {_READY} AS ready CROSS JOIN ({{rules}}) AS rule
-        WHERE given > 0 AND decided = 1 AND {{required}}
-    ) AS scored JOIN {{runs}} AS run ON run.id = scored.run_id
-    GROUP BY {{same}}
+        WHERE given > 0 AND decided = 1 AND {{required}} {{whole}}
+    ) AS scored {{of_run}}
+    GROUP BY {{config}}
 ),
 summary AS (
     SELECT
@@ -107,6 +107,25 @@ ORDER BY mean DESC, config LIMIT {{limit}}
 # An empty hash is what a table without such a column is read as.
 SAME_CONFIG = "coalesce(nullif(run.config_hash, ''), run.config, CAST(run.id AS text))"
 """What is the same for the runs of one config; each is one without hash and config."""
+
+# How the statement for configs comes to a run's config: by looking the run up again.
+_LOOKED_UP = {
+    "carried": "",
+    "found_by": "run_id",
+    "whole": "",
+    "of_run": "JOIN {runs} AS run ON run.id = scored.run_id",
+    "config": SAME_CONFIG,
+}
+
+# Or by taking it along, which SQLite allows for what is the same in all rows of a
+# group. The limit keeps it from computing the score anew wherever it is named.
+_CARRIED = {
+    "carried": f", {SAME_CONFIG} AS config",
+    "found_by": "config",
+    "whole": "LIMIT -1",
+    "of_run": "",
+    "config": "scored.config",
+}
 
 # A scorer's total and number of judgements; of what is beyond, only the number. Unlike
 # sum(), SQLite's total() is a double from the first integer on, and becomes infinite
@@ -223,6 +242,7 @@ def statement(
     parts, names, factors = _parts(rules, columns, catalog.kind, is_most=is_most)
     sql = _RANKED.format(
         **parts,
+        carried="",
         completed=completed,
         runs=catalog.runs,
         present="".join(_PRESENT.format(i) for i in numbers),
@@ -251,9 +271,10 @@ def configs_statement(
     parts, names, factors = _parts(
         rules, columns, catalog.kind, is_most=is_most, factors={"center": center}
     )
-    sql = _CONFIGS.format(
-        **parts, completed=completed, runs=catalog.runs, same=SAME_CONFIG, limit=limit
-    )
+    # If SQLite must sort the scores of runs, their configs would be sorted with them.
+    way = _CARRIED if is_most else _LOOKED_UP
+    ways = {name: sql.format(runs=catalog.runs) for name, sql in way.items()}
+    sql = _CONFIGS.format(**parts, **ways, completed=completed, limit=limit)
     return sql, names, factors
 
 
