@@ -314,3 +314,15 @@ def test_what_is_still_running_is_said_before_the_config() -> None:
 
 def test_unknown_tokens_are_not_shown_as_none() -> None:
     assert "Tokens no run has any" in page(won({"a": 1})).text
+
+
+def test_crosses_for_failed_runs_stand_below_every_mean() -> None:
+    document = filled("plain")
+    failing = [replace(one, failed=1) for one in document.history]
+    elements = page(replace(document, history=tuple(failing))).elements
+    marks = [(row.attributes.get("class"), row.attributes) for row in elements]
+    means = [float(one["cy"].strip("%")) for name, one in marks if name == "mean"]
+    crosses = [float(one["y"].strip("%")) for name, one in marks if name == "failed"]
+    assert len(means) == len(crosses) == 3
+    # Their size is a few hundredths of the chart's height.
+    assert max(means) + 4 < min(crosses)

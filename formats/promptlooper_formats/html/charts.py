@@ -68,6 +68,9 @@ class Chart:
 _FLOOR = 97.0
 """Where crosses stand for runs without a score, just above the axis."""
 
+_ROOM = 0.1
+"""The part of the scores' range that is left free for them below the lowest one."""
+
 
 def history(periods: Sequence[Period]) -> Chart | None:
     """Return the best score so far, each period's mean, and where runs failed.
@@ -77,10 +80,10 @@ def history(periods: Sequence[Period]) -> Chart | None:
     if len(periods) < 3:  # noqa: PLR2004  two points have no course
         return None
     x = times(periods[0].start, periods[-1].end)
-    y = linear(
-        "weighted score",
-        [score for one in periods for score in (one.mean, one.best_so_far)],
-    )
+    scores = [score for one in periods for score in (one.mean, one.best_so_far)]
+    if any(one.failed for one in periods):
+        scores.append(min(scores) - _ROOM * (max(scores) - min(scores)))
+    y = linear("weighted score", scores)
     ends = [x.place(one.end.timestamp()) for one in periods]
     starts = [x.place(one.start.timestamp()) for one in periods]
     path = [f"M{10 * starts[0]:g} {_down(y, periods[0].best_so_far)}"]
