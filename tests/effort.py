@@ -15,7 +15,8 @@ from typing import Any
 Work = Callable[[], object]
 
 STEPS_OF_TWICE = 2.5
-TIME_OF_EIGHT_TIMES = 12
+# Sorting and memory that is slower from some size on take up to twice their share.
+TIME_OF_EIGHT_TIMES = 16
 _TRIES = 6
 
 

@@ -42,7 +42,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Elect the winner again from a report, offline.",
     ),
     "delete": ("experiments:delete", "Delete an experiment with all its runs."),
-    "export": ("export:export", "Write one experiment in one format."),
+    "export": (
+        "export:export",
+        "Write one experiment in one format, or with --partition several as a table.",
+    ),
     "verify": ("verify:verify", "Check that a file is what the service exports."),
     "diff": ("diff:diff", "Show how two configs differ."),
     "convert": (

@@ -255,8 +255,9 @@ def _columns_of(path: Path, *_state: int) -> Mapping[str, frozenset[str]]:
     since the look would make the two files beside it.
     """
     header = _header(path)
-    opening = _copied(path) if _is_at_rest(path, header) else closing(_reading(path))
-    with opening as connection:
+    # One with a journal may have to be restored first, which takes writing.
+    is_copied = _is_at_rest(path, header) or Path(f"{path}-journal").exists()
+    with _copied(path) if is_copied else closing(_reading(path)) as connection:
         return Sqlite(str(path), connection).columns
 
 
