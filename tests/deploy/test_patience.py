@@ -60,7 +60,8 @@ def held(service: Served) -> Mapping[str, int]:
     counts = {
         "threads": len([*(process / "task").iterdir()]),
         "files": len(files),
-        "spools": sum("/spool/" in file for file in files),
+        # The lock of the workers is a file without a name as well, but an empty one.
+        "spools": sum("/spool/" in name and size > 0 for name, size in files),
     }
     if service.database.kind == "postgresql":
         sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -68,10 +69,10 @@ def held(service: Served) -> Mapping[str, int]:
     return counts
 
 
-def open_files(process: Path) -> Iterator[str]:
+def open_files(process: Path) -> Iterator[tuple[str, int]]:
     for path in (process / "fd").iterdir():
         with suppress(FileNotFoundError):  # it has just been closed
-            yield str(path.readlink())
+            yield str(path.readlink()), path.stat().st_size
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
