@@ -93,13 +93,20 @@ class _Cells:
 
     def numbers(self, values: Sequence[float | None]) -> list[str]:
         """Write numbers; none is an empty cell."""
-        return ["" if value is None else self._number(value) for value in values]
+        if None in values:
+            return ["" if value is None else self._number(value) for value in values]
+        written = json_texts(values)
+        if self.decimal == ".":
+            return written
+        return [number.replace(".", self.decimal) for number in written]
 
     def leaves(self, values: Sequence[Leaf]) -> list[str]:
         """Write text as text, and any other value as JSON; a missing one is empty."""
         kinds = set(map(type, values))
         if kinds == {str}:
             return self.texts(values)  # type: ignore[arg-type]
+        if kinds == {float}:
+            return self.numbers(values)  # type: ignore[arg-type]
         if kinds <= _WITHOUT_COMMA:
             return json_texts(values)  # type: ignore[arg-type]
         return list(map(self._leaf, values))

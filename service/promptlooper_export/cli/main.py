@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from promptlooper_export import __version__
+from promptlooper_export.cli.garbage import collect_rarely
 from promptlooper_export.cli.terminal import (
     escape_what_does_not_fit,
     note,
@@ -162,4 +163,5 @@ def main() -> None:
     """Run the command line; TERM unwinds it, so no temporary file is left behind."""
     signal.signal(signal.SIGTERM, _terminate)
     escape_what_does_not_fit()
+    collect_rarely()
     promptlooper_export(prog_name="promptlooper-export")

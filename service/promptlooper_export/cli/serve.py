@@ -27,6 +27,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from promptlooper_export import settings
 from promptlooper_export.auth.keys import key_finder
+from promptlooper_export.cli.garbage import collect_rarely
 from promptlooper_export.cli.inflight import InFlight
 from promptlooper_export.errors import SettingsError
 from promptlooper_export.events import RequestLost
@@ -227,12 +228,13 @@ def gunicorn_settings(settings: Settings) -> dict[str, object]:
         "forwarded_allow_ips": "",
         "logger_class": RootLogger,
         "on_starting": _refuse_sync,
-        "pre_fork": _make_room,
+        "pre_fork": _prepare,
         "child_exit": _name_lost,
     }
 
 
-def _make_room(_: Arbiter, worker: Worker) -> None:
+def _prepare(_: Arbiter, worker: Worker) -> None:
+    collect_rarely()
     worker.in_flight = InFlight(worker.cfg.threads + ADMIN_THREADS)
 
 
