@@ -6,7 +6,8 @@ process: a build of Python, or of a library, that takes more or fewer instructio
 everything leaves the ratios nearly alone. Counts of the same code differed by up
 to 2 %.
 
-Exits with 1 if a ratio is more than the tolerance above the one in `instructions.json`;
+Exits with 1 if a ratio is more than the tolerance above the one in `instructions.json`.
+Where callgrind runs but does not answer, it says so and exits with 0.
 --write replaces those by what was counted.
 """
 
@@ -109,7 +110,12 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    counted = count()
+    try:
+        counted = count()
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        # As in a container where ptrace is forbidden: nothing can be said there.
+        print(f"callgrind cannot be asked here, nothing is compared: {error}")
+        return 0
     document = json.loads(EXPECTED.read_text(encoding="utf-8"))
     by_version = document["expected"]
     if "--write" in arguments:
