@@ -107,6 +107,8 @@ class _Cells:
             return self.texts(values)  # type: ignore[arg-type]
         if kinds == {float}:
             return self.numbers(values)  # type: ignore[arg-type]
+        if kinds == {Missing}:
+            return [""] * len(values)
         if kinds <= _WITHOUT_COMMA:
             return json_texts(values)  # type: ignore[arg-type]
         return list(map(self._leaf, values))
@@ -150,7 +152,6 @@ def _lines(
     runs: Runs, cells: _Cells, *, delimiter: str, bom: bool
 ) -> Iterator[str | Notice]:
     columns = runs.columns
-    places = dict.fromkeys(columns.config)
     header = names(columns)
     yield from alike(header)
     yield from _broken_names(header)
@@ -159,7 +160,7 @@ def _lines(
         yield "\ufeff"
     yield _line([*map(_quoted, header)], header, "the header", delimiter)
     for part in parts(runs):
-        written = _written(part, columns, places, cells)
+        written = _written(part, columns, cells)
         for run_id, *row in zip(part.ids, *written, strict=True):
             yield _line([run_id, *row], header, f"run {run_id}", delimiter)
     if cells.guarded:
@@ -177,17 +178,13 @@ def _broken_names(header: list[str]) -> Iterator[Notice]:
             yield Notice(code="line-break-in-a-name", message=message, path=name)
 
 
-def _written(
-    part: RunBatch, columns: Columns, places: Mapping[str, object], cells: _Cells
-) -> Iterator[list[str]]:
+def _written(part: RunBatch, columns: Columns, cells: _Cells) -> Iterator[list[str]]:
     """Yield each column but for the ids, in the order of the header."""
     yield cells.texts(part.name)
     yield cells.texts(part.status)
     yield cells.numbers(part.weighted_score)
     yield cells.numbers(part.rank)
-    found = config_columns(part, places)
-    for path in columns.config:
-        yield cells.leaves(found[path]) if path in found else [""] * len(part)
+    yield from map(cells.leaves, config_columns(part, columns.config).values())
     yield cells.texts(part.config_hash)
     for scorer in columns.scores:
         yield cells.numbers([scores.get(scorer) for scores in part.scores])

@@ -112,9 +112,7 @@ def _columns(part: RunBatch, columns: Columns) -> Iterator[Sequence[object]]:
     """Yield each column in the order of the header."""
     yield part.ids
     yield from (part.name, part.status, part.weighted_score, part.rank)
-    found = config_columns(part, dict.fromkeys(columns.config))
-    for path in columns.config:
-        yield found.get(path) or [MISSING] * len(part)
+    yield from config_columns(part, columns.config).values()
     yield part.config_hash
     for scorer in columns.scores:
         yield [scores.get(scorer) for scores in part.scores]

@@ -96,9 +96,8 @@ def batches(
     """
     import pyarrow as pa
 
-    known = dict.fromkeys(runs.columns.config)
     for part in parts(runs):
-        found = config_columns(part, known)
+        found = config_columns(part, runs.columns.config)
         arrays = []
         for column in columns:
             try:
@@ -247,22 +246,14 @@ def _attribute(name: str) -> Cells:
     return lambda part, _: getattr(part, name)
 
 
-def _leaves(
-    path: str, part: RunBatch, leaves: Mapping[str, Sequence[Leaf]]
-) -> Sequence[object]:
-    column = leaves.get(path)
-    if column is None:
-        return [None] * len(part)
-    return [None if value is MISSING else value for value in column]
+def _leaves(path: str, _: object, leaves: Mapping[str, Sequence[Leaf]]) -> list[object]:
+    return [None if value is MISSING else value for value in leaves[path]]
 
 
 def _leaves_as_json(
-    path: str, part: RunBatch, leaves: Mapping[str, Sequence[Leaf]]
-) -> Sequence[object]:
-    column = leaves.get(path)
-    if column is None:
-        return [None] * len(part)
-    return [None if value is MISSING else write_json(value) for value in column]
+    path: str, _: object, leaves: Mapping[str, Sequence[Leaf]]
+) -> list[object]:
+    return [None if value is MISSING else write_json(value) for value in leaves[path]]
 
 
 def _config_texts(part: RunBatch, _: object) -> list[str | None]:

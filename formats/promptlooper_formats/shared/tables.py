@@ -1,6 +1,6 @@
 """The columns of a table of runs: the same in every tabular format."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final, NoReturn, TypeAlias
 
 from promptlooper_export.plugin import (
@@ -66,38 +66,38 @@ def parts(runs: Runs) -> Iterator[RunBatch]:
     most = max(1, _CELLS // (len(columns.config) + len(columns.scores) + 1))
     for batch in runs.batches:
         start, characters = 0, 0
-        for place, size in enumerate(map(len, batch.config_json)):
-            characters += size + sum(
-                len(stage.output or "") for stage in batch.stage_results[place]
-            )
-            if place - start == most or characters > _CHARACTERS:
+        cells = zip(batch.config_json, batch.stage_results, strict=True)
+        for place, (config, stages) in enumerate(cells):
+            size = len(config) + sum(len(stage.output or "") for stage in stages)
+            characters += size
+            is_full = place - start == most or characters > _CHARACTERS
+            if is_full and place > start:
                 yield batch[start:place]
                 start, characters = place, size
         yield batch[start:] if start else batch
 
 
-def config_columns(
-    batch: RunBatch, known: Mapping[str, object]
-) -> dict[str, Sequence[Leaf]]:
-    """Return every leaf of the runs' configs by its path as text, a cell for each run.
+def config_columns(batch: RunBatch, paths: Sequence[str]) -> dict[str, Sequence[Leaf]]:
+    """Return what the runs' configs have at each path, a cell for each run.
 
-    Raises UnrepresentableError for one that is not among the `known` columns.
+    Raises UnrepresentableError for a leaf at any other path.
     """
+    known = frozenset(paths)
     columns: dict[str, list[Leaf]] = {}
     configs = [(place, config) for place, config in enumerate(batch.config) if config]
     for path, places, values in leaf_columns(configs):
         if path not in known:
             _refuse(batch, known)
-        if len(places) == len(batch):
-            columns[path] = list(values)
-            continue
-        column = columns.setdefault(path, [MISSING] * len(batch))
+        if path not in columns:
+            columns[path] = [MISSING] * len(batch)
+        column = columns[path]
         for place, value in zip(places, values, strict=True):
             column[place] = value
-    return dict(columns)
+    nothing = [MISSING] * len(batch)
+    return {path: columns.get(path, nothing) for path in paths}
 
 
-def _refuse(batch: RunBatch, known: Mapping[str, object]) -> NoReturn:
+def _refuse(batch: RunBatch, known: Container[str]) -> NoReturn:
     """Name the leaves without a column, of the first run that has one."""
     for config in batch.config:
         paths = tuple(

@@ -7,7 +7,6 @@ cell is read on its own, and each such cell is named.
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -91,14 +90,9 @@ def run_batch(
         ],
         cases=cases,
     )
+    given = list(zip(rows, places, judged, cases, stages, strict=True))
     return batch.with_runs(
-        {
-            place: replace(
-                _run(rows[place], places[place], judged[place], stages[place], warn),
-                cases=cases[place],
-            )
-            for place in sorted(columns.odd)
-        }
+        {place: _run(*given[place], warn) for place in sorted(columns.odd)}
     )
 
 
@@ -248,6 +242,7 @@ def _run(
     values: Row,
     place: Place,
     judged: Judged,
+    cases: Cases,
     stages: tuple[StageResult, ...],
     warn: Warn,
 ) -> Run:
@@ -283,6 +278,7 @@ def _run(
         finished_at=cells.time("finished_at", finished_at),
         updated_at=cells.time("updated_at", updated_at),
         judgements={scorer: _numbers(values) for scorer, values in judged.items()},
+        cases=cases,
     )
 
 
