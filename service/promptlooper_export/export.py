@@ -5,7 +5,7 @@ import math
 import re
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from promptlooper_export.analysis.verdict import MARGIN
-from promptlooper_export.deadline import until
+from promptlooper_export.deadline import in_time, until
 from promptlooper_export.documents import Best, Document, Notice, Report, Runs
 from promptlooper_export.errors import (
     ExportError,
@@ -26,7 +26,6 @@ from promptlooper_export.errors import (
 )
 from promptlooper_export.redaction import redact
 from promptlooper_export.registry import AnyFormat
-from promptlooper_export.runs import RunBatch
 from promptlooper_export.spool import (
     Body,
     Space,
@@ -318,18 +317,6 @@ def _document(
     return snapshot.best(experiment, what_if=selection.what_if, exported_at=moment)
 
 
-def _in_time(
-    batches: Iterator[RunBatch], format: str, deadline: float
-) -> Iterator[RunBatch]:
-    try:
-        for batch in batches:
-            if time.monotonic() > deadline:
-                raise FormatTimeoutError(format)
-            yield batch
-    except TimeoutError:  # of the database
-        raise FormatTimeoutError(format) from None
-
-
 def _title(document: Document) -> str:
     if isinstance(document, Best):
         return document.experiment_name
@@ -348,8 +335,7 @@ def _render(
     """
     if isinstance(document, Runs):
         # A format may read many runs before its first piece.
-        batches = _in_time(document.batches, format.name, deadline)
-        document = replace(document, batches=batches)
+        document = replace(document, batches=in_time(document.batches))
     try:
         if not isinstance(document, Runs):
             yield from dict.fromkeys(document.warnings)
