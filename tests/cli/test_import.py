@@ -309,35 +309,8 @@ def test_times_that_a_file_does_not_have_stay_absent(console: Console) -> None:
     assert console.run(*export).stdout == file
 
 
-@on_sqlite
-def test_only_a_terminal_sees_the_runs_counted(console: Console) -> None:
-    path = console.directory / "many.ndjson"
-    path.write_bytes(lines(EXPERIMENT, *[RUN] * 1_234))
-    leader, follower = os.openpty()
-    subprocess.run(
-        [COMMAND, "import", path.name],
-        stderr=follower,
-        cwd=console.directory,
-        env=console.environ,
-        check=True,
-        timeout=60,
-    )
-    assert os.read(leader, 1000) == (
-        b"%-35s\r%-35s\rimported 1 experiment, 1,234 runs\r\n"
-        % (b"500 runs", b"1,000 runs")
-    )
-    os.close(leader)
-    os.close(follower)
-    piped = console.run("import", "--replace", path.name)
-    assert piped.stderr == b"imported 1 experiment, 1,234 runs (1 replaced)\n"
-
-
-@on_sqlite
-def test_a_terminal_sees_how_much_of_a_storage_has_been_read(console: Console) -> None:
-    path = unpacked(DATA / "optuna" / "storage.sqlite3.xz", console.directory)
-    with closing(sqlite3.connect(path)) as storage:
-        storage.execute(ADD_TRIALS)
-        storage.commit()
+def said_to_a_terminal(console: Console, path: Path) -> bytes:
+    """Import a file, and return what a terminal is told."""
     leader, follower = os.openpty()
     subprocess.run(
         [COMMAND, "import", path.name],
@@ -348,10 +321,32 @@ def test_a_terminal_sees_how_much_of_a_storage_has_been_read(console: Console) -
         timeout=60,
     )
     said = os.read(leader, 10_000)
-    parts = [part.strip() for part in said.replace(b"\n", b"\r").split(b"\r")]
-    assert parts[:2] == [b"500 of 1,200 runs (42%)", b"1,000 of 1,200 runs (83%)"]
     os.close(leader)
     os.close(follower)
+    return said
+
+
+@on_sqlite
+def test_only_a_terminal_sees_the_runs_counted(console: Console) -> None:
+    path = console.directory / "many.ndjson"
+    path.write_bytes(lines(EXPERIMENT, *[RUN] * 1_234))
+    assert said_to_a_terminal(console, path) == (
+        b"%-35s\r%-35s\rimported 1 experiment, 1,234 runs\r\n"
+        % (b"500 runs", b"1,000 runs")
+    )
+    piped = console.run("import", "--replace", path.name)
+    assert piped.stderr == b"imported 1 experiment, 1,234 runs (1 replaced)\n"
+
+
+@on_sqlite
+def test_a_terminal_sees_how_much_of_a_storage_has_been_read(console: Console) -> None:
+    path = unpacked(DATA / "optuna" / "storage.sqlite3.xz", console.directory)
+    with closing(sqlite3.connect(path)) as storage:
+        storage.execute(ADD_TRIALS)
+        storage.commit()
+    said = said_to_a_terminal(console, path)
+    parts = [part.strip() for part in said.replace(b"\n", b"\r").split(b"\r")]
+    assert parts[:2] == [b"500 of 1,200 runs (42%)", b"1,000 of 1,200 runs (83%)"]
 
 
 @on_sqlite

@@ -215,6 +215,25 @@ def test_runs_without_a_time_are_on_the_first_pages(database: Database) -> None:
     assert ids == [*undated_ids, runs[0].id, runs[1].id]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_text_that_is_not_utf_8_far_down_neither_repeats_nor_loses_a_run(
+    database: Database,
+) -> None:
+    runs = [run(name=f"run {number}") for number in range(200)]
+    record = experiment(*runs)
+    database.load(record)
+    sql = (
+        f"UPDATE runs SET name = CAST(x'61FF' AS TEXT) WHERE id = '{runs[120].id.hex}'"
+    )
+    database.execute(sql)
+    with open_store(database.url).snapshot(OPERATOR) as snapshot:
+        document = snapshot.runs(record.id)
+        names = [row.name for row in document.rows]
+    assert names == ["a\ufffd" if one is runs[120] else one.name for one in runs]
+    [notice] = document.warnings
+    assert notice.code == "unreadable-value"
+
+
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_page_is_found_by_an_index(database: Database) -> None:
     runs = [run() for _ in range(50)]
